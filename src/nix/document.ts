@@ -1,4 +1,13 @@
-import { type NixError, nixError } from './errors.ts'
+import { type Message, type NixError, nixError } from './errors.ts'
+import {
+  colonForEquals,
+  faultInside,
+  missing,
+  neverClosed,
+  parserTimeout,
+  unexpected,
+  updateReadAsPath
+} from './messages/text.ts'
 import { type Definition, type Leaf, leavesOf, lookUp } from './module/definitions.ts'
 import { findImport, type ImportItem, importItemsOf, importsOf } from './module/imports.ts'
 import { allListsOf } from './module/lists.ts'
@@ -16,16 +25,16 @@ import { isStackOverflow, Transaction } from './transaction.ts'
 import type { NixValue } from './values.ts'
 
 /**
- * A Nix file as text with what it means beside it. It never changes: an edit makes a plan, and the
- * plan's text is another document.
+ * A Nix file: its text, and the syntax tree and module read from it. A document never changes: an edit
+ * makes a plan, and the plan's text is another document.
  */
 export class NixDocument implements Source {
   readonly text: string
-  /** Why the text can't be edited, in source order; empty for a text that can. */
+  /** Why the text can't be edited, in source order; empty if it can. */
   readonly errors: readonly NixError[]
   /** The root of the syntax tree (`source_code`). */
   readonly root: SyntaxNode
-  /** Places where the parser was shown other text than stands there. */
+  /** Places where the parser read a replacement instead of the document's text. */
   readonly workarounds: readonly ParserWorkaround[]
   readonly #tree: SyntaxTree
   #module: Result<Module, NixError> | undefined
@@ -47,9 +56,9 @@ export class NixDocument implements Source {
   }
 
   /**
-   * The module in the file. Refused with the first of `errors`; with `NOT_A_MODULE` where the file
-   * gives no attribute set, or a function without `...`; with `NO_TARGET` where the module as a
-   * whole is computed (`mkIf …`, `a // b`).
+   * The module in the file. Errors: the first of `errors`; `NOT_A_MODULE` if the file evaluates to
+   * something other than an attribute set, or to a function without `...`; `NO_TARGET` if the whole
+   * module is computed (`mkIf …`, `a // b`).
    */
   module(): Result<Module, NixError> {
     const [first] = this.errors
@@ -58,9 +67,9 @@ export class NixDocument implements Source {
   }
 
   /**
-   * Every place that defines exactly this option, in source order, also those that count only under
-   * a condition. Empty where there is none, where the path is none, in a file that holds no module,
-   * and where values are nested by the ten thousand.
+   * All definitions of exactly this option, in source order, including those under a condition. Empty
+   * if there is none, if the path is invalid, if the file does not contain a module, and if values have
+   * tens of thousands of levels.
    */
   getIn(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
@@ -70,9 +79,8 @@ export class NixDocument implements Source {
   }
 
   /**
-   * Every place that defines an option whose path begins with this one, in source order. A set that
-   * defines the path itself is not among them: `getIn` gives it as one definition. Empty where
-   * `getIn` is.
+   * All definitions of options below this path, in source order. A set that defines the path itself is
+   * not included: `getIn` returns it as one definition. Empty in the same cases as `getIn`.
    */
   getBelow(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
@@ -82,8 +90,8 @@ export class NixDocument implements Source {
   }
 
   /**
-   * False where a name of the path is not in the text, so that nothing there can define it. A name with an
-   * escape in it may be written in another way. Most lookups in a tree of files end here.
+   * False if a name of the path does not occur in the text, so that nothing can define it. A text with
+   * escapes may contain the name in another form. Most lookups in a tree of files end here.
    */
   #mayHave(path: AttrPath): boolean {
     return (
@@ -92,9 +100,8 @@ export class NixDocument implements Source {
   }
 
   /**
-   * The items of all list literals that define this option, also of those that count only under a
-   * condition, in source order: strings, numbers and the like as such, the rest as `expr`. Empty
-   * where there are none.
+   * The items of all list literals that define this option, including those under a condition, in
+   * source order: literals as JavaScript values, everything else as `expr`. Empty if there are none.
    */
   itemsIn(path: AttrPathLike): NixValue[] {
     return this.#read(() =>
@@ -107,16 +114,16 @@ export class NixDocument implements Source {
   }
 
   /**
-   * The item of `imports` that is this file or folder, in any spelling; undefined if it is not
-   * imported, or by a computed path.
+   * The item of `imports` that is this file or folder, however it is written; undefined if it is not
+   * imported, or is imported by a computed path.
    */
   importOf(path: string): SyntaxNode | undefined {
     return this.#read(module => [findImport(module, path)])[0]
   }
 
   /**
-   * All that the module defines, in source order, down to what is no set that is written out; also
-   * what counts only under a condition. Empty in a file that holds no module.
+   * All definitions of the module whose value is not a set literal, in source order, including those
+   * under a condition. Empty in a file without a module.
    */
   leaves(): Leaf[] {
     this.#leaves ??= this.#read(leavesOf)
@@ -124,21 +131,21 @@ export class NixDocument implements Source {
   }
 
   /**
-   * The fixed paths in `imports` in source order, as they are spelt: `./hardware-configuration.nix`.
-   * Computed ones and modules written in place are left out.
+   * The fixed paths in `imports` in source order, as written: `./hardware-configuration.nix`. Computed
+   * paths and inline modules are omitted.
    */
   imports(): string[] {
     return this.#read(importsOf)
   }
 
-  /** The items of all lists in `imports` in source order, also those that are computed. */
+  /** The items of all lists in `imports` in source order, including computed ones. */
   importItems(): ImportItem[] {
     return this.#read(importItemsOf)
   }
 
   /**
-   * What is found in the module; nothing where there is none, and nothing where values are nested by
-   * the ten thousand: they are read by functions that call themselves, and the stack has an end.
+   * What `find` returns for the module. Empty if there is no module, and if values are nested so deeply
+   * that recursive functions overflow the stack.
    */
   #read<T>(find: (module: Module) => T[]): T[] {
     try {
@@ -151,50 +158,34 @@ export class NixDocument implements Source {
   }
 
   /**
-   * The document that edits make of this one, as `parseDocument(applyEdits(text, edits))` gives it,
-   * but parsed only where they changed it. Throws a RangeError as `applyEdits` does.
+   * The document after the edits. Equal to `parseDocument(applyEdits(text, edits))`, but only the
+   * changed parts are parsed. Throws a RangeError as `applyEdits` does.
    */
   edited(edits: readonly Edit[]): NixDocument {
     return new NixDocument(applyEdits(this.text, edits), { document: this, edits })
   }
 
-  /** Begins a list of edits to this document, which stays as it is. `plan()` gives the outcome. */
+  /** Begins a list of edits. `plan()` returns the outcome; this document does not change. */
   edit(): Transaction {
     return new Transaction(this)
   }
 
-  /** The text, to the character. */
+  /** The text, unchanged. */
   toString(): string {
     return this.text
   }
 }
 
 /**
- * Reads a Nix file's text. What is wrong with it stands in `errors` of the document, and
- * `String(document)` is the text in any case. Never throws but a TypeError for what is no string.
+ * Reads the text of a Nix file. Faults of the text are in `errors` of the document; `String(document)`
+ * is the text in any case. Throws only a TypeError, if `text` is not a string.
  */
 export function parseDocument(text: string): NixDocument {
   if (typeof text !== 'string') {
-    throw new TypeError('parseDocument takes text; decode(bytes) makes text of the bytes of a file')
+    throw new TypeError('parseDocument expects a string; use decode(bytes) for the bytes of a file')
   }
   return new NixDocument(text)
 }
-
-const NAMES = new Map([
-  ['"', 'quotation mark'],
-  ["'", 'apostrophe']
-])
-
-const TOO_MANY = 'perhaps it is one too many, or what stands before it is not finished'
-
-const HINTS = new Map([
-  ['=', 'perhaps a ";" is missing on a line above'],
-  [',', 'Nix parts the items of a list by blanks, and definitions by ";"'],
-  ['"', 'perhaps the quotation mark at the other end of the string is missing'],
-  ['}', TOO_MANY],
-  [']', TOO_MANY],
-  [')', TOO_MANY]
-])
 
 const CLOSING = new Map([
   ['{', '}'],
@@ -202,76 +193,51 @@ const CLOSING = new Map([
   ['(', ')']
 ])
 
-/** Whether a value can begin behind this text, so that a bracket there is not what is wrong. */
+/** Whether a value can follow this text, so that an opening bracket is allowed there. */
 function awaitsValue(before: string): boolean {
   return (
     !/[\w"'\])}>.-]$/.test(before) || /(?:^|[^\w'-])(?:in|then|else|assert|with|rec)$/.test(before)
   )
 }
 
-/** Where a ":" stands for a "=": what stands before it was then read as the head of a function. */
+/** Where a ":" was written for "=": the parser reads the text before it as a function's argument. */
 function colonOf(text: string, { start, missing }: SyntaxFault): number | undefined {
   const next = start + text.slice(start).search(/\S|$/)
   return missing === '}' && text[next] === ':' ? next : undefined
 }
 
-/** Behind a ":" that stands for a "=" the rest is misread, so that its faults say nothing. */
+/** After a ":" written for "=" the parser misreads the rest, so later faults are meaningless. */
 function dropFollowUpErrors(faults: readonly SyntaxFault[], text: string): readonly SyntaxFault[] {
   const colon = faults.findIndex(it => colonOf(text, it) !== undefined)
   return colon === -1 ? faults : faults.slice(0, colon + 1)
 }
 
 function syntaxError(text: string, fault: SyntaxFault): NixError {
-  const { start, end, missing, misread, tooHard } = fault
-  if (tooHard) {
-    return nixError(text, {
-      code: 'SYNTAX',
-      message: 'this takes too long to parse',
-      range: { start, end },
-      hint: 'no configuration is this big; is it the right file?'
-    })
-  }
-  if (misread) {
-    return nixError(text, {
-      code: 'SYNTAX',
-      message: 'this "//" touches what stands beside it and could be taken for part of a path',
-      range: { start, end },
-      hint: 'put blanks around it: a // b'
-    })
-  }
-  if (missing !== undefined) {
+  const { start, end } = fault
+  const at = (message: Message, from: number, to: number) =>
+    nixError(text, { ...message, range: { start: from, end: to } })
+  if (fault.tooHard) return at(parserTimeout, start, end)
+  if (fault.misread) return at(updateReadAsPath, start, end)
+  if (fault.missing !== undefined) {
     const colon = colonOf(text, fault)
-    if (colon !== undefined) {
-      return nixError(text, {
-        code: 'SYNTAX',
-        message: 'unexpected ":"',
-        range: { start: colon, end: colon + 1 },
-        hint: 'a definition is written with "=":  name = value;'
-      })
-    }
-    const word = missing === 'identifier' ? 'a name or a value' : missing
-    const wanted = /\w/.test(word) ? word : `"${word}"`
-    const at = start === 0 ? 0 : text.slice(0, start).trimEnd().length
-    return nixError(text, {
-      code: 'SYNTAX',
-      message: `${wanted} is missing here`,
-      range: { start: at, end: at }
-    })
+    if (colon !== undefined) return at(colonForEquals, colon, colon + 1)
+    const place = start === 0 ? 0 : text.slice(0, start).trimEnd().length
+    return at(missing(fault.missing), place, place)
   }
-  const word = /^(?:[\w'-]+|\S)/.exec(text.slice(start, end))?.[0] ?? ''
-  const closing = CLOSING.get(word)
-  if (closing !== undefined && awaitsValue(text.slice(0, start).trimEnd())) {
-    return nixError(text, {
-      code: 'SYNTAX',
-      message: 'what begins here does not come to its end',
-      range: { start, end: start + 1 },
-      hint: `perhaps a "${closing}" is missing further down, or what stands between is not Nix`
-    })
+  const token = /^(?:[\w'-]+|\S)/.exec(text.slice(start, end))?.[0] ?? ''
+  const closing = CLOSING.get(token)
+  if (closing === undefined || !awaitsValue(text.slice(0, start).trimEnd())) {
+    return at(unexpected(token), start, Math.max(end, start + 1))
   }
-  return nixError(text, {
-    code: 'SYNTAX',
-    message: word === '' ? 'this is not Nix' : `unexpected ${NAMES.get(word) ?? `"${word}"`}`,
-    range: { start, end: Math.max(end, start + 1) },
-    hint: HINTS.get(word)
-  })
+  const message = isClosed(text.slice(start), token, closing) ? faultInside : neverClosed
+  return at(message(token, closing), start, start + 1)
+}
+
+// Strings with quotes inside are not recognized: that needs a parser, and only chooses a message.
+const STRING_OR_COMMENT = /#[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|"[^"\n]*"|''[^']*''/g
+
+/** Whether a text has as many closing as opening brackets, or more, outside of strings and comments. */
+function isClosed(text: string, open: string, close: string): boolean {
+  const code = text.replace(STRING_OR_COMMENT, '')
+  return code.split(close).length >= code.split(open).length
 }

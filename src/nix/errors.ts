@@ -5,21 +5,21 @@ import { visible, visibleLine } from './text/visible.ts'
 /**
  * Why something could not be done. Each code has one meaning:
  *
- * - `ENCODING` the text is none that Nix and this parser read alike (byte order mark, lone carriage
+ * - `ENCODING` Nix and this parser would read the text differently (byte order mark, lone carriage
  *   return, NUL, not UTF-8, encrypted)
  * - `SYNTAX` the text is not Nix
- * - `NOT_A_MODULE` the file holds no NixOS module: its result is no attribute set
- * - `DUPLICATE_ATTRIBUTE` one attribute is defined twice in a way that Nix rejects
+ * - `NOT_A_MODULE` the file does not contain a NixOS module: its result is not an attribute set
+ * - `DUPLICATE_ATTRIBUTE` an attribute is defined twice in a way that Nix rejects
  * - `NOT_A_LIST`, `NOT_A_SET` a value is of another kind than the edit needs
- * - `DYNAMIC_ATTRIBUTE` a name on the way is computed (`${…}`)
+ * - `DYNAMIC_ATTRIBUTE` a name in the attribute path is computed (`${…}`)
  * - `INHERITED` the value comes from an `inherit`
- * - `SHARED_BINDING` the value is a variable or a call, whose text stands or counts elsewhere too
- * - `NO_TARGET` there is no place where the definition would hold always
- * - `AMBIGUOUS_TARGET` several definitions could be meant
- * - `CONFLICT` what stands there excludes what was asked
- * - `BAD_PATH`, `BAD_VALUE` the attribute path or the value given is none
- * - `VERIFICATION_FAILED` the result would not mean what was asked; nothing is returned then
- * - `STALE` the document is not the one that the plan was made for
+ * - `SHARED_BINDING` the value is a variable or a call, or is used elsewhere too
+ * - `NO_TARGET` there is no place where the definition would always apply
+ * - `AMBIGUOUS_TARGET` several definitions are possible targets
+ * - `CONFLICT` the existing text excludes the edit
+ * - `BAD_PATH`, `BAD_VALUE` the attribute path or the value is invalid
+ * - `VERIFICATION_FAILED` the result would not be what was requested: a bug, and nothing is returned
+ * - `STALE` the chosen definition is not in the document
  */
 export type NixErrorCode =
   | 'ENCODING'
@@ -39,28 +39,18 @@ export type NixErrorCode =
   | 'VERIFICATION_FAILED'
   | 'STALE'
 
-/** What a hint that names a part of this library advises, for callers with other words for that part. */
-export type Remedy =
-  | 'MOVE_OR_CHOOSE'
-  | 'WRITE_OUT_OR_CHOOSE'
-  | 'KEEP_ONE_OR_CHOOSE'
-  | 'ONE_STRING_PER_LINE'
-  | 'SET_STRING_OR_PASS_LINES'
-  | 'OMIT_LINES'
-  | 'ADD_ARGUMENT'
-
 /** Half-open, in UTF-16 offsets of the document's text. */
 export interface Range {
   start: number
   end: number
 }
 
-/** Whether a range lies in another, or is that. */
+/** Whether a range is inside another one, or is the same. */
 export function isInside(range: Range, outer: Range): boolean {
   return range.start >= outer.start && range.end <= outer.end
 }
 
-/** Says of a range whether it lies in one of others, of which no two overlap, in few steps. */
+/** Returns a test for ranges inside one of `ranges`, which must not overlap. Each test is a binary search. */
 export function insideAny(ranges: readonly Range[]): (range: Range) => boolean {
   const sorted = [...ranges].sort((a, b) => a.start - b.start)
   return range => {
@@ -70,49 +60,52 @@ export function insideAny(ranges: readonly Range[]): (range: Range) => boolean {
   }
 }
 
+/** What is wrong and what to do. The functions in `messages/` return these. */
+export interface Message {
+  code: NixErrorCode
+  /** What is wrong, in one sentence without a final period. */
+  message: string
+  /** What to do instead. */
+  hint?: string | undefined
+}
+
 export interface NixError {
   code: NixErrorCode
   /** What is wrong, in one sentence without a final period. */
   message: string
-  /** The text that it is about; `{ start: 0, end: 0 }` where it is about the call and not the text. */
+  /** The text at fault; `{ start: 0, end: 0 }` if the fault is in the call and not in the text. */
   range: Range
   /** The place of `range.start`. */
   at: Place
   /** What to do instead. */
   hint?: string
-  /** The same as a code, if `hint` names a part of this library. */
-  remedy?: Remedy
   /**
-   * Place, code and message, the source line, carets below it, and the hint, as lines parted by `\n`.
-   * Place and source line are left out where the error is about the call and not the text. No escape
-   * character is in it but those of the colors: see text/visible.ts.
+   * Place, code and message, the source line, carets below it, and the hint, as lines separated by
+   * `\n`. Place and source line are omitted if the fault is in the call and not in the text. The only
+   * escape characters are those of the colors: see text/visible.ts.
    */
   render(options?: RenderOptions): string
 }
 
 export interface RenderOptions {
-  /** Put before the place, as in `configuration.nix:3:5`. */
+  /** Written before the place, as in `configuration.nix:3:5`. */
   file?: string
   color?: boolean
   /**
-   * How many columns of a source line are shown at most, those around the caret; 100 unless told. A
-   * `…` where it was cut comes on top.
+   * The most columns of a source line to show, around the caret; default 100. Each `…` where the line
+   * is cut takes one more.
    */
   width?: number
 }
 
-export interface NixErrorInit {
-  code: NixErrorCode
-  message: string
-  /** Left out where the error is about the call and not the text. */
+export interface NixErrorInit extends Message {
+  /** Omitted if the fault is in the call and not in the text. */
   range?: Range
-  hint?: string | undefined
-  remedy?: Remedy | undefined
 }
 
 export function nixError(text: string, init: NixErrorInit): NixError {
-  const { code, message, hint, remedy } = init
-  // A syntax node is given as its range, too, and an error is plain data.
+  const { code, message, hint } = init
+  // The range may be a syntax node; an error holds plain data only.
   const { start, end } = init.range ?? { start: 0, end: 0 }
   const range = { start, end }
   const placed = init.range !== undefined
@@ -123,17 +116,17 @@ export function nixError(text: string, init: NixErrorInit): NixError {
     range,
     at,
     ...(hint === undefined ? {} : { hint }),
-    ...(remedy === undefined ? {} : { remedy }),
     render: (options = {}) => render(text, { code, message, range, placed, at, hint }, options)
   }
 }
 
-/** An error about a syntax node, or about a part of its document's text. */
+/** An error about a syntax node, or about another range of its document's text. */
 export function errorAt(
   node: Range & { readonly documentText: string },
-  init: NixErrorInit
+  message: Message,
+  range: Range = node
 ): NixError {
-  return nixError(node.documentText, { range: node, ...init })
+  return nixError(node.documentText, { ...message, range })
 }
 
 interface Rendering {
@@ -160,8 +153,8 @@ function render(text: string, error: Rendering, options: RenderOptions): string 
 }
 
 /**
- * The line of a text in which the range begins, with its number, and below it carets that point at
- * the range: as an error shows them.
+ * The line in which the range begins, with its number, and a second line with carets below the range,
+ * as an error shows them.
  */
 export function markedLines(
   text: string,
@@ -174,7 +167,7 @@ export function markedLines(
   return [`${paint('2', gutter)}${source}`, `${' '.repeat(gutter.length)}${paint('1;31', caret)}`]
 }
 
-/** The source line of the range as it looks on a terminal, and the carets that go below it. */
+/** The source line of the range as a terminal shows it, and the carets for the line below. */
 function excerpt(text: string, range: Range, width: number): { source: string; caret: string } {
   const from = lineStart(text, range.start)
   const to = Math.max(lineEnd(text, range.start), range.start)
@@ -188,7 +181,7 @@ function excerpt(text: string, range: Range, width: number): { source: string; c
   if (sum(all) <= width) {
     return { source: glyphs(all), caret: ' '.repeat(start) + '^'.repeat(markedWidth) }
   }
-  // Too long a line: a window that begins a little before the caret.
+  // For a long line, show a window that begins a little before the caret.
   const window: Cell[] = []
   let skipped = 0
   let used = 0
@@ -217,7 +210,7 @@ interface Cell {
 const glyphs = (all: Cell[]) => all.map(it => it.glyph).join('')
 const sum = (all: Cell[]) => all.reduce((total, it) => total + it.width, 0)
 
-/** What each user-perceived character shows: blanks for a tab, and its number for what has no glyph. */
+/** How each grapheme is shown: a tab as two spaces, and a character without a glyph by its number. */
 function cells(text: string): Cell[] {
   if (/^[\x20-\x7e]*$/.test(text)) return [...text].map(glyph => ({ glyph, width: 1 }))
   const segments = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)

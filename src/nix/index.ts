@@ -1,4 +1,4 @@
-// The toolkit's public face: a lossless Nix document with semantic edits.
+// The public API of the toolkit: a lossless Nix document with semantic edits.
 
 export { type NixDocument, parseDocument } from './document.ts'
 export type { Position } from './edit/operation.ts'

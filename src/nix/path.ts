@@ -1,10 +1,20 @@
-import { type NixError, nixError } from './errors.ts'
+import { type Message, type NixError, nixError } from './errors.ts'
+import {
+  computedNameInPath,
+  emptyPath,
+  nameMissingAtEnd,
+  nameMissingBefore,
+  nameNotText,
+  notAName,
+  notAPath,
+  pathNotText
+} from './messages/paths.ts'
 import { err, ok, type Result } from './result.ts'
 
-/** An attribute path by its names, unquoted: `users.users."my.user"` is `['users', 'users', 'my.user']`. */
+/** The names of an attribute path, unquoted: `users.users."my.user"` is `['users', 'users', 'my.user']`. */
 export type AttrPath = readonly string[]
 
-/** What functions take for a path: its names, or its spelling in Nix. */
+/** An attribute path as functions accept it: its names, or its Nix source. */
 export type AttrPathLike = AttrPath | string
 
 const IDENTIFIER = /^[a-zA-Z_][a-zA-Z0-9_'-]*$/
@@ -18,21 +28,21 @@ const KEYWORDS = new Set([
   'in',
   'rec',
   'inherit',
-  // `or` is no keyword, but Nix before 2.24 parses it unlike other names in some places.
+  // `or` is not a keyword, but Nix before 2.24 parses it differently from other names in some places.
   'or'
 ])
 
-/** A name as it is spelt in an attribute path: quoted and escaped only where Nix needs it. */
+/** A name as Nix source in an attribute path, quoted and escaped only if necessary. */
 export function formatName(name: string): string {
   return IDENTIFIER.test(name) && !KEYWORDS.has(name) ? name : quote(name)
 }
 
-/** The path as it is spelt in Nix, names quoted where they need it; `parsePath` reads it back. */
+/** The path as Nix source, names quoted only if necessary; `parsePath` reads it back. */
 export function formatPath(path: AttrPath): string {
   return path.map(formatName).join('.')
 }
 
-/** The path with `${…}` for the names that are computed. */
+/** The path as Nix source, with `${…}` for computed names. */
 export function formatPathPattern(path: readonly (string | undefined)[]): string {
   return path.map(name => (name === undefined ? '${…}' : formatName(name))).join('.')
 }
@@ -47,55 +57,43 @@ export function quote(value: string): string {
   return `"${escaped}"`
 }
 
-/** Whether a string can stand in a Nix file: without NUL and halves of surrogate pairs. */
+/** Whether a Nix file can contain the string: it has no NUL and no half of a surrogate pair. */
 export function isText(value: string): boolean {
   return !/[\0\p{Surrogate}]/u.test(value)
 }
 
 /**
- * The names of a path, given in its spelling in Nix or as names already. Refuses with `BAD_PATH` an
- * empty path, an empty or unfinished name, `${…}`, which has no fixed name, and what is no string.
+ * The names of a path. Names are returned as they are. `BAD_PATH` for an empty path, an empty or
+ * unfinished name, `${…}`, which has no fixed name, and anything that is not a string.
  */
 export function parsePath(path: AttrPathLike): Result<AttrPath, NixError> {
-  const bad = (message: string, hint = 'an attribute path looks like users.users."my.user".uid') =>
-    err(nixError('', { code: 'BAD_PATH', message, hint }))
-  // Programs without types give anything.
-  if (typeof path !== 'string' && !Array.isArray(path)) {
-    return bad(`${String(path)} is not an attribute path`)
-  }
-  if (path.length === 0) return bad('an attribute path needs at least one name')
+  const refuse = (message: Message) => err(nixError('', message))
+  // JavaScript callers can pass anything.
+  if (typeof path !== 'string' && !Array.isArray(path)) return refuse(notAPath(String(path)))
+  if (path.length === 0) return refuse(emptyPath)
   if (typeof path !== 'string') {
     const isName = (name: unknown) => typeof name === 'string' && isText(name)
-    return path.every(isName) ? ok(path) : bad('a name of an attribute path is a string of text')
+    return path.every(isName) ? ok(path) : refuse(nameNotText)
   }
-  if (!isText(path)) return bad(`${JSON.stringify(path)} is not text`)
+  if (!isText(path)) return refuse(pathNotText(path))
   const names: string[] = []
   const part = /\s*(?:"((?:[^"\\$]|\\[\s\S]|\$(?!\{))*)"|([a-zA-Z_][a-zA-Z0-9_'-]*))\s*(\.|$)/y
   for (let at = 0; ; at = part.lastIndex) {
     part.lastIndex = at
     const found = part.exec(path)
-    if (!found) return bad(...whyNot(path, at))
-    const [, quoted, bare, end] = found
-    names.push(bare ?? unescapeName(quoted ?? ''))
+    if (!found) return refuse(pathFault(path, at))
+    const [, quoted, unquoted, end] = found
+    names.push(unquoted ?? unescapeName(quoted ?? ''))
     if (end === '') return ok(names)
   }
 }
 
-/** Message and hint for a path that has no name at `at`, or more than a name. */
-function whyNot(path: string, at: number): [string, string?] {
+/** What is wrong with a path that has no name at `at`, or more than a name. */
+function pathFault(path: string, at: number): Message {
   const rest = path.slice(at).trimStart()
-  if (rest === '') return [`a name is missing at the end of ${path}`]
-  if (/^[\w"'-]*\$\{/.test(rest)) {
-    return [
-      `${path} has a computed name, which can be any`,
-      'choose the definition with getBelow, and give that instead of a path'
-    ]
-  }
-  const what = rest.startsWith('.') ? `a name is missing before ${rest}` : `${rest} is not a name`
-  return [
-    `${path} is not an attribute path: ${what}`,
-    'a name with other characters is quoted: "my user"'
-  ]
+  if (rest === '') return nameMissingAtEnd(path)
+  if (/^[\w"'-]*\$\{/.test(rest)) return computedNameInPath(path)
+  return rest.startsWith('.') ? nameMissingBefore(path, rest) : notAName(path, rest)
 }
 
 function unescapeName(quoted: string): string {
@@ -119,7 +117,7 @@ export function samePath(
   return a.length === b.length && startsWith(a, b)
 }
 
-/** How many names two paths begin with in common. */
+/** The number of names at the start that two paths have in common. */
 export function commonLength(a: readonly (string | undefined)[], b: AttrPath): number {
   let common = 0
   while (common < a.length && common < b.length && a[common] === b[common]) common++
@@ -127,8 +125,8 @@ export function commonLength(a: readonly (string | undefined)[], b: AttrPath): n
 }
 
 /**
- * A string for each beginning of a path, the shortest first and the whole path last: two paths begin
- * with the same names where they have one in common.
+ * A key for each prefix of a path, the shortest first and the whole path last. Two paths share a key
+ * if they share that prefix.
  */
 export function keysOf(path: readonly (string | undefined)[]): string[] {
   let key = ''

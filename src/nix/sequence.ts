@@ -1,5 +1,5 @@
 import { bisect } from './bisect.ts'
-import { growsList, planAdd } from './edit/add.ts'
+import { extendsList, planAdd } from './edit/add.ts'
 import { planImport } from './edit/import.ts'
 import { keepStyle } from './edit/layout.ts'
 import { isOfModule, type Operation } from './edit/operation.ts'
@@ -19,21 +19,22 @@ import { composeEdits, type Edit, moveOffset } from './text/edits.ts'
 import { isValueSet, withoutComment } from './values.ts'
 import { verify } from './verify/verify.ts'
 
-/** How far a list of operations has come. */
+/** The progress of a list of operations. */
 interface State {
-  /** The text that it began with. */
+  /** The text before all operations. */
   text: string
   document: Source
   module: Module
-  /** From that text to the document. */
+  /** The edits from that text to the document. */
   edits: Edit[]
-  /** What is planned on the document and not applied yet. */
+  /** The operations planned on the document but not yet applied. */
   batch: Batch
 }
 
 /**
- * The document and the edits that operations give, each planned on the outcome of those before and
- * proved. Refused with the first that can't be done, at its place in the first document.
+ * Plans operations, each on the result of the previous ones, and verifies them. Returns the last
+ * document and the edits that lead to it, or the error of the first operation that can't be done, with
+ * its place in the first document.
  */
 export function planInSequence(
   document: Source,
@@ -51,8 +52,8 @@ export function planInSequence(
 }
 
 /**
- * The operations in groups that may be planned as one: removals that follow one another, so that what
- * stands between two of them goes as it would with one, and items for the end of one list.
+ * The operations in groups that can be planned together: consecutive removals, so that the whitespace
+ * between them is removed as with a single one, and items for the end of one list.
  */
 function grouped(operations: readonly Operation[]): Operation[][] {
   const groups: Operation[][] = []
@@ -79,7 +80,7 @@ function canGroup(one: Operation, other: Operation): boolean {
   )
 }
 
-/** Plans a group as one, or else one operation after the other. */
+/** Plans a group together, or else one operation after the other. */
 function advanceAll(start: State, group: readonly Operation[]): Result<State, NixError> {
   const [first, ...others] = group
   if (first?.kind === 'add' && others.length > 0) {
@@ -107,28 +108,28 @@ function settleAfter(state: State, operation: Operation): Result<State, NixError
   return next.ok ? settle(next.value) : next
 }
 
-/** One operation for several that add to the end of a list; undefined where there is no such list. */
+/** One operation in place of several that add to the end of a list; undefined if there is no such list. */
 function joined({ document, module }: State, group: readonly Operation[]): Operation | undefined {
   const adds = group.filter(it => it.kind === 'add')
   const [first] = adds
-  if (!first || !growsList(document, module, first.target)) return undefined
+  if (!first || !extendsList(document, module, first.target)) return undefined
   return { ...first, items: adds.flatMap(it => it.items) }
 }
 
-function advance(state: State, asked: readonly Operation[]): Result<State, NixError> {
+function advance(state: State, operations: readonly Operation[]): Result<State, NixError> {
   const { document, module, edits, batch } = state
-  const group = asked.map(it => movedBy(edits, it))
+  const group = operations.map(it => movedBy(edits, it))
   const step = planGroup(document, module, group)
-  if (step.ok && batch.takes(group, step.value)) return ok(state)
+  if (step.ok && batch.add(group, step.value)) return ok(state)
   if (batch.operations.length === 0) {
     return step.ok ? ok(state) : err(inOriginal(state.text, edits, step.error))
   }
-  // What is refused, or depends on the others, is planned once those are done.
+  // It was refused, or depends on the batch: apply the batch and plan it again.
   const settled = settle(state)
-  return settled.ok ? advance(settled.value, asked) : settled
+  return settled.ok ? advance(settled.value, operations) : settled
 }
 
-/** Applies what is planned on the document, and proves the outcome. */
+/** Applies the batch to the document, and verifies the result. */
 function settle(state: State): Result<State, NixError> {
   const { document, edits, batch } = state
   if (batch.edits.length === 0) return ok(withEmptyBatch(state))
@@ -146,14 +147,14 @@ function withEmptyBatch(state: State): State {
   return { ...state, batch: new Batch(state.document, state.module) }
 }
 
-/** The operation as it is for the text after some edits: a chosen definition may have moved. */
+/** The operation for the text after some edits, which may have moved a chosen definition. */
 function movedBy(edits: readonly Edit[], operation: Operation): Operation {
   if (operation.kind === 'import' || operation.target.kind === 'path') return operation
   const { target } = operation
   return { ...operation, target: { ...target, offset: moveOffset(edits, target.offset) } }
 }
 
-/** The error with its place in the text that the user has, where an earlier edit moved it. */
+/** The error with its place in the original text, before the edits moved it. */
 function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
   if (edits.length === 0 || error.range.end === 0) return error
   const back = (offset: number) => {
@@ -175,7 +176,7 @@ function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixE
   })
 }
 
-/** The edits that do all of a group (see `grouped`), or why not; none if there is nothing to do. */
+/** The edits of a group (see `grouped`), or why it is refused; empty if there is nothing to do. */
 function planGroup(doc: Source, module: Module, group: readonly Operation[]): Edits {
   const [first] = group
   switch (first?.kind) {
@@ -199,38 +200,37 @@ function planGroup(doc: Source, module: Module, group: readonly Operation[]): Ed
   }
 }
 
-// Operations are settled one after the other, each with a parse and a proof of its own. Those that
-// can't depend on each other share both: a proof reads the whole result.
+// Operations that can't depend on each other form a batch, which is parsed and verified once.
 
 /** The last of the new definitions at one place. */
 interface Newest {
   path: AttrPath
-  /** The white space before it. */
+  /** The whitespace before it. */
   lead: string
 }
 
-// A new definition on one line, without a comment, that leaves the lines around it as they are.
+// A new definition on one line, without a comment, that does not change the lines around it.
 const ONE_LINE = /^((?:\r?\n){1,2}[ \t]*| )[^\s{#](?:[^\n#]*[^\s#])?$/
 
 /**
- * Operations that are planned on one document: edits of definitions that it has, and definitions that
- * it does not have, each on a line of its own, of paths of which none begins with another.
+ * Operations that are planned on one document: edits of existing definitions, and new definitions on a
+ * line of their own. No path is a prefix of another.
  */
 export class Batch {
   readonly operations: Operation[] = []
-  /** The edits of all operations, in the order of the text. */
+  /** The edits of all operations, in source order. */
   readonly edits: Edit[] = []
   readonly #text: string
   readonly #module: Module
   readonly #hasWorkarounds: boolean
-  /** Whether more may join. */
+  /** Whether more operations can be added. */
   #isOpen = true
-  /** Whether one changes if a definition takes one line: that decides how the next one is laid out. */
+  /** Whether an edit changes if a definition is on one line, which affects the layout of the next one. */
   #reflows = false
   readonly #paths = new Set<string>()
-  readonly #beginnings = new Set<string>()
-  /** What the paths of new definitions begin with. */
-  readonly #new = new Set<string>()
+  readonly #prefixes = new Set<string>()
+  /** The prefixes of the paths of new definitions. */
+  readonly #newPrefixes = new Set<string>()
   readonly #newest = new Map<number, Newest>()
 
   constructor(doc: Source, module: Module) {
@@ -240,12 +240,12 @@ export class Batch {
   }
 
   /**
-   * Takes in operations that are planned as one, with their edits. False, and nothing changes, if
-   * they have to see the outcome of the others first. The first ones are always taken.
+   * Adds operations that were planned together, with their edits. Returns false, and adds nothing, if
+   * they depend on the others. The first group is always added.
    */
-  takes(group: readonly Operation[], edits: readonly Edit[]): boolean {
+  add(group: readonly Operation[], edits: readonly Edit[]): boolean {
     const isFirst = this.operations.length === 0
-    // In a `rec` set and beside a pipe, what an edit may do depends on other definitions.
+    // In a `rec` set and near a pipe operator, an edit depends on other definitions.
     if (this.operations.length === 1) {
       this.#isOpen &&= !this.#hasWorkarounds && !/\brec\b/.test(this.#text)
     }
@@ -259,12 +259,12 @@ export class Batch {
     this.#isOpen &&= fits
     for (const it of group) this.operations.push(it)
     this.#paths.add(keys.at(-1) ?? '')
-    for (const key of keys) this.#beginnings.add(key)
+    for (const key of keys) this.#prefixes.add(key)
     return true
   }
 
   #isRelated(keys: readonly string[]): boolean {
-    return keys.some(it => this.#paths.has(it)) || this.#beginnings.has(keys.at(-1) ?? '')
+    return keys.some(it => this.#paths.has(it)) || this.#prefixes.has(keys.at(-1) ?? '')
   }
 
   #fits(path: AttrPath, keys: readonly string[], edits: readonly Edit[]): boolean {
@@ -277,9 +277,9 @@ export class Batch {
   }
 
   /**
-   * A new definition goes behind its nearest relative, the last that shares the most names with it:
-   * that must be the same one whether the others are there or not, or the newest one at this place,
-   * where it then looks the same.
+   * A new definition is placed after its nearest relative, the last one that shares the most names with
+   * it. That must be the same one with and without the other new definitions, or the newest one at this
+   * place, if the result looks the same.
    */
   #fitsNew(path: AttrPath, keys: readonly string[], edit: Edit): boolean {
     const follows = edit.length === 0 && this.#text[edit.offset - 1] === ';'
@@ -288,21 +288,21 @@ export class Batch {
     const known = keys.findIndex((_, i) => !isDefined(this.#module, path.slice(0, i + 1)))
     const newest = this.#newest.get(edit.offset)
     const shared = newest ? commonLength(newest.path, path) : known
-    if (shared < known || this.#new.has(keys[shared] ?? '')) return false
+    if (shared < known || this.#newPrefixes.has(keys[shared] ?? '')) return false
     if (newest) {
-      // A blank line sets apart what is not related; in `config.a = 1;` all are.
+      // A blank line separates unrelated definitions; in `config.a = 1;` all are related.
       const isApart = /\n\r?\n/.test(lead)
       const areRelated = shared > 0 || this.#module.hasConfig
       if (lead !== newest.lead || (isApart && areRelated)) return false
-      const there = this.edits[indexOf(this.edits, edit.offset)] as Edit
-      there.content += edit.content
+      const insertion = this.edits[indexOf(this.edits, edit.offset)] as Edit
+      insertion.content += edit.content
     } else if (!this.#place([{ ...edit }])) return false
     this.#newest.set(edit.offset, { path, lead })
-    for (const key of keys) this.#new.add(key)
+    for (const key of keys) this.#newPrefixes.add(key)
     return true
   }
 
-  /** Puts edits among the others; false, and nothing is done, where two share a line. */
+  /** Inserts edits among the others; returns false, and does nothing, if two share a line. */
   #place(edits: readonly Edit[]): boolean {
     const areApart = (before: Edit | undefined, after: Edit | undefined) => {
       if (!before || !after) return true
@@ -319,7 +319,7 @@ export class Batch {
   }
 }
 
-/** The option that an operation is about, if others may share a document with it. */
+/** The path of the option that an operation edits; undefined if it can't be batched. */
 function pathOf(operation: Operation): AttrPath | undefined {
   const { kind } = operation
   if (kind !== 'set' && kind !== 'add' && kind !== 'removeItems') return undefined
@@ -330,7 +330,7 @@ function pathOf(operation: Operation): AttrPath | undefined {
   return first === 'config' || MODULE_ATTRIBUTES.has(first) ? undefined : target.path
 }
 
-/** Whether edits may make more than one line of a definition on one line, or the other way. */
+/** Whether edits may break a definition on one line into several lines, or join several into one. */
 function mayReflow(binding: SyntaxNode, edits: readonly Edit[]): boolean {
   const isGrowing = isOneLine(binding)
   return edits.some(({ offset, length, content }) =>

@@ -1,5 +1,7 @@
 import type { Operation, Position, Target } from './edit/operation.ts'
 import { type NixError, nixError } from './errors.ts'
+import { tooDeeplyNested } from './messages/text.ts'
+import { itemsNotAnArray, notImportable, valueTooDeep } from './messages/values.ts'
 import type { Definition } from './module/definitions.ts'
 import { type AttrPathLike, isText, parsePath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
@@ -9,11 +11,11 @@ import { diffTexts } from './text/diff.ts'
 import { applyEdits, type Edit, invertEdits } from './text/edits.ts'
 import { isTooDeep, type NixValue } from './values.ts'
 
-/** A proved way from one text to another. Plain data: nothing is written. */
+/** A verified change from one text to another. Plain data: nothing is written. */
 export interface Plan {
-  /** What to change in the document's text, for `applyEdits`; empty if nothing is to be done. */
+  /** The changes to the document's text, for `applyEdits`; empty if there is nothing to do. */
   edits: readonly Edit[]
-  /** The edits that take `text` back to the document's text. */
+  /** The edits that turn `text` back into the document's text. */
   inverse: readonly Edit[]
   /** The text after the edits. */
   text: string
@@ -24,13 +26,12 @@ export interface Plan {
 }
 
 /**
- * A list of edits that are done together or not at all. Each edit sees the result of those before
- * it. Nothing is written anywhere: `plan()` returns the outcome.
+ * A list of edits: either all of them are done, or none. Each edit sees the result of the previous
+ * ones. Nothing is written anywhere: `plan()` returns the outcome.
  *
- * Values are JavaScript values or `expr('…')`. What is edited is an option by its path, as names or
- * in its spelling in Nix, or one chosen `Definition` of this document: that way also a definition
- * can be edited whose path has computed names, or that counts only under a condition (`STALE` if it
- * is not there any more).
+ * Values are JavaScript values or `expr('…')`. The target is an option by its path, as names or as Nix
+ * source, or one `Definition` of this document. A definition can be chosen even if its path has
+ * computed names or it applies only under a condition (`STALE` if it no longer exists).
  */
 export class Transaction {
   readonly #document: Source
@@ -42,15 +43,15 @@ export class Transaction {
   }
 
   /**
-   * Gives an option a value. If it is defined, the value of that one definition is replaced (inside
-   * a `mkForce`, instead of a `mkDefault`); nothing is done where the value is that already. If it
-   * is not, a definition is written beside its nearest relatives.
+   * Sets the value of an option. If the option has one definition, its value is replaced (inside a
+   * `mkForce`, instead of a `mkDefault`); nothing is done if it already has that value. If it is not
+   * defined, a definition is added after its nearest relatives.
    *
-   * `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` where Nix rejects it) if it is defined more than once,
-   * `CONFLICT` if parts of it are, or if a set would replace one that has attributes, `NO_TARGET` if
-   * it, or a set on the way, is defined under a condition only, `DYNAMIC_ATTRIBUTE`, `INHERITED`,
-   * `SHARED_BINDING` (also where a `rec` set uses it by its name), `NOT_A_SET` if a name on the way is
-   * given another value, `BAD_PATH`, `BAD_VALUE` (also for a variable that is not in scope there).
+   * Errors: `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` if Nix rejects that) if it is defined more than
+   * once, `CONFLICT` if parts of it are defined, or if a set would replace one that has attributes,
+   * `NO_TARGET` if it, or a set of its path, is defined only under a condition, `DYNAMIC_ATTRIBUTE`,
+   * `INHERITED`, `SHARED_BINDING` (also if a `rec` set uses it as a variable), `NOT_A_SET` if a prefix
+   * of the path has another value, `BAD_PATH`, `BAD_VALUE` (also for a variable that is not in scope).
    */
   setIn(option: AttrPathLike | Definition, value: NixValue): this {
     this.#check([value])
@@ -58,18 +59,18 @@ export class Transaction {
   }
 
   /**
-   * Adds items to a list, those that are not in it already; nothing is done where all are. Items
-   * compare by value: `''x''` is `"x"`. They go to the end of the first
-   * list literal that always counts (of those with the highest priority), or where `at` says. Where all
-   * lists count under a condition only, one that always counts is written beside them. Where the
-   * option is not defined, a definition with the items is written. To a string that shows lines (an
-   * indented string, one with a line end, `""`) lines are added by the same rules. With `lines`, any
-   * string counts as lines, and an option that is not defined gets a string.
+   * Adds the items that a list does not contain; nothing is done if it contains all of them. Items
+   * are compared by value: `''x''` equals `"x"`. They are added at the end of the first list literal
+   * that always applies (of those with the highest priority), or at the position `at`. If all lists
+   * apply only under a condition, a list that always applies is added to the definition. If the option
+   * is not defined, a definition with the items is added. Lines are added by the same rules to a string
+   * that shows lines (an indented string, one with a line ending, `""`). With `lines`, any string
+   * consists of lines, and an option that is not defined gets a string.
    *
-   * `NOT_A_LIST` (also for other strings, since nothing shows what separates their items), `NO_TARGET`
-   * if it is defined under a condition only, `CONFLICT` if the item that \`at\` names is not there, or
-   * if lines would be added anywhere but at the end, or to a list, `INHERITED`,
-   * `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`, and where the option is not defined those of `setIn`.
+   * Errors: `NOT_A_LIST` (also for other strings, since nothing shows what separates their items),
+   * `NO_TARGET` if it is defined only under a condition, `CONFLICT` if the item in `at` does not exist,
+   * or if lines would be added to a list or not at the end, `INHERITED`, `SHARED_BINDING`, `BAD_PATH`,
+   * `BAD_VALUE`, and those of `setIn` if the option is not defined.
    */
   addIn(
     option: AttrPathLike | Definition,
@@ -82,14 +83,14 @@ export class Transaction {
   }
 
   /**
-   * Takes items out of all lists (lines out of all strings) that define an option, or, without
-   * `items`, all its definitions, with the comments behind them on their lines. Nothing is done
-   * where there are none; a list that loses its last item stays as `[ ]`, and a set that loses its last
-   * attribute as `{ }`, unless it is a part of a `mkMerge`.
+   * Removes items from all lists (lines from all strings) that define an option, or, without `items`,
+   * all its definitions, with the comments after them on their lines. Nothing is done if there are
+   * none. A list that loses its last item becomes `[ ]`, and a set that loses its last attribute
+   * becomes `{ }`, except that an element of a `mkMerge` is removed.
    *
-   * `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name, or for a
-   * line of a string with line ends of CR and LF, `SHARED_BINDING` if it uses the list by its name,
-   * or if another definition on the left of a `//` would count then, `BAD_PATH`.
+   * Errors: `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name, or
+   * for a line of a string with CRLF line endings, `SHARED_BINDING` if a `rec` set uses the list, or
+   * if another definition on the left of a `//` would then apply, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
     if (items) this.#check(items)
@@ -99,12 +100,12 @@ export class Transaction {
   }
 
   /**
-   * Gives an option another path, with all that is defined below it; values and comments stay.
-   * Nothing is done where it is not defined.
+   * Renames an option and everything defined below it; values and comments are kept. Nothing is done
+   * if it is not defined.
    *
-   * `CONFLICT` if the other is defined already or a `rec` set uses the name, `SHARED_BINDING` as for
-   * `removeIn`, `NO_TARGET` if a definition lies in a set that the
-   * other does not belong into, `INHERITED`, `BAD_PATH`.
+   * Errors: `CONFLICT` if the new path is already defined, or a `rec` set uses the name,
+   * `SHARED_BINDING` as for `removeIn`, `NO_TARGET` if a definition is in a set that the new path does
+   * not belong to, `INHERITED`, `BAD_PATH`.
    */
   renameIn(option: AttrPathLike | Definition, to: AttrPathLike): this {
     const parsed = parsePath(to)
@@ -116,33 +117,29 @@ export class Transaction {
   }
 
   /**
-   * Adds a file or folder to the module's `imports`, which are made if there are none. Paths are
-   * relative to the file (`./vfio`) or absolute. Nothing is done where it is imported in any
-   * spelling: `./vfio`, `./vfio/default.nix`, `(import ./vfio)`, `(./. + "/vfio")`.
+   * Adds a file or folder to the module's `imports`, which is added if it does not exist. Paths are
+   * relative to the file (`./vfio`) or absolute. Nothing is done if it is imported already, however
+   * that is written: `./vfio`, `./vfio/default.nix`, `(import ./vfio)`, `(./. + "/vfio")`.
    *
-   * `INHERITED`, `NOT_A_LIST`, `BAD_VALUE`.
+   * Errors: `INHERITED`, `NOT_A_LIST`, `BAD_VALUE`.
    */
   import(path: string): this {
     if (/^(?:\.{1,2})?\//.test(path) && !/\p{Cc}/u.test(path) && isText(path)) {
       this.#operations.push({ kind: 'import', path })
     } else {
-      this.#error ??= nixError('', {
-        code: 'BAD_VALUE',
-        message: `${JSON.stringify(path)} is not a path that can be imported`,
-        hint: 'a path begins with ./, ../ or /, and has no control characters'
-      })
+      this.#error ??= nixError('', notImportable(path))
     }
     return this
   }
 
   /**
-   * Works the edits out and proves the result: it parses, its definitions are those before with
-   * exactly what was asked, and nothing else in it differs. The first edit that can't be done
-   * refuses the whole, with its place in the text of the document.
+   * Plans the edits and verifies the result: it parses, its definitions changed exactly as requested,
+   * and nothing else differs. If an edit can't be done, returns its error, with the place in the text
+   * of the document.
    *
-   * The first of `errors` of the document, or `NOT_A_MODULE` or `NO_TARGET` for what is no module to
-   * edit, or where values are nested by the thousand; what the edits refuse with;
-   * `VERIFICATION_FAILED` if the proof fails, which is a bug.
+   * Errors: the first of `errors` of the document; `NOT_A_MODULE` or `NO_TARGET` if there is no module
+   * to edit, or if values have thousands of levels; the errors of the edits; `VERIFICATION_FAILED` if
+   * the verification fails, which is a bug.
    */
   plan(): Result<Plan, NixError> {
     if (this.#error) return err(this.#error)
@@ -150,7 +147,7 @@ export class Transaction {
       return this.#plan()
     } catch (error) {
       if (!isStackOverflow(error)) throw error
-      return err(tooDeep(this.#document.text))
+      return err(nixError(this.#document.text, tooDeeplyNested))
     }
   }
 
@@ -162,7 +159,7 @@ export class Transaction {
     const done = planInSequence(this.#document, module.value, this.#operations)
     if (!done.ok) return done
     const { document, edits } = done.value
-    // The proofs are about the documents; this one is about the list of edits that is handed out.
+    // The documents were verified; this verifies the list of edits that is returned.
     if (applyEdits(text, edits) !== document.text) {
       return err(
         nixError(text, {
@@ -177,19 +174,10 @@ export class Transaction {
 
   #check(values: readonly NixValue[]): void {
     if (!Array.isArray(values)) {
-      this.#error ??= nixError('', {
-        code: 'BAD_VALUE',
-        message: 'items are given as an array',
-        hint: 'one item is an array of one: [value]'
-      })
-      return
+      this.#error ??= nixError('', itemsNotAnArray)
+    } else if (values.some(it => isTooDeep(it))) {
+      this.#error ??= nixError('', valueTooDeep)
     }
-    if (!values.some(it => isTooDeep(it))) return
-    this.#error ??= nixError('', {
-      code: 'BAD_VALUE',
-      message: 'the value contains itself, or is nested too deep to be written',
-      hint: 'give a value that is nested no more than 200 times'
-    })
   }
 
   #push(option: AttrPathLike | Definition, make: (target: Target) => Operation): this {
@@ -209,18 +197,9 @@ function isDefinition(option: AttrPathLike | Definition): option is Definition {
   return typeof option === 'object' && option !== null && 'binding' in option
 }
 
-/** Whether functions that call themselves came to the end of the stack. */
+/** Whether recursive functions overflowed the stack. Values are read recursively. */
 export function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && /call stack/.test(error.message)
-}
-
-/** Values are read by functions that call themselves, and JavaScript's stack has an end. */
-function tooDeep(text: string): NixError {
-  return nixError(text, {
-    code: 'NO_TARGET',
-    message: 'what is to be edited is nested too deep',
-    hint: 'no configuration is nested by the thousand; is it the right file, or the right value?'
-  })
 }
 
 function makePlan(before: string, after: string, edits: Edit[]): Plan {

@@ -266,7 +266,7 @@ const CONDITIONS: Condition[] = [
       vfio-patch: ${FILE}:3:23: the value is computed elsewhere, so there is no list to edit here. Nothing was written.
           3 |   boot.kernelParams = f x;
                                     ^^^
-        Do:  if it is a plain list, add one of your own behind it:  … ++ [ ]
+        Do:  if it is a plain list, append a list to it:  … ++ [ ]
       `
   },
   {

@@ -12,7 +12,7 @@ test.concurrent('what can not be edited safely is refused, with its place', asyn
       vfio-patch: ${FILE}:22:5: networking.hostName is defined here only if config.my.on. Nothing was written.
           22 |     hostName = "pc";
                    ^^^^^^^^^^^^^^^^
-        Do:  define it in a module of its own and import that, or edit line 22 of ${FILE} yourself
+        Do:  define it in another module and import that, or edit line 22 of ${FILE} yourself
       `
   })
   await expectRefusal(given('{\n  a = [ 1 ;\n}\n'), ['option', 'get', 'pc.nix', 'a'], {
@@ -86,7 +86,7 @@ test.concurrent('a word without quotes is a name', async () => {
     stderr: text`
       vfio-patch: "debug" is not in scope where it would be written, so Nix would reject the file. Nothing was written.
         Do:  text needs quotes of its own, or --string;
-             if it is an argument of the module, name it at the top:  { debug, ... }:
+             if it is an argument of the module, add it at the top:  { debug, ... }:
       `
   })
 })

@@ -9,7 +9,7 @@ import { text } from './support/text.ts'
 
 const FLAGS = ['--iommu', 'amd', '--device', '10de:1b80']
 const APPLY = ['apply', '--yes', 'configuration.nix', ...FLAGS]
-const MODULE = 'pass a module, that is a file like { config, pkgs, ... }: { … }'
+const MODULE = 'pass a module: a file like { config, pkgs, ... }: { … }'
 const MACHINE =
   'pass the configuration of the machine, e.g. vfio-patch apply hosts/pc/configuration.nix'
 
@@ -71,8 +71,8 @@ test.concurrent('a folder without a configuration.nix, and one with a flake only
 
 test.concurrent('encrypted files', async () => {
   const encrypted = (by: string) => text`
-    vfio-patch: /etc/nixos/configuration.nix: this file is encrypted (${by}). Nothing was written.
-      Do:  decrypt it first, or edit the file that it was made from
+    vfio-patch: /etc/nixos/configuration.nix: the file is encrypted (${by}). Nothing was written.
+      Do:  decrypt it first, or edit the file it was made from
     `
   await check(Buffer.from('\0GITCRYPT\0\x01\x02\xff', 'latin1'), encrypted('git-crypt'))
   await check('age-encryption.org/v1\n-> X25519 abc\n', encrypted('age'))
@@ -96,7 +96,7 @@ test.concurrent('a byte order mark', async () => {
   await check(
     '\ufeff{ ... }: { }\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:1:1: the file begins with a byte order mark, which Nix does not accept. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:1:1: the file begins with a byte order mark, which Nix rejects. Nothing was written.
           1 | \\u{feff}{ ... }: { }
               ^^^^^^^^
         Do:  save it as UTF-8 without a byte order mark
@@ -108,10 +108,10 @@ test.concurrent('a carriage return that ends a line', async () => {
   await check(
     '{ ... }: # old Macintosh\r{ }\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:1:25: there is a carriage return without a line feed here, which Nix takes as a line end. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:1:25: this carriage return has no line feed, but Nix reads it as a line ending. Nothing was written.
           1 | { ... }: # old Macintosh\\u{d}{ }
                                       ^^^^^
-        Do:  replace it by a line feed in an editor
+        Do:  replace it with a line feed
       `
   )
 })
@@ -120,10 +120,10 @@ test.concurrent('a NUL, as a crash leaves them', async () => {
   await check(
     '{ ... }: { }\n\0\0\0\0',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:2:1: there is a NUL character here, so this is not a text file. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:2:1: the file contains a NUL character, so it is not a text file. Nothing was written.
           2 | \\u{0}\\u{0}\\u{0}\\u{0}
               ^^^^^
-        Do:  restore the file from a copy
+        Do:  restore the file from a backup
       `
   )
 })
@@ -154,7 +154,7 @@ test.concurrent('a package, a value, and a call of another file', async () => {
   await check(
     '{ stdenv, fetchurl }:\nstdenv.mkDerivation {\n  pname = "hello";\n}\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:1:1: this function takes no "...", so the file is no NixOS module. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:1:1: this function has no "..." in its formals, so the file is not a NixOS module. Nothing was written.
           1 | { stdenv, fetchurl }:
               ^^^^^^^^^^^^^^^^^^^^
         Do:  ${MODULE}
@@ -162,7 +162,7 @@ test.concurrent('a package, a value, and a call of another file', async () => {
   )
   const noSet = (place: string, excerpt: string) =>
     text`
-      vfio-patch: /etc/nixos/configuration.nix:${place}: the result of this file is not an attribute set, so it is no NixOS module. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:${place}: the file does not evaluate to an attribute set, so it is not a NixOS module. Nothing was written.
       ` +
     excerpt +
     `  Do:  ${MODULE}\n`
@@ -177,7 +177,7 @@ test.concurrent('a package, a value, and a call of another file', async () => {
       vfio-patch: /etc/nixos/configuration.nix:1:1: the module is computed here, so there is no set { … } to edit. Nothing was written.
           1 | import ./pc.nix
               ^
-        Do:  write it as a set { … }, or pass the file that the module is written in
+        Do:  write it as a set { … }, or pass the file that contains the module
       `
   )
 })
@@ -186,16 +186,16 @@ test.concurrent('a module that holds only under a condition', async () => {
   await check(
     '{ config, lib, ... }:\n{\n  config = lib.mkIf config.desktop.enable {\n    sound.enable = true;\n  };\n}\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:3:3: config is set through lib.mkIf here, and what is added inside would not always hold. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:3:3: config is set through lib.mkIf here, so a definition added inside would not always apply. Nothing was written.
           3 |   config = lib.mkIf config.desktop.enable {
                 ^^^^^^
-        Do:  put the options into a module of their own and import it
+        Do:  define the options in another module and import that
       `
   )
   await check(
     '{ config, lib, ... }:\nlib.mkIf config.desktop.enable {\n  sound.enable = true;\n}\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:2:1: the whole module is the result of lib.mkIf, so nothing can be added that always holds. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:2:1: the whole module is the result of lib.mkIf, so no definition added to it always applies. Nothing was written.
           2 | lib.mkIf config.desktop.enable {
               ^^^^^^^^
         Do:  put it into config: { imports = [ ]; config = …; }
@@ -210,7 +210,7 @@ test.concurrent('imports that come from elsewhere', async () => {
       vfio-patch: /etc/nixos/configuration.nix:4:11: imports is inherited here, so nothing can be added to it. Nothing was written.
           4 |   inherit imports;
                         ^^^^^^^
-        Do:  write it out, with what was inherited behind it:  imports = [ ./vfio ] ++ …;
+        Do:  write it out, followed by the inherited value:  imports = [ ./vfio ] ++ …;
       `
   )
 })

@@ -25,11 +25,12 @@ const LAYERS: Record<string, readonly string[]> = {
 
 /** The same for the folders of the toolkit. */
 const TOOLKIT: Record<string, readonly string[]> = {
-  verify: ['edit', 'module', 'syntax', 'text'],
-  edit: ['module', 'syntax', 'text'],
-  module: ['syntax', 'text'],
-  syntax: ['text'],
-  text: []
+  verify: ['edit', 'module', 'syntax', 'text', 'messages'],
+  edit: ['module', 'syntax', 'text', 'messages'],
+  module: ['syntax', 'text', 'messages'],
+  syntax: ['text', 'messages'],
+  text: ['messages'],
+  messages: []
 }
 
 function modulesBelow(folder: string): string[] {

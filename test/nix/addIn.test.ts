@@ -4,7 +4,7 @@ import { type EditOf, edited, nix, refusalOf, refused } from './support.ts'
 
 const addX: EditOf = it => it.addIn('l', ['X'])
 
-describe('addIn, by how the list is written', () => {
+describe('addIn, by the layout of the list', () => {
   const cases: [string, string, string][] = [
     ['one line', '{ l = [ "a" ]; }', '{ l = [ "a" "X" ]; }'],
     ['one line, tight', '{ l = ["a"]; }', '{ l = ["a" "X"]; }'],
@@ -43,10 +43,10 @@ describe('addIn, by how the list is written', () => {
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 })
 
-describe('addIn beside comments', () => {
+describe('addIn next to comments', () => {
   const cases: [string, string, string][] = [
     [
-      'behind the last item: it stays with it',
+      'after the last item, which keeps it',
       '{\n  l = [\n    "a" # note\n  ];\n}',
       '{\n  l = [\n    "a" # note\n    "X"\n  ];\n}'
     ],
@@ -63,12 +63,12 @@ describe('addIn beside comments', () => {
     ],
     ['a block comment', '{ l = [ "a" /* n */ ]; }', '{ l = [ "a" /* n */ "X" ]; }'],
     ['a comment in an empty list', '{ l = [ /* n */ ]; }', '{ l = [ /* n */ "X" ]; }'],
-    ['a comment behind the bracket', '{\n  l = [ # n\n  ];\n}', '{\n  l = [ # n\n    "X"\n  ];\n}']
+    ['a comment after the bracket', '{\n  l = [ # n\n  ];\n}', '{\n  l = [ # n\n    "X"\n  ];\n}']
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 })
 
-describe('addIn, by what the list is part of', () => {
+describe('addIn, by the expression around the list', () => {
   const cases: [string, string, string][] = [
     [
       '++: the first that always counts',
@@ -76,7 +76,7 @@ describe('addIn, by what the list is part of', () => {
       '{ c, lib, ... }: { l = [ "a" "X" ] ++ lib.optionals c [ "b" ]; }'
     ],
     [
-      '++ with the literal behind',
+      '++ with the literal on the right',
       '{ c, lib, ... }: { l = lib.optionals c [ "b" ] ++ [ "a" ]; }',
       '{ c, lib, ... }: { l = lib.optionals c [ "b" ] ++ [ "a" "X" ]; }'
     ],
@@ -113,7 +113,7 @@ describe('addIn, by what the list is part of', () => {
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 
-  it('writes a definition where there is none', () => {
+  it('adds a definition if there is none', () => {
     const given = nix`
       {
         boot = {
@@ -131,7 +131,7 @@ describe('addIn, by what the list is part of', () => {
     `)
   })
 
-  it('takes no option text elsewhere for the option', () => {
+  it('ignores text elsewhere that looks like the option', () => {
     const given = nix`
       {
         # l = [ "old" ];
@@ -147,7 +147,7 @@ describe('addIn, by what the list is part of', () => {
 })
 
 describe('addIn compares items by value', () => {
-  it('adds nothing that is there, in any spelling, and nothing twice', () => {
+  it('adds no item that exists, however it is written, and none twice', () => {
     const given = `{ pkgs, ... }: { l = [ ''a'' ("b") (pkgs.x /* c */ 1) { c = 1; } ]; }`
     const items = ['a', 'b', expr('pkgs.x 1'), { c: 1 }]
     expect(edited(given, it => it.addIn('l', items))).toBe(given)
@@ -156,12 +156,12 @@ describe('addIn compares items by value', () => {
     )
   })
 
-  it('does not count an item that is there under a condition only', () => {
+  it('adds an item that exists only under a condition', () => {
     const given = `{ c, lib, ... }: { l = [ ] ++ lib.optional c "X"; }`
     expect(edited(given, addX)).toBe(`{ c, lib, ... }: { l = [ "X" ] ++ lib.optional c "X"; }`)
   })
 
-  it('writes the comment of an item only where it has a line of its own', () => {
+  it('writes the comment of an item only if it has a line of its own', () => {
     const item = annotated('10de:1b80', 'a card')
     expect(edited('{\n  l = [\n    "a"\n  ];\n}', it => it.addIn('l', [item]))).toBe(
       '{\n  l = [\n    "a"\n    "10de:1b80" # a card\n  ];\n}'
@@ -175,30 +175,30 @@ describe('addIn compares items by value', () => {
   })
 })
 
-describe('addIn, where no list always counts, writes one that does', () => {
+describe('addIn adds a list that always applies if there is none', () => {
   const cases: [string, string, string][] = [
     [
-      'behind a condition',
+      'after a condition',
       '{ c, lib, ... }: { l = lib.optionals c [ "a" ]; }',
       '{ c, lib, ... }: { l = lib.optionals c [ "a" ] ++ [ "X" ]; }'
     ],
     [
-      'behind an if, in parentheses',
+      'after an if, in parentheses',
       '{ c, ... }: { l = if c then [ "a" ] else [ ]; }',
       '{ c, ... }: { l = (if c then [ "a" ] else [ ]) ++ [ "X" ]; }'
     ],
     [
-      'behind a variable that is a list',
+      'after a variable that is a list',
       'let p = [ "a" ]; in { l = p; m = p; }',
       'let p = [ "a" ]; in { l = p ++ [ "X" ]; m = p; }'
     ],
     [
-      'behind a call that gives a list',
+      'after a call that returns a list',
       '{ p, ... }: { l = map p [ "a" ]; }',
       '{ p, ... }: { l = map p [ "a" ] ++ [ "X" ]; }'
     ],
     [
-      'behind what another option holds',
+      'after the value of another option',
       '{ config, ... }: { l = config.m; }',
       '{ config, ... }: { l = config.m ++ [ "X" ]; }'
     ],
@@ -208,7 +208,7 @@ describe('addIn, where no list always counts, writes one that does', () => {
       '{ p, ... }: { l = with p; map a [ ] ++ [ "X" ]; }'
     ],
     [
-      'beside a mkIf',
+      'next to a mkIf',
       '{ c, lib, ... }: { l = lib.mkIf c [ "a" ]; }',
       '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c [ "a" ]) [ "X" ] ]; }'
     ],
@@ -226,7 +226,7 @@ describe('addIn, where no list always counts, writes one that does', () => {
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 })
 
-describe('addIn at a place', () => {
+describe('addIn at a position', () => {
   const list = nix`
     {
       l = [
@@ -236,7 +236,7 @@ describe('addIn at a place', () => {
       ];
     }
   `
-  it('at the start, above the comments of the first', () => {
+  it('at the start, above the comments of the first item', () => {
     expect(edited(list, it => it.addIn('l', ['X'], { at: 'start' }))).toBe(
       list.replace('    # the first', '    "X"\n    # the first')
     )
@@ -267,7 +267,7 @@ describe('addIn at a place', () => {
     )
   })
 
-  it('refuses where the item is not there', () => {
+  it('refuses if the item does not exist', () => {
     expect(refusalOf(list, it => it.addIn('l', ['X'], { at: { after: 'z' } }))).toBe('CONFLICT')
   })
 })
@@ -276,23 +276,23 @@ describe('addIn beside blanks and neighbors', () => {
   const remarked = annotated('X', 'why')
   const cases: [string, string, string, { at?: Position }?][] = [
     [
-      'behind an item with a blank at the end of its line',
+      'after an item with trailing whitespace',
       '{\n  l = [\n    "a" \n  ];\n}',
       '{\n  l = [\n    "a" \n    "X" # why\n  ];\n}'
     ],
     [
-      'beside one',
+      'next to one',
       '{\n  l = [\n    "a" \n    "b"\n  ];\n}',
       '{\n  l = [\n    "a" \n    "X" # why\n    "b"\n  ];\n}',
       { at: { after: 'a' } }
     ],
     [
-      'in an empty list with a blank behind the bracket',
+      'in an empty list with a space after the bracket',
       '{\n  l = [ \n  ];\n}',
       '{\n  l = [ \n    "X" # why\n  ];\n}'
     ],
     [
-      'behind one that touches the next',
+      'after one that touches the next',
       '{ l = ["a""b"]; }',
       '{ l = ["a" "X" "b"]; }',
       { at: { after: 'a' } }
@@ -309,8 +309,8 @@ describe('addIn beside blanks and neighbors', () => {
   )
 })
 
-describe('addIn among what is stronger or counts otherwise', () => {
-  it('goes into the strongest list, however its mkForce is spelt', () => {
+describe('addIn among several priorities', () => {
+  it('adds to the list with the highest priority, however its mkForce is written', () => {
     const given = (force: string) =>
       `{ lib, ... }: { a = lib.mkMerge [ { l = [ "b" ]; } (${force} { l = [ "c" ]; }) ]; }`
     for (const force of ['lib.mkForce /* mine */', 'lib.mkOverride (10)', 'lib.mkOverride\n  10']) {
@@ -322,13 +322,13 @@ describe('addIn among what is stronger or counts otherwise', () => {
     expect(refusalOf(computed, it => it.addIn('a.l', ['X']))).toBe('NO_TARGET')
   })
 
-  it('refuses where the strongest can not be edited', () => {
+  it('refuses if the list with the highest priority cannot be edited', () => {
     const given =
       '{ lib, ... }: let ys = [ ]; in { a = lib.mkMerge [ { l = [ ]; } (lib.mkForce { l = ys; }) ]; }'
     expect(refusalOf(given, it => it.addIn('a.l', ['X']))).toBe('NO_TARGET')
   })
 
-  it('knows a call from its parts, and an integer from a float', () => {
+  it('distinguishes a call from its parts, and an integer from a float', () => {
     expect(edited('{ f, ... }: { l = [ f 1 ]; }', it => it.addIn('l', [expr('f 1')]))).toBe(
       '{ f, ... }: { l = [ f 1 (f 1) ]; }'
     )
@@ -336,7 +336,7 @@ describe('addIn among what is stronger or counts otherwise', () => {
     expect(edited('{ l = [ 1.50 ]; }', it => it.addIn('l', [1.5]))).toBe('{ l = [ 1.50 ]; }')
   })
 
-  it('refuses beside a pipe operator, and goes into brackets that stand apart from one', () => {
+  it('refuses next to a pipe operator, but edits inside other brackets', () => {
     expect(refusalOf('{ x, f, ... }: { l = [ 1 ] ++ x |> map f; }', addX)).toBe('NO_TARGET')
     expect(refusalOf('{ f, ... }: { l = [ "X" ] |> map f; }', addX)).toBe('NO_TARGET')
     expect(edited('{ f, x, ... }: { l = [ (x |> f) ]; }', addX)).toBe(
@@ -344,7 +344,7 @@ describe('addIn among what is stronger or counts otherwise', () => {
     )
   })
 
-  it('does not take the item of an optional for one of the list', () => {
+  it('does not treat the item of an optional as one of the list', () => {
     const given = '{ c, lib, ... }: { l = [ ] ++ lib.optional c [ "X" ]; }'
     expect(edited(given, it => it.removeIn('l', ['X']))).toBe(given)
   })
@@ -360,7 +360,7 @@ describe('addIn to a string that shows lines adds lines', () => {
     ],
     ['empty', "{\n  l = ''\n  '';\n}", "{\n  l = ''\n    X\n  '';\n}"],
     ['indented, on one line', "{ l = ''a''; }", "{ l = ''a''\\nX''; }"],
-    ['behind an escaped line end', "{ l = ''a''\\\n  ''; }", "{ l = ''a''\\\n  ''\\nX''; }"],
+    ['after an escaped line ending', "{ l = ''a''\\\n  ''; }", "{ l = ''a''\\\n  ''\\nX''; }"],
     ['quoted, with a line end', '{ l = "a\\n"; }', '{ l = "a\\nX\\n"; }'],
     ['quoted and empty', '{ l = ""; }', '{ l = "X"; }'],
     [
@@ -369,7 +369,7 @@ describe('addIn to a string that shows lines adds lines', () => {
       "{ lib, ... }: {\n  l = lib.mkAfter ''\n    a\n    X\n  '';\n}"
     ],
     [
-      'beside one with a condition',
+      'next to one with a condition',
       "{ c, lib, ... }: {\n  l = lib.mkIf c ''\n    a\n  '';\n}",
       "{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c ''\n    a\n  '') \"X\" ];\n}"
     ],
@@ -392,14 +392,14 @@ describe('addIn to a string that shows lines adds lines', () => {
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 
-  it('writes several beside one with a condition as one text', () => {
+  it('adds several next to one with a condition as one string', () => {
     const given = "{ c, lib, ... }: { l = lib.mkIf c ''a''; }"
     expect(edited(given, it => it.addIn('l', ['X', 'Y']))).toBe(
       "{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c ''a'') \"X\\nY\" ]; }"
     )
   })
 
-  it('escapes them, keeps interpolations, and refuses what is no line', () => {
+  it('escapes them, keeps interpolations, and refuses items that are not lines', () => {
     const given = "{ x, ... }: {\n  l = ''\n    a ${x}\n  '';\n}"
     expect(edited(given, it => it.addIn('l', ["b ${c} ''d''"]))).toBe(
       "{ x, ... }: {\n  l = ''\n    a ${x}\n    b ''${c} '''d'''\n  '';\n}"
@@ -416,7 +416,7 @@ describe('addIn to a string that shows lines adds lines', () => {
     expect(edited("{\n  l = ''\n  '';\n}", it => it.addIn('l', ['  b']))).toBe(
       "{\n  l = ''\n    ''\\  b\n  '';\n}"
     )
-    // Behind an escaped line break Nix takes the indentation that the lines share, too.
+    // Nix removes the common indentation also after an escaped line break.
     expect(edited("{\n  l = ''\n    a\n    b'';\n}", it => it.addIn('l', ['  c', 'd']))).toBe(
       "{\n  l = ''\n    a\n    b''\\n      c''\\nd'';\n}"
     )
@@ -424,7 +424,7 @@ describe('addIn to a string that shows lines adds lines', () => {
     expect(refusalOf(given, it => it.addIn('l', [1]))).toBe('BAD_VALUE')
   })
 
-  it('and none to a text that is put together', () => {
+  it('refuses a string that is computed', () => {
     const given = '{ c, lib, ... }: { l = lib.optionalString c "a\\nb"; }'
     expect(refusalOf(given, addX)).toBe('SHARED_BINDING')
     expect(refusalOf("{ lib, ... }: { l = lib.mkIf true ''a''; }", it => it.addIn('l', [1]))).toBe(
@@ -432,7 +432,7 @@ describe('addIn to a string that shows lines adds lines', () => {
     )
   })
 
-  it('and removeIn takes them out, also where they count under a condition', () => {
+  it('and removeIn removes them, also under a condition', () => {
     const merged = '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "X") "a\\nX" ]; }'
     expect(edited(merged, it => it.removeIn('l', ['X']))).toBe(
       '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "") "a" ]; }'
@@ -451,7 +451,7 @@ describe('addIn to a string that shows lines adds lines', () => {
 describe('addIn to a string on one line', () => {
   const addLine: EditOf = it => it.addIn('l', ['X'], { lines: true })
 
-  it('is refused, since only the type of the option says what separates its items', () => {
+  it('is refused, since only the type of the option tells what separates its items', () => {
     const given =
       '{ ... }:\n{\n  nix.settings.experimental-features = "nix-command flakes";\n' +
       '  services.xserver.xkb.options = "a,b";\n}\n'
@@ -477,7 +477,7 @@ describe('addIn to a string on one line', () => {
     }
   })
 
-  it('does nothing where the string is that item already', () => {
+  it('does nothing if the string is that item', () => {
     expect(edited('{ l = "X"; }', addX)).toBe('{ l = "X"; }')
     expect(edited('{ l = ""; }', addX)).toBe('{ l = "X"; }')
   })
@@ -531,7 +531,7 @@ describe('addIn to a string on one line', () => {
 })
 
 describe('addIn to a chosen definition', () => {
-  it('edits one whose path has computed names, or that counts under a condition', () => {
+  it('edits one with computed names in its path, or under a condition', () => {
     const given = '{ lib, ... }: { config = lib.mkIf true { l = [ "a" ]; }; }'
     const plain = '{ user, ... }: { users.users.${user}.extraGroups = [ "wheel" ]; }'
     const doc = parseDocument(plain)
@@ -548,7 +548,7 @@ describe('addIn to a chosen definition', () => {
     expect(inside.ok && inside.value.text).toBe(given.replace('[ "a" ]', '[ "a" "X" ]'))
   })
 
-  it('edits one that is spelt with config', () => {
+  it('edits one whose path is written with config', () => {
     const doc = parseDocument('{ c, lib, ... }: { config.l = lib.optional c 1; }')
     const [l] = doc.getIn('l')
     if (!l) throw new Error('no definition')
@@ -575,18 +575,18 @@ describe('addIn refuses', () => {
     )
   })
 
-  it('what is defined under a condition only', () => {
+  it('an option that is defined only under a condition', () => {
     expect(refused('{ c, lib, ... }:\n{\n  config = lib.mkIf c { l = [ ]; };\n}\n', addX)).toBe(
       [
         '3:25: NO_TARGET: l is defined here only if c',
         '3 |   config = lib.mkIf c { l = [ ]; };',
         '                            ^^^^^^^^',
-        'hint: define it in a module of its own and import that, or choose this definition'
+        'hint: define it in another module and import that, or choose this definition'
       ].join('\n')
     )
   })
 
-  it('what is no list, or written elsewhere', () => {
+  it('a value that is not a list, or is computed elsewhere', () => {
     expect(refusalOf('{ l = 1; }', addX)).toBe('NOT_A_LIST')
     expect(refusalOf('{ l.m = 1; }', addX)).toBe('NOT_A_LIST')
     expect(refusalOf('{ p, ... }: { l = p; }', addX)).toBe('SHARED_BINDING')
@@ -595,7 +595,7 @@ describe('addIn refuses', () => {
     expect(refusalOf('{ l, ... }: { inherit l; }', addX)).toBe('INHERITED')
   })
 
-  it('what a pipe operator stands around', () => {
+  it('a list inside a pipe expression', () => {
     expect(refusalOf('{ f, ... }: { l = [ "a" ] |> f; }', addX)).toBe('NO_TARGET')
     expect(refusalOf('{ f, ... }: f <| { l = [ "a" ]; }', addX)).toBe('NOT_A_MODULE')
     expect(edited('{ f, ... }: { a = 1 |> f; l = [ "a" ]; }', addX)).toBe(

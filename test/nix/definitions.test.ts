@@ -58,7 +58,7 @@ describe('getIn finds the definitions of an option', () => {
     ])
   })
 
-  it('inside config, where there is one, and imports and options beside it', () => {
+  it('inside config, if there is one, and imports and options next to it', () => {
     const module = parseDocument(
       '{ imports = [ ./a ]; options.o = 1; config.a.b = 2; config.c = 3; }'
     )
@@ -68,7 +68,7 @@ describe('getIn finds the definitions of an option', () => {
     expect(shown(module.getIn('o'))).toEqual([])
   })
 
-  it('says what is around a value', () => {
+  it('reports conditions and priorities around a value', () => {
     const [definition] = doc.getIn('boot.loader.grub.enable')
     expect(definition?.conditions).toEqual(['config.x'])
     expect(definition?.inherited).toBe(false)
@@ -78,7 +78,7 @@ describe('getIn finds the definitions of an option', () => {
 })
 
 describe('itemsIn', () => {
-  it('gives the items of all lists as values', () => {
+  it('returns the items of all lists as values', () => {
     const doc = parseDocument(
       `{ lib, pkgs, ... }: { l = [ "a" ''b'' 1 true null ./c { d = 2; } (f x) pkgs.e ] ++ lib.optional true [ "an item that is a list" ] ++ lib.optionals true [ "g" ]; }`
     )
@@ -97,7 +97,7 @@ describe('itemsIn', () => {
   })
 })
 
-it('getters find nothing, and throw nothing, where values are nested by the ten thousand', () => {
+it('getters return nothing, and do not throw, if values have tens of thousands of levels', () => {
   const deep = (open: string, close: string) => open.repeat(50_000) + close.repeat(50_000)
   for (const value of [deep('[', ']'), `[ ] ${'++ [ ] '.repeat(50_000)}`, deep('(f ', ')')]) {
     const doc = parseDocument(`{ a = ${value}; }`)

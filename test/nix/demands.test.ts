@@ -1,10 +1,10 @@
-// What a tool that reads and sets options of a configuration asks of an editor of Nix files.
+// The requirements of a tool that reads and sets options of a configuration.
 
 import { describe, expect, it } from 'vitest'
 import { expr, formatPath, parseDocument } from '../../src/nix/index.ts'
 import { edited, nix, refusalOf } from './support.ts'
 
-/** A configuration with the habits of many at once. */
+/** A configuration that combines common styles. */
 const pc = nix`
   # My machine.
   { config, pkgs, ... }:
@@ -41,12 +41,12 @@ const pc = nix`
   }
 `
 
-/** What an option is set to, as it is spelt; undefined if it is not set. */
+/** The source of an option's value; undefined if it is not set. */
 function read(text: string, path: string | string[]): string | undefined {
   return parseDocument(text).getIn(path)[0]?.source
 }
 
-/** All that is set below a path, by the rest of the path. */
+/** The sources of all values below a path, by the rest of the path. */
 function readSet(text: string, path: string): Record<string, string> {
   const doc = parseDocument(text)
   const depth = path.split('.').length
@@ -58,13 +58,13 @@ function readSet(text: string, path: string): Record<string, string> {
   )
 }
 
-/** The paths of all that is set in a file, as they are spelt. */
+/** The paths of all options that a file sets. */
 function pathsOf(text: string): string[] {
   const leaves = parseDocument(text).leaves()
   return leaves.map(it => formatPath(it.path.map(name => name ?? '${…}')))
 }
 
-/** The text with one piece of it replaced; the piece must be there once. */
+/** The text with one piece replaced, which must occur once. */
 function withPiece(text: string, piece: string, by: string): string {
   expect(text.split(piece)).toHaveLength(2)
   return text.replace(piece, () => by)
@@ -116,7 +116,7 @@ describe('an option is read', () => {
     ])
   })
 
-  it('as a list with all around it, with comments', () => {
+  it('as a list with the expression around it, with comments', () => {
     expect(read(pc, 'environment.systemPackages')).toBe(
       nix`
         with pkgs; [
@@ -157,20 +157,20 @@ describe('a prefix is read', () => {
     })
   })
 
-  it('as nothing where nothing is below it', () => {
+  it('as nothing if nothing is below it', () => {
     expect(readSet(pc, 'hardware')).toEqual({})
     expect(readSet(pc, 'networking.hostName')).toEqual({})
   })
 })
 
 describe('an option that is set gets another value', () => {
-  it('where it is dotted, and the comment behind it stays', () => {
+  it('if it is dotted, and keeps the comment after it', () => {
     expect(edited(pc, it => it.setIn('boot.loader.efi.canTouchEfiVariables', false))).toBe(
       withPiece(pc, 'canTouchEfiVariables = true', 'canTouchEfiVariables = false')
     )
   })
 
-  it('where it is nested, and the comment behind it stays', () => {
+  it('if it is nested, and keeps the comment after it', () => {
     expect(edited(pc, it => it.setIn('networking.hostName', 'tower'))).toBe(
       withPiece(pc, 'hostName = "pc"', 'hostName = "tower"')
     )
@@ -216,7 +216,7 @@ describe('an option that is set gets another value', () => {
     expect(refusalOf(given, it => it.setIn('services.openssh', {}))).toBe('CONFLICT')
   })
 
-  it('not where Nix would merge two definitions, of which either could be meant', () => {
+  it('but not if it has two definitions that Nix would merge', () => {
     const given = '{ lib, ... }: { config = lib.mkMerge [ { a = 1; } { a = 2; } ]; }'
     expect(refusalOf(given, it => it.setIn('a', 3))).toBe('AMBIGUOUS_TARGET')
     const [, second] = parseDocument(given).getIn('a')
@@ -227,7 +227,7 @@ describe('an option that is set gets another value', () => {
 })
 
 describe('an option that is not set is written', () => {
-  it('beside dotted relatives', () => {
+  it('next to dotted relatives', () => {
     expect(edited(pc, it => it.setIn('boot.loader.timeout', 3))).toBe(
       withPiece(
         pc,
@@ -247,7 +247,7 @@ describe('an option that is not set is written', () => {
     )
   })
 
-  it('before the final system.stateVersion, where it has no relatives', () => {
+  it('before the final system.stateVersion, if it has no relatives', () => {
     expect(edited(pc, it => it.setIn('time.timeZone', 'Europe/Berlin'))).toBe(
       withPiece(
         pc,
@@ -280,7 +280,7 @@ describe('an option that is not set is written', () => {
 })
 
 describe('a list', () => {
-  it('gets an item at its end, and the comments of the others stay', () => {
+  it('gets an item at its end, and keeps the comments of the others', () => {
     expect(edited(pc, it => it.addIn('environment.systemPackages', [expr('htop')]))).toBe(
       withPiece(
         pc,
@@ -290,13 +290,13 @@ describe('a list', () => {
     )
   })
 
-  it('gets an item on its one line', () => {
+  it('gets an item on the same line', () => {
     expect(edited(pc, it => it.addIn('users.users."ann.b".extraGroups', ['libvirtd']))).toBe(
       withPiece(pc, '[ "wheel" "video" ]', '[ "wheel" "video" "libvirtd" ]')
     )
   })
 
-  it('is written where it is missing', () => {
+  it('is added if it is missing', () => {
     expect(edited(pc, it => it.addIn('networking.firewall.allowedUDPPorts', [53]))).toBe(
       withPiece(
         pc,
@@ -323,13 +323,13 @@ describe('a list', () => {
     ).toBe(withPiece(pc, '    (python3.withPackages (it: [ it.requests ]))\n', ''))
   })
 
-  it('loses its first and its last item, with the comment behind it', () => {
+  it('loses its first and its last item, with the comment after it', () => {
     expect(
       edited(pc, it => it.removeIn('environment.systemPackages', [expr('vim'), expr('git')]))
     ).toBe(withPiece(withPiece(pc, '    vim\n', ''), '    git # for the configuration\n', ''))
   })
 
-  it('stays where all its items go', () => {
+  it('is kept empty if all its items are removed', () => {
     expect(
       edited(pc, it => it.removeIn('users.users."ann.b".extraGroups', ['video', 'wheel']))
     ).toBe(withPiece(pc, '[ "wheel" "video" ]', '[ ]'))
@@ -376,18 +376,18 @@ describe('an option is deleted', () => {
     `)
   })
 
-  it('that is not there without a change', () => {
+  it('that does not exist, without a change', () => {
     expect(edited(pc, it => it.removeIn('services.openssh'))).toBe(pc)
   })
 
-  it('that was set before, so that the file is as it was', () => {
+  it('that was set before, so that the file is restored', () => {
     const set = edited(pc, it => it.setIn('time.timeZone', 'UTC').setIn('boot.tmp.useTmpfs', true))
     expect(edited(set, it => it.removeIn('time.timeZone').removeIn('boot.tmp.useTmpfs'))).toBe(pc)
   })
 })
 
 describe('all paths of a file', () => {
-  it('are collected in the order of the text', () => {
+  it('are collected in source order', () => {
     expect(pathsOf(pc)).toEqual([
       'imports',
       'boot.loader.systemd-boot.enable',
@@ -403,7 +403,7 @@ describe('all paths of a file', () => {
     ])
   })
 
-  it('are those that can be read', () => {
+  it('are those of readable definitions', () => {
     expect(pathsOf(pc).map(path => read(pc, path) !== undefined)).not.toContain(false)
   })
 })

@@ -4,7 +4,7 @@ import { applyEdits, type Edit, invertEdits } from '../../src/nix/index.ts'
 import { composeEdits } from '../../src/nix/text/edits.ts'
 import { seed } from '../support/seed.ts'
 
-/** A text and a list of edits that keeps the contract of Edit. */
+/** A text and a valid list of edits of it. */
 function editsOf(text: string): fc.Arbitrary<Edit[]> {
   const edit = fc.record({
     offset: fc.nat(text.length),
@@ -30,7 +30,7 @@ const textAndEdits = fc
   .chain(text => fc.tuple(fc.constant(text), editsOf(text)))
 
 describe('edits', () => {
-  it('are applied to the text before any of them', () => {
+  it('have offsets in the text before any of them', () => {
     const edits = [
       { offset: 0, length: 0, content: '>' },
       { offset: 2, length: 1, content: '' },
@@ -39,7 +39,7 @@ describe('edits', () => {
     expect(applyEdits('abcd', edits)).toBe('>abd<')
   })
 
-  it('that overlap, are unsorted or leave the text are refused', () => {
+  it('throw if they overlap, are not sorted, or are outside the text', () => {
     const at = (offset: number, length = 0) => ({ offset, length, content: 'x' })
     for (const edits of [
       [at(2), at(1)],
@@ -53,7 +53,7 @@ describe('edits', () => {
     }
   })
 
-  it('are taken back by their inverse', () => {
+  it('are undone by their inverse', () => {
     fc.assert(
       fc.property(textAndEdits, ([text, edits]) => {
         const after = applyEdits(text, edits)
@@ -63,7 +63,7 @@ describe('edits', () => {
     )
   })
 
-  it('compose to what they do one after the other', () => {
+  it('compose to one list with the effect of both', () => {
     const twice = textAndEdits.chain(([text, first]) =>
       fc.tuple(fc.constant(text), fc.constant(first), editsOf(applyEdits(text, first)))
     )

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { nixError } from '../../src/nix/errors.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 
-/** The rendering of an error about the first occurrence of a piece of the text. */
+/** A rendered error about the first occurrence of a piece of the text. */
 function rendered(text: string, piece: string, options = {}): string {
   const start = text.indexOf(piece)
   const range = { start, end: start + piece.length }
@@ -25,7 +25,7 @@ describe('an error is drawn', () => {
     )
   })
 
-  it('with tabs as two blanks', () => {
+  it('with tabs as two spaces', () => {
     expect(rendered('\ta = 1;\t# b', 'b')).toBe(
       ['1:11: CONFLICT: no', '1 |   a = 1;  # b', '                ^'].join('\n')
     )
@@ -67,14 +67,14 @@ describe('an error is drawn', () => {
     )
   })
 
-  it('in colour where asked', () => {
+  it('in color on request', () => {
     expect(rendered('a', 'a', { color: true })).toBe(
       '1:1: \x1b[1;31mCONFLICT\x1b[0m: no\n\x1b[2m1 | \x1b[0ma\n    \x1b[1;31m^\x1b[0m'
     )
   })
 })
 
-describe('a text that is not Nix says where', () => {
+describe('a text that is not Nix reports the place', () => {
   const cases: [string, string, string[]][] = [
     ['a missing semicolon', '{\n  a = 1\n  b = 2;\n}', ['3:5: SYNTAX: unexpected "="']],
     ['an unclosed brace', '{\n  a = 1;\n', ['2:9: SYNTAX: "}" is missing here']],
@@ -84,7 +84,7 @@ describe('a text that is not Nix says where', () => {
     [
       'a glued //',
       '{ a = b //c; }',
-      ['1:9: SYNTAX: this "//" touches what stands beside it and could be taken for part of a path']
+      ['1:9: SYNTAX: put spaces around "//": without them it can be read as a path']
     ]
   ]
   it.each(cases)('%s', (_, text, then) => {
@@ -104,9 +104,9 @@ it('errors are plain data', () => {
   })
 })
 
-it('what is no text is told at once, with what makes text of it', () => {
+it('throws for a value that is not a string, and names decode', () => {
   const bytes = Buffer.from('{ }\n')
   expect(() => parseDocument(bytes as unknown as string)).toThrow(
-    new TypeError('parseDocument takes text; decode(bytes) makes text of the bytes of a file')
+    new TypeError('parseDocument expects a string; use decode(bytes) for the bytes of a file')
   )
 })

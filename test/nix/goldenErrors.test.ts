@@ -8,7 +8,7 @@ import {
 } from '../../src/nix/index.ts'
 import { type EditOf, nix } from './support.ts'
 
-/** A text, an edit, and the whole refusal as it is shown. */
+/** Checks the rendered error of an edit of a text. */
 function golden(name: string, given: string, edit: EditOf, shows: string, options?: RenderOptions) {
   it(name, () => {
     const plan = edit(parseDocument(given).edit()).plan()
@@ -18,7 +18,7 @@ function golden(name: string, given: string, edit: EditOf, shows: string, option
   })
 }
 
-/** A text, and all that is wrong with it before anything is asked. */
+/** Checks the rendered errors of a text. */
 function reading(name: string, given: string, shows: string) {
   it(name, () => {
     const { errors } = parseDocument(given)
@@ -33,17 +33,17 @@ function decoding(name: string, given: Uint8Array, shows: string, options?: Rend
   })
 }
 
-/** A definition as it is chosen in a document. */
+/** A definition that is chosen in a document. */
 function chosen(text: string, path: string): Definition {
   return parseDocument(text).getIn(path)[0] as Definition
 }
 
-describe('a text that Nix would not read as we do', () => {
+describe('a text that Nix would read differently', () => {
   reading(
     'begins with a byte order mark',
     '\ufeff{ a = 1; }\n',
     [
-      '1:1: ENCODING: the file begins with a byte order mark, which Nix does not accept',
+      '1:1: ENCODING: the file begins with a byte order mark, which Nix rejects',
       '1 | \\u{feff}{ a = 1; }',
       '    ^^^^^^^^',
       'hint: save it as UTF-8 without a byte order mark'
@@ -51,29 +51,29 @@ describe('a text that Nix would not read as we do', () => {
   )
 
   reading(
-    'holds a lone carriage return, behind which a definition could hide',
+    'has a lone carriage return, which could hide a definition',
     '{\n  # note\r  a = 1;\n}\n',
     nix`
-      2:9: ENCODING: there is a carriage return without a line feed here, which Nix takes as a line end
+      2:9: ENCODING: this carriage return has no line feed, but Nix reads it as a line ending
       2 |   # note\u{d}  a = 1;
                   ^^^^^
-      hint: replace it by a line feed in an editor
+      hint: replace it with a line feed
     `
   )
 
   reading(
-    'holds a NUL',
+    'has a NUL',
     '{ a = 1; \0 }\n',
     nix`
-      1:10: ENCODING: there is a NUL character here, so this is not a text file
+      1:10: ENCODING: the file contains a NUL character, so it is not a text file
       1 | { a = 1; \u{0} }
                    ^^^^^
-      hint: restore the file from a copy
+      hint: restore the file from a backup
     `
   )
 })
 
-describe('bytes that are no text', () => {
+describe('bytes that are not text', () => {
   decoding(
     'are not UTF-8',
     Uint8Array.from([0x7b, 0x0a, 0x61, 0x20, 0xff, 0x7d]),
@@ -89,8 +89,8 @@ describe('bytes that are no text', () => {
     'are encrypted by git-crypt',
     Buffer.from('\0GITCRYPT\0\x01\x02', 'latin1'),
     nix`
-      ENCODING: this file is encrypted (git-crypt)
-      hint: decrypt it first, or edit the file that it was made from
+      ENCODING: the file is encrypted (git-crypt)
+      hint: decrypt it first, or edit the file it was made from
     `
   )
 
@@ -98,8 +98,8 @@ describe('bytes that are no text', () => {
     'are encrypted by age',
     Buffer.from('age-encryption.org/v1\n-> X25519 abc\n'),
     nix`
-      secrets.nix: ENCODING: this file is encrypted (age)
-      hint: decrypt it first, or edit the file that it was made from
+      secrets.nix: ENCODING: the file is encrypted (age)
+      hint: decrypt it first, or edit the file it was made from
     `,
     { file: 'secrets.nix' }
   )
@@ -136,7 +136,7 @@ describe('a text that is not Nix', () => {
       3:17: SYNTAX: unexpected "="
       3 |   time.timeZone = "UTC";
                           ^
-      hint: perhaps a ";" is missing on a line above
+      hint: a ";" may be missing on a line above
     `
   )
 
@@ -164,10 +164,21 @@ describe('a text that is not Nix', () => {
       }
     `,
     nix`
-      1:1: SYNTAX: what begins here does not come to its end
+      1:1: SYNTAX: this "{" is never closed
       1 | {
           ^
-      hint: perhaps a "}" is missing further down, or what stands between is not Nix
+      hint: add a "}" further down
+    `
+  )
+
+  reading(
+    'has an unfinished expression in brackets',
+    '{ a = (1 + ; }\n',
+    nix`
+      1:1: SYNTAX: there is a syntax error between this "{" and its "}"
+      1 | { a = (1 + ; }
+          ^
+      hint: check the code in between, for example for an unfinished expression
     `
   )
 
@@ -196,7 +207,7 @@ describe('a text that is not Nix', () => {
       4:1: SYNTAX: unexpected "}"
       4 | }
           ^
-      hint: perhaps it is one too many, or what stands before it is not finished
+      hint: unmatched bracket, or an unfinished expression before it
     `
   )
 
@@ -227,7 +238,7 @@ describe('a text that is not Nix', () => {
       2:7: SYNTAX: unexpected quotation mark
       2 |   a = "x;
                 ^
-      hint: perhaps the quotation mark at the other end of the string is missing
+      hint: the other quotation mark of the string may be missing
     `
   )
 
@@ -238,7 +249,7 @@ describe('a text that is not Nix', () => {
       1:10: SYNTAX: unexpected ","
       1 | { a = [ 1, 2 ]; }
                    ^
-      hint: Nix parts the items of a list by blanks, and definitions by ";"
+      hint: list items are separated by spaces; definitions end with ";"
     `
   )
 
@@ -249,7 +260,7 @@ describe('a text that is not Nix', () => {
       1:4: SYNTAX: unexpected ":"
       1 | { a: 1; }
              ^
-      hint: a definition is written with "=":  name = value;
+      hint: a definition uses "=":  name = value;
     `
   )
 
@@ -269,57 +280,57 @@ describe('a text that is not Nix', () => {
   )
 
   reading(
-    'has a // glued to its neighbour',
+    'has a // without a space',
     '{ a = { } //{ }; b = c //d; }\n',
     nix`
-      1:24: SYNTAX: this "//" touches what stands beside it and could be taken for part of a path
+      1:24: SYNTAX: put spaces around "//": without them it can be read as a path
       1 | { a = { } //{ }; b = c //d; }
                                  ^^
-      hint: put blanks around it: a // b
+      hint: write it as a // b
     `
   )
 
   reading(
-    'has windows line ends',
+    'has CRLF line endings',
     '{\r\n  a = 1;\r\n  b = = 2;\r\n}\r\n',
     nix`
       3:7: SYNTAX: unexpected "="
       3 |   b = = 2;
                 ^
-      hint: perhaps a ";" is missing on a line above
+      hint: a ";" may be missing on a line above
     `
   )
 
   reading(
-    'has a tab before what is wrong',
+    'has a tab before the error',
     '{\n\ta = 1;\n\tb = = 2;\n}\n',
     nix`
       3:6: SYNTAX: unexpected "="
       3 |   b = = 2;
                 ^
-      hint: perhaps a ";" is missing on a line above
+      hint: a ";" may be missing on a line above
     `
   )
 
   reading(
-    'has wide characters before what is wrong',
+    'has wide characters before the error',
     '{ a = "日本語 🎮"; b = = 2; }\n',
     nix`
       1:21: SYNTAX: unexpected "="
       1 | { a = "日本語 🎮"; b = = 2; }
                                  ^
-      hint: perhaps a ";" is missing on a line above
+      hint: a ";" may be missing on a line above
     `
   )
 
   reading(
-    'is a word that objects have too',
+    'has a name that JavaScript objects have',
     '{ a = 1; } constructor = 2;\n',
     nix`
       1:24: SYNTAX: unexpected "="
       1 | { a = 1; } constructor = 2;
                                  ^
-      hint: perhaps a ";" is missing on a line above
+      hint: a ";" may be missing on a line above
       1:27: SYNTAX: unexpected ";"
       1 | { a = 1; } constructor = 2;
                                     ^
@@ -333,21 +344,21 @@ describe('a text that is not Nix', () => {
       1:3: SYNTAX: unexpected quotation mark
       1 | { "a": 1 }
             ^^^^^^
-      hint: perhaps the quotation mark at the other end of the string is missing
+      hint: the other quotation mark of the string may be missing
     `
   )
 })
 
-describe('a file that is no module', () => {
+describe('a file that is not a module', () => {
   golden(
     'is a list',
     '[ 1 2 ]\n',
     it => it.setIn('a', 1),
     nix`
-      1:1: NOT_A_MODULE: the result of this file is not an attribute set, so it is no NixOS module
+      1:1: NOT_A_MODULE: the file does not evaluate to an attribute set, so it is not a NixOS module
       1 | [ 1 2 ]
           ^
-      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+      hint: pass a module: a file like { config, pkgs, ... }: { … }
     `
   )
 
@@ -359,10 +370,10 @@ describe('a file that is no module', () => {
     `,
     it => it.setIn('a', 1),
     nix`
-      1:1: NOT_A_MODULE: this function takes no "...", so the file is no NixOS module
+      1:1: NOT_A_MODULE: this function has no "..." in its formals, so the file is not a NixOS module
       1 | { stdenv, fetchurl }:
           ^^^^^^^^^^^^^^^^^^^^
-      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+      hint: pass a module: a file like { config, pkgs, ... }: { … }
     `
   )
 
@@ -374,10 +385,10 @@ describe('a file that is no module', () => {
     `,
     it => it.setIn('a', 1),
     nix`
-      2:1: NOT_A_MODULE: the result of this file is not an attribute set, so it is no NixOS module
+      2:1: NOT_A_MODULE: the file does not evaluate to an attribute set, so it is not a NixOS module
       2 | pkgs.callPackage ./x.nix { }
           ^
-      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+      hint: pass a module: a file like { config, pkgs, ... }: { … }
     `
   )
 
@@ -392,10 +403,10 @@ describe('a file that is no module', () => {
     `,
     it => it.setIn('a', 2),
     nix`
-      1:1: NOT_A_MODULE: this function takes no "...", so the file is no NixOS module
+      1:1: NOT_A_MODULE: this function has no "..." in its formals, so the file is not a NixOS module
       1 | {
           ^
-      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+      hint: pass a module: a file like { config, pkgs, ... }: { … }
     `
   )
 
@@ -404,7 +415,7 @@ describe('a file that is no module', () => {
     '{ config, lib, ... }: lib.mkIf config.on { a = 1; }\n',
     it => it.setIn('a', 2),
     nix`
-      1:23: NO_TARGET: the whole module is the result of lib.mkIf, so nothing can be added that always holds
+      1:23: NO_TARGET: the whole module is the result of lib.mkIf, so no definition added to it always applies
       1 | { config, lib, ... }: lib.mkIf config.on { a = 1; }
                                 ^^^^^^^^
       hint: put it into config: { imports = [ ]; config = …; }
@@ -412,7 +423,7 @@ describe('a file that is no module', () => {
   )
 
   golden(
-    'is put together with //',
+    'is the result of //',
     nix`
       { x, ... }:
       {
@@ -421,7 +432,7 @@ describe('a file that is no module', () => {
     `,
     it => it.setIn('a', 2),
     nix`
-      2:1: NO_TARGET: the module is put together with "//", and what stands on its left may be lost
+      2:1: NO_TARGET: the module is the result of "//", which may override the definitions on its left
       2 | {
           ^
       hint: write the module as one set { … }, or pass another module of your configuration
@@ -446,12 +457,12 @@ describe('setIn refuses', () => {
       5:7: AMBIGUOUS_TARGET: services.fwupd.enable is defined 2 times (lines 4, 5)
       5 |     { services.fwupd.enable = false; }
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: leave one definition, or choose one of them
+      hint: keep one definition, or choose one of them
     `
   )
 
   golden(
-    'an attribute that Nix would not let stand twice',
+    'an attribute that Nix rejects as defined twice',
     nix`
       {
         a = 1;
@@ -463,7 +474,7 @@ describe('setIn refuses', () => {
       3:3: DUPLICATE_ATTRIBUTE: a is defined 2 times (lines 2, 3), which Nix rejects
       3 |   a = 2;
             ^^^^^^
-      hint: leave one definition
+      hint: keep one definition
     `
   )
 
@@ -482,7 +493,7 @@ describe('setIn refuses', () => {
       4:5: DUPLICATE_ATTRIBUTE: boot.tmp.useTmpfs is defined 2 times (lines 2, 4), which Nix rejects
       4 |     tmp.useTmpfs = false;
               ^^^^^^^^^^^^^^^^^^^^^
-      hint: leave one definition
+      hint: keep one definition
     `
   )
 
@@ -514,7 +525,7 @@ describe('setIn refuses', () => {
     `,
     it => it.setIn('services.openssh', { ports: [22] }),
     nix`
-      2:3: CONFLICT: services.openssh is a set already
+      2:3: CONFLICT: services.openssh is already a set
       2 |   services.openssh = {
             ^^^^^^^^^^^^^^^^^^^^
       hint: set its attributes one by one
@@ -522,7 +533,7 @@ describe('setIn refuses', () => {
   )
 
   golden(
-    'what counts only under a condition',
+    'a definition under a condition',
     nix`
       { config, lib, ... }:
       {
@@ -536,31 +547,31 @@ describe('setIn refuses', () => {
       4:5: NO_TARGET: services.xserver.enable is defined here only if config.my.desktop
       4 |     services.xserver.enable = true;
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: define it in a module of its own and import that, or choose this definition
+      hint: define it in another module and import that, or choose this definition
     `
   )
 
   golden(
-    'what counts under two conditions',
+    'a definition under two conditions',
     '{ lib, a, b, ... }: { x = lib.mkIf a { y = lib.mkIf b 1; }; }\n',
     it => it.setIn('x.y', 2),
     nix`
       1:40: NO_TARGET: x.y is defined here only if a
       1 | { lib, a, b, ... }: { x = lib.mkIf a { y = lib.mkIf b 1; }; }
                                                  ^^^^^^^^^^^^^^^^^
-      hint: define it in a module of its own and import that, or choose this definition
+      hint: define it in another module and import that, or choose this definition
     `
   )
 
   golden(
-    'what stands in one branch of an if',
+    'a definition in one branch of an if',
     '{ on, ... }: { x = if on then { y = 1; } else { }; }\n',
     it => it.setIn('x.y', 2),
     nix`
       1:33: NO_TARGET: x.y is defined here only if on
       1 | { on, ... }: { x = if on then { y = 1; } else { }; }
                                           ^^^^^^
-      hint: define it in a module of its own and import that, or choose this definition
+      hint: define it in another module and import that, or choose this definition
     `
   )
 
@@ -579,7 +590,7 @@ describe('setIn refuses', () => {
       4:23: INHERITED: users.users.ann.hashedPassword is inherited here, so there is no value to edit
       4 |     inherit (secrets) hashedPassword;
                                 ^^^^^^^^^^^^^^
-      hint: write it out as name = value;
+      hint: write it as name = value;
     `
   )
 
@@ -600,10 +611,10 @@ describe('setIn refuses', () => {
     '{ lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:21: NO_TARGET: boot is set through lib.mkIf here, and what is added inside would not always hold
+      1:21: NO_TARGET: boot is set through lib.mkIf here, so a definition added inside would not always apply
       1 | { lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }
                               ^^^^
-      hint: put the options into a module of their own and import it
+      hint: define the options in another module and import that
     `
   )
 
@@ -612,10 +623,10 @@ describe('setIn refuses', () => {
     '{ boot = import ./boot.nix; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:3: SHARED_BINDING: boot is not written out as a set { … } here, so nothing can be added to it
+      1:3: SHARED_BINDING: boot is not written as a set { … } here, so nothing can be added to it
       1 | { boot = import ./boot.nix; }
             ^^^^
-      hint: put the options into a module of their own and import it
+      hint: define the options in another module and import that
     `
   )
 
@@ -624,10 +635,10 @@ describe('setIn refuses', () => {
     'let common = { }; in { boot.loader = common; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:24: SHARED_BINDING: boot.loader is not written out as a set { … } here, so nothing can be added to it
+      1:24: SHARED_BINDING: boot.loader is not written as a set { … } here, so nothing can be added to it
       1 | let common = { }; in { boot.loader = common; }
                                  ^^^^^^^^^^^
-      hint: put the options into a module of their own and import it
+      hint: define the options in another module and import that
     `
   )
 
@@ -636,7 +647,7 @@ describe('setIn refuses', () => {
     '{ boot.loader = 3; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:3: NOT_A_SET: boot.loader is given a value here that is no set { … }, so nothing can be defined below it
+      1:3: NOT_A_SET: boot.loader is not a set here
       1 | { boot.loader = 3; }
             ^^^^^^^^^^^
       hint: check the path, or give the option a set first
@@ -655,7 +666,7 @@ describe('setIn refuses', () => {
     `,
     it => it.setIn('boot.extra.one', 3),
     nix`
-      2:3: NOT_A_SET: boot.extra is given a value here that is no set { … }, so nothing can be defined below it
+      2:3: NOT_A_SET: boot.extra is not a set here
       2 |   boot.extra = ''
             ^^^^^^^^^^
       hint: check the path, or give the option a set first
@@ -667,7 +678,7 @@ describe('setIn refuses', () => {
     '{ boot.loader = [ 3 ]; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:3: NOT_A_SET: boot.loader is given a value here that is no set { … }, so nothing can be defined below it
+      1:3: NOT_A_SET: boot.loader is not a set here
       1 | { boot.loader = [ 3 ]; }
             ^^^^^^^^^^^
       hint: check the path, or give the option a set first
@@ -679,7 +690,7 @@ describe('setIn refuses', () => {
     '{ user, ... }: { users.users.${user}.uid = 1000; }\n',
     it => it.setIn('users.users.ann.uid', 1001),
     nix`
-      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.uid may be users.users.ann.uid, and Nix allows no second definition of it
+      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.uid may be users.users.ann.uid, and Nix rejects a second definition of it
       1 | { user, ... }: { users.users.${'${'}user}.uid = 1000; }
                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: write the name out, or choose this definition
@@ -687,11 +698,11 @@ describe('setIn refuses', () => {
   )
 
   golden(
-    'a relative of a computed name that a let spells out',
+    'a relative of a computed name that a let defines',
     'let u = "ann"; in { users.users.${u}.uid = 1; }\n',
     it => it.setIn('users.users.ann.shell', 'x'),
     nix`
-      1:33: DYNAMIC_ATTRIBUTE: this name is computed, and Nix allows no second definition beside it
+      1:33: DYNAMIC_ATTRIBUTE: this name is computed, and Nix merges no other definition with it
       1 | let u = "ann"; in { users.users.${'${'}u}.uid = 1; }
                                           ^^^^
       hint: write the name out, or put all its options into one set { … }
@@ -713,7 +724,7 @@ describe('setIn refuses', () => {
       4:15: CONFLICT: "port" is used as a variable in this "rec" set, and defining it here would change its meaning
       4 |     ports = [ port ];
                         ^^^^
-      hint: take the "rec" away, or define it in another module
+      hint: remove the "rec", or define the option in another module
     `
   )
 
@@ -722,10 +733,10 @@ describe('setIn refuses', () => {
     '{ x, f, ... }: { a = { b = 1; } |> f; c = [ 1 ] |> f; }\n',
     it => it.setIn('c', 2),
     nix`
-      1:49: NO_TARGET: the place to edit lies inside an expression with a pipe operator
+      1:49: NO_TARGET: the edit would be inside an expression with a pipe operator
       1 | { x, f, ... }: { a = { b = 1; } |> f; c = [ 1 ] |> f; }
                                                           ^^
-      hint: write it without the pipe, or edit it by hand
+      hint: write the expression without the pipe, or edit it manually
     `
   )
 })
@@ -752,7 +763,7 @@ describe('addIn refuses', () => {
     `,
     it => it.addIn('boot.kernelParams', ['quiet']),
     nix`
-      2:3: NOT_A_LIST: boot.kernelParams is a set, here boot.kernelParams.quiet, and not a list
+      2:3: NOT_A_LIST: boot.kernelParams is a set with boot.kernelParams.quiet, not a list
       2 |   boot.kernelParams.quiet = true;
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: add to a list inside it
@@ -779,7 +790,7 @@ describe('addIn refuses', () => {
       1:40: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { params, ... }: { boot.kernelParams = params; }
                                                  ^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
@@ -791,7 +802,7 @@ describe('addIn refuses', () => {
       1:35: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { f, ... }: { boot.kernelParams = f [ "quiet" ]; }
                                             ^^^^^^^^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
@@ -803,7 +814,7 @@ describe('addIn refuses', () => {
       1:37: INHERITED: kernelParams is inherited here, so there is no value to edit
       1 | { params, ... }: { inherit (params) kernelParams; }
                                               ^^^^^^^^^^^^
-      hint: write it out as name = value;
+      hint: write it as name = value;
     `
   )
 
@@ -815,24 +826,24 @@ describe('addIn refuses', () => {
       1:44: NO_TARGET: boot.kernelParams is defined here only if on
       1 | { lib, on, ... }: { config = lib.mkIf on { boot.kernelParams = [ "quiet" ]; }; }
                                                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: define it in a module of its own and import that, or choose this definition
+      hint: define it in another module and import that, or choose this definition
     `
   )
 
   golden(
-    'a neighbour that is not there',
+    'an item to add next to that is not in the list',
     '{ l = [ "a" "b" ]; }\n',
     it => it.addIn('l', ['c'], { at: { after: 'd' } }),
     nix`
-      1:7: CONFLICT: the item to add beside is not in this list
+      1:7: CONFLICT: the item to add next to is not in this list
       1 | { l = [ "a" "b" ]; }
                 ^^^^^^^^^^^
-      hint: name an item that is there, or add at the end
+      hint: name an item of the list, or add at the end
     `
   )
 
   golden(
-    'a beginning of a string of lines',
+    'a position at the start of a string of lines',
     nix`
       {
         boot.extraModprobeConfig = ''
@@ -842,15 +853,15 @@ describe('addIn refuses', () => {
     `,
     it => it.addIn('boot.extraModprobeConfig', ['options x'], { at: 'start' }),
     nix`
-      2:30: CONFLICT: to a string, lines can be added at the end only
+      2:30: CONFLICT: lines can be added to a string only at the end
       2 |   boot.extraModprobeConfig = ''
                                        ^^
-      hint: leave the position out
+      hint: omit the position
     `
   )
 
   golden(
-    'a line that is no line',
+    'an item that is not a line',
     nix`
       {
         boot.extraModprobeConfig = ''
@@ -861,7 +872,7 @@ describe('addIn refuses', () => {
     it => it.addIn('boot.extraModprobeConfig', ['one\ntwo']),
     nix`
       BAD_VALUE: boot.extraModprobeConfig is a string of lines, and this item is not a line
-      hint: give each line as a string without a line end
+      hint: pass each line as a string without a line ending
     `
   )
 
@@ -871,7 +882,7 @@ describe('addIn refuses', () => {
     it => it.addIn('text', [1]),
     nix`
       BAD_VALUE: text is a string of lines, and this item is not a line
-      hint: give each line as a string without a line end
+      hint: pass each line as a string without a line ending
     `
   )
 
@@ -880,7 +891,7 @@ describe('addIn refuses', () => {
     '{ user, ... }: { users.users.${user}.extraGroups = [ "wheel" ]; }\n',
     it => it.addIn('users.users.ann.extraGroups', ['libvirtd']),
     nix`
-      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.extraGroups may be users.users.ann.extraGroups, and Nix allows no second definition of it
+      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.extraGroups may be users.users.ann.extraGroups, and Nix rejects a second definition of it
       1 | { user, ... }: { users.users.${'${'}user}.extraGroups = [ "wheel" ]; }
                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: write the name out, or choose this definition
@@ -892,10 +903,10 @@ describe('addIn refuses', () => {
     '{ f, ... }: { l = [ 1 ] |> f; }\n',
     it => it.addIn('l', [2]),
     nix`
-      1:25: NO_TARGET: the place to edit lies inside an expression with a pipe operator
+      1:25: NO_TARGET: the edit would be inside an expression with a pipe operator
       1 | { f, ... }: { l = [ 1 ] |> f; }
                                   ^^
-      hint: write it without the pipe, or edit it by hand
+      hint: write the expression without the pipe, or edit it manually
     `
   )
 })
@@ -909,7 +920,7 @@ describe('removeIn refuses', () => {
       1:33: INHERITED: b is inherited here, so there is no value to edit
       1 | { lib, ... }: { inherit (lib) a b; }
                                           ^
-      hint: write it out as name = value;
+      hint: write it as name = value;
     `
   )
 
@@ -918,17 +929,17 @@ describe('removeIn refuses', () => {
     '{ f, ... }: { l = f <| [ 1 2 ]; }\n',
     it => it.removeIn('l', [1]),
     nix`
-      1:21: NO_TARGET: the place to edit lies inside an expression with a pipe operator
+      1:21: NO_TARGET: the edit would be inside an expression with a pipe operator
       1 | { f, ... }: { l = f <| [ 1 2 ]; }
                               ^^
-      hint: write it without the pipe, or edit it by hand
+      hint: write the expression without the pipe, or edit it manually
     `
   )
 })
 
 describe('renameIn refuses', () => {
   golden(
-    'a name that is taken',
+    'a name that is already defined',
     nix`
       {
         hardware.opengl.enable = true;
@@ -937,7 +948,7 @@ describe('renameIn refuses', () => {
     `,
     it => it.renameIn('hardware.opengl', 'hardware.graphics'),
     nix`
-      3:3: CONFLICT: hardware.graphics is defined already
+      3:3: CONFLICT: hardware.graphics is already defined
       3 |   hardware.graphics.enable = true;
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: remove one of the two
@@ -945,7 +956,7 @@ describe('renameIn refuses', () => {
   )
 
   golden(
-    'a way out of the set around it',
+    'a path outside of the set around it',
     nix`
       {
         hardware = {
@@ -955,10 +966,10 @@ describe('renameIn refuses', () => {
     `,
     it => it.renameIn('hardware.opengl', 'graphics'),
     nix`
-      3:5: NO_TARGET: hardware.opengl.enable lies in a set that graphics does not belong into
+      3:5: NO_TARGET: hardware.opengl.enable is in a set that graphics does not belong to
       3 |     opengl.enable = true;
               ^^^^^^^^^^^^^^^^^^^^^
-      hint: remove the one and set the other
+      hint: remove the old option and set the new one
     `
   )
 
@@ -970,7 +981,7 @@ describe('renameIn refuses', () => {
       1:31: INHERITED: a is inherited here, so there is no value to edit
       1 | { lib, ... }: { inherit (lib) a; }
                                         ^
-      hint: write it out as name = value;
+      hint: write it as name = value;
     `
   )
 })
@@ -984,12 +995,12 @@ describe('import refuses', () => {
       1:41: INHERITED: imports is inherited here, so nothing can be added to it
       1 | { profiles, ... }: { inherit (profiles) imports; }
                                                   ^^^^^^^
-      hint: write it out, with what was inherited behind it:  imports = [ ./vfio ] ++ …;
+      hint: write it out, followed by the inherited value:  imports = [ ./vfio ] ++ …;
     `
   )
 
   golden(
-    'imports that are no list',
+    'imports that are not a list',
     '{ imports = "./a.nix"; }\n',
     it => it.import('./vfio'),
     nix`
@@ -1001,7 +1012,7 @@ describe('import refuses', () => {
   )
 
   golden(
-    'what is no path',
+    'a string that is not a path',
     '{ }\n',
     it => it.import('vfio'),
     nix`
@@ -1011,7 +1022,7 @@ describe('import refuses', () => {
   )
 
   golden(
-    'a path with a line end in it',
+    'a path with a line ending',
     '{ }\n',
     it => it.import('./a\nb'),
     nix`
@@ -1021,7 +1032,7 @@ describe('import refuses', () => {
   )
 })
 
-describe('a call that can not be meant is refused without a place', () => {
+describe('an invalid call is refused without a place', () => {
   golden(
     'an empty path',
     '{ }\n',
@@ -1048,7 +1059,7 @@ describe('a call that can not be meant is refused without a place', () => {
     it => it.setIn('boot..loader', 1),
     nix`
       BAD_PATH: boot..loader is not an attribute path: a name is missing before .loader
-      hint: a name with other characters is quoted: "my user"
+      hint: quote a name that has other characters: "my user"
     `
   )
 
@@ -1063,12 +1074,12 @@ describe('a call that can not be meant is refused without a place', () => {
   )
 
   golden(
-    'a blank in a name',
+    'a space in a name',
     '{ }\n',
     it => it.setIn('users.my user', 1),
     nix`
       configuration.nix: BAD_PATH: users.my user is not an attribute path: my user is not a name
-      hint: a name with other characters is quoted: "my user"
+      hint: quote a name that has other characters: "my user"
     `,
     { file: 'configuration.nix' }
   )
@@ -1079,7 +1090,7 @@ describe('a call that can not be meant is refused without a place', () => {
     it => it.removeIn('users."ann'),
     nix`
       BAD_PATH: users."ann is not an attribute path: "ann is not a name
-      hint: a name with other characters is quoted: "my user"
+      hint: quote a name that has other characters: "my user"
     `
   )
 
@@ -1089,7 +1100,7 @@ describe('a call that can not be meant is refused without a place', () => {
     it => it.addIn('a.1b', [1]),
     nix`
       BAD_PATH: a.1b is not an attribute path: 1b is not a name
-      hint: a name with other characters is quoted: "my user"
+      hint: quote a name that has other characters: "my user"
     `
   )
 
@@ -1098,8 +1109,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.renameIn('users.${user}', 'b'),
     nix`
-      BAD_PATH: users.${'${'}user} has a computed name, which can be any
-      hint: choose the definition with getBelow, and give that instead of a path
+      BAD_PATH: users.${'${'}user} has a computed name, which can be any name
+      hint: choose the definition with getBelow, and pass that instead of a path
     `
   )
 
@@ -1109,7 +1120,7 @@ describe('a call that can not be meant is refused without a place', () => {
     it => it.renameIn('a', 'b c'),
     nix`
       BAD_PATH: b c is not an attribute path: b c is not a name
-      hint: a name with other characters is quoted: "my user"
+      hint: quote a name that has other characters: "my user"
     `
   )
 
@@ -1118,8 +1129,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', Number.NaN),
     nix`
-      BAD_VALUE: NaN is not a value that can be written in Nix
-      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+      BAD_VALUE: NaN cannot be written in Nix
+      hint: use null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
     `
   )
 
@@ -1128,18 +1139,18 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', { b: [1, Number.POSITIVE_INFINITY] }),
     nix`
-      BAD_VALUE: Infinity is not a value that can be written in Nix
-      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+      BAD_VALUE: Infinity cannot be written in Nix
+      hint: use null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
     `
   )
 
   golden(
-    'an expression that is two',
+    'two expressions',
     '{ }\n',
     it => it.setIn('a', expr('1; b = 2')),
     nix`
-      BAD_VALUE: expr("1; b = 2") is not one whole expression
-      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+      BAD_VALUE: expr("1; b = 2") is not one complete expression
+      hint: use an expression that can follow "=", and annotated(value, comment) for a comment
     `
   )
 
@@ -1148,8 +1159,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', expr('')),
     nix`
-      BAD_VALUE: expr("") is not one whole expression
-      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+      BAD_VALUE: expr("") is not one complete expression
+      hint: use an expression that can follow "=", and annotated(value, comment) for a comment
     `
   )
 
@@ -1158,8 +1169,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.addIn('a', ['x', expr('[ 1')]),
     nix`
-      configuration.nix: BAD_VALUE: expr("[ 1") is not one whole expression
-      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+      configuration.nix: BAD_VALUE: expr("[ 1") is not one complete expression
+      hint: use an expression that can follow "=", and annotated(value, comment) for a comment
     `,
     { file: 'configuration.nix' }
   )
@@ -1169,8 +1180,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', undefined as unknown as null),
     nix`
-      BAD_VALUE: undefined is not a value that can be written in Nix
-      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+      BAD_VALUE: undefined cannot be written in Nix
+      hint: use null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
     `
   )
 
@@ -1179,8 +1190,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', { b: undefined as unknown as null }),
     nix`
-      BAD_VALUE: undefined is not a value that can be written in Nix
-      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+      BAD_VALUE: undefined cannot be written in Nix
+      hint: use null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
     `
   )
 
@@ -1189,8 +1200,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.addIn('a', [undefined as unknown as null]),
     nix`
-      BAD_VALUE: undefined is not a value that can be written in Nix
-      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+      BAD_VALUE: undefined cannot be written in Nix
+      hint: use null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
     `
   )
 
@@ -1199,8 +1210,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', (() => 1) as unknown as null),
     nix`
-      BAD_VALUE: a function is not a value that can be written in Nix
-      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+      BAD_VALUE: a function cannot be written in Nix
+      hint: use null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
     `
   )
 
@@ -1209,8 +1220,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', 'x\0y'),
     nix`
-      BAD_VALUE: Nix has no strings and names with a NUL or half a surrogate pair in them
-      hint: take the character out
+      BAD_VALUE: strings and names in Nix cannot contain a NUL or half a surrogate pair
+      hint: remove the character
     `
   )
 
@@ -1219,8 +1230,8 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn('a', '\ud800'),
     nix`
-      BAD_VALUE: Nix has no strings and names with a NUL or half a surrogate pair in them
-      hint: take the character out
+      BAD_VALUE: strings and names in Nix cannot contain a NUL or half a surrogate pair
+      hint: remove the character
     `
   )
 
@@ -1229,23 +1240,23 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ }\n',
     it => it.setIn(['a', 'x\0y'], 1),
     nix`
-      BAD_PATH: a name of an attribute path is a string of text
+      BAD_PATH: the names of an attribute path must be strings of valid text
       hint: an attribute path looks like users.users."my.user".uid
     `
   )
 
   golden(
-    'a name that is none',
+    'a name that is not a string',
     '{ }\n',
     it => it.setIn(['a', undefined as unknown as string], 1),
     nix`
-      BAD_PATH: a name of an attribute path is a string of text
+      BAD_PATH: the names of an attribute path must be strings of valid text
       hint: an attribute path looks like users.users."my.user".uid
     `
   )
 
   golden(
-    'a path that is none',
+    'a path that is not a string',
     '{ }\n',
     it => it.setIn(undefined as unknown as string, 1),
     nix`
@@ -1255,7 +1266,7 @@ describe('a call that can not be meant is refused without a place', () => {
   )
 
   golden(
-    'a path to rename to that is none',
+    'a new path that is not a string',
     '{ }\n',
     it => it.renameIn('a', null as unknown as string),
     nix`
@@ -1265,32 +1276,32 @@ describe('a call that can not be meant is refused without a place', () => {
   )
 
   golden(
-    'an item that is given without its array',
+    'an item without an array',
     '{ }\n',
     it => it.addIn('a', 'x' as unknown as string[]),
     nix`
-      BAD_VALUE: items are given as an array
-      hint: one item is an array of one: [value]
+      BAD_VALUE: items must be an array
+      hint: for one item, pass an array of one: [value]
     `
   )
 
   golden(
-    'a comment behind an expression, which would swallow the rest',
+    'a comment after an expression, which would comment out the rest',
     '{ }\n',
     it => it.setIn('a', expr('1 # one')),
     nix`
-      BAD_VALUE: expr("1 # one") is not one whole expression
-      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+      BAD_VALUE: expr("1 # one") is not one complete expression
+      hint: use an expression that can follow "=", and annotated(value, comment) for a comment
     `
   )
 
   golden(
-    'an integer that JavaScript does not hold exactly',
+    'an integer that JavaScript cannot represent exactly',
     '{ }\n',
     it => it.setIn('a', 2 ** 63),
     nix`
-      BAD_VALUE: 9223372036854776000 is not a value that can be written in Nix
-      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+      BAD_VALUE: 9223372036854776000 cannot be written in Nix
+      hint: use null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
     `
   )
 
@@ -1299,7 +1310,7 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ a = 1; }\n',
     it => it.setIn(chosen('{ b = 1; a = 1; }', 'a'), 2),
     nix`
-      STALE: the definition of a that was chosen is not in this document
+      STALE: the chosen definition of a is not in this document
       hint: take it from getIn of the document that is edited
     `
   )
@@ -1309,7 +1320,7 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ a = 1; }\n',
     it => it.renameIn(chosen('{ b = 1; a = 1; }', 'a'), 'c'),
     nix`
-      STALE: the definition of a that was chosen is not in this document
+      STALE: the chosen definition of a is not in this document
       hint: take it from getIn of the document that is edited
     `
   )
@@ -1319,7 +1330,7 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ a = 1; }\n',
     it => it.removeIn(chosen('{ b = 1; a = 1; }', 'a')),
     nix`
-      STALE: the definition of a that was chosen is not in this document
+      STALE: the chosen definition of a is not in this document
       hint: take it from getIn of the document that is edited
     `
   )
@@ -1329,45 +1340,45 @@ describe('a call that can not be meant is refused without a place', () => {
     '{ a = [ ]; }\n',
     it => it.addIn(chosen('{ b = 1; a = [ ]; }', 'a'), [1]),
     nix`
-      STALE: the definition of a that was chosen is not in this document
+      STALE: the chosen definition of a is not in this document
       hint: take it from getIn of the document that is edited
     `
   )
 
   golden(
-    'a chosen definition at whose place another one stands',
+    'a chosen definition with another one in its place',
     '{ b = 1; }\n',
     it => it.setIn(chosen('{ a = 1; }', 'a'), 2),
     nix`
-      STALE: the definition of a that was chosen is not in this document
+      STALE: the chosen definition of a is not in this document
       hint: take it from getIn of the document that is edited
     `
   )
 
   golden(
-    'a chosen inherited name at whose place another one stands',
+    'a chosen inherited name with another one in its place',
     '{ inherit (x) b; }\n',
     it => it.setIn(chosen('{ inherit (x) a; }', 'a'), 2),
     nix`
-      STALE: the definition of a that was chosen is not in this document
+      STALE: the chosen definition of a is not in this document
       hint: take it from getIn of the document that is edited
     `
   )
 
   golden(
-    'a chosen definition that an earlier edit took away',
+    'a chosen definition that an earlier edit removed',
     '{ a = 1; }\n',
     it => it.removeIn('a').setIn(chosen('{ a = 1; }', 'a'), 2),
     nix`
-      STALE: the definition of a that was chosen is not in this document
+      STALE: the chosen definition of a is not in this document
       hint: take it from getIn of the document that is edited
     `
   )
 })
 
-describe('a later edit of a transaction is refused with its place in the text that the user has', () => {
+describe('a later edit of a transaction is refused with its place in the original text', () => {
   golden(
-    'behind what an earlier one wrote',
+    'after text that an earlier one added',
     nix`
       { params, ... }:
       {
@@ -1382,12 +1393,12 @@ describe('a later edit of a transaction is refused with its place in the text th
       6:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       6 |   boot.kernelParams = params;
                                 ^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'before what an earlier one wrote',
+    'before text that an earlier one added',
     nix`
       { params, ... }:
       {
@@ -1400,24 +1411,24 @@ describe('a later edit of a transaction is refused with its place in the text th
       3:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       3 |   boot.kernelParams = params;
                                 ^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'on the line of what an earlier one wrote',
+    'on the line of text that an earlier one added',
     '{ params, ... }: { a = 1; boot.kernelParams = params; }\n',
     it => it.setIn('a', 1000).setIn('b', 2).addIn('boot.kernelParams', ['quiet']),
     nix`
       1:47: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { params, ... }: { a = 1; boot.kernelParams = params; }
                                                         ^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'behind what an earlier one removed',
+    'after text that an earlier one removed',
     nix`
       { params, ... }:
       {
@@ -1431,12 +1442,12 @@ describe('a later edit of a transaction is refused with its place in the text th
       5:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       5 |   boot.kernelParams = params;
                                 ^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'inside what an earlier one wrote',
+    'inside text that an earlier one added',
     nix`
       {
         a = 1;
@@ -1444,7 +1455,7 @@ describe('a later edit of a transaction is refused with its place in the text th
     `,
     it => it.setIn('my.option', 'text').addIn('my.option.list', [1]),
     nix`
-      2:9: NOT_A_SET: my.option is given a value here that is no set { … }, so nothing can be defined below it
+      2:9: NOT_A_SET: my.option is not a set here
       2 |   a = 1;
                   ^
       hint: check the path, or give the option a set first
@@ -1469,103 +1480,103 @@ describe('a later edit of a transaction is refused with its place in the text th
   )
 
   golden(
-    'with windows line ends',
+    'with CRLF line endings',
     '{ params, ... }:\r\n{\r\n  a = 1;\r\n  l = params;\r\n}\r\n',
     it => it.setIn('b', { c: 1 }).setIn('a', 2).addIn('l', [1]),
     nix`
       4:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       4 |   l = params;
                 ^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 })
 
 describe('the source line', () => {
   golden(
-    'shows tabs as two blanks',
+    'shows tabs as two spaces',
     '{ p, ... }:\n{\n\tboot = {\n\t\tkernelParams = p;\n\t};\n}\n',
     it => it.addIn('boot.kernelParams', ['quiet']),
     nix`
       4:18: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       4 |     kernelParams = p;
                              ^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'puts the caret right behind wide characters',
+    'aligns the caret after wide characters',
     '{ p, ... }: { a = "日本語"; /* 🎮 */ l = p; }\n',
     it => it.addIn('l', [1]),
     nix`
       1:39: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { p, ... }: { a = "日本語"; /* 🎮 */ l = p; }
                                                    ^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'puts the caret right behind combining marks and joined emoji',
+    'aligns the caret after combining marks and joined emoji',
     '{ p, ... }: { a = "e\u0301 👩‍👩‍👧"; l = p; }\n',
     it => it.addIn('l', [1]),
     nix`
       1:38: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { p, ... }: { a = "é 👩‍👩‍👧"; l = p; }
                                         ^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'is cut around the caret where it is long',
+    'is cut around the caret if it is long',
     `{ p, ... }: { ${'before = 1; '.repeat(20)}l = p; ${'after = 2; '.repeat(20)}}\n`,
     it => it.addIn('l', [1]),
     nix`
       1:259: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | … 1; before = 1; l = p; after = 2; after = 2; after = 2; afte…
                                ^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `,
     { width: 60 }
   )
 
   golden(
-    'is cut at its end where the caret is at the start',
+    'is cut at its end if the caret is at the start',
     `{ l = ${'x '.repeat(80)}; }\n`,
     it => it.addIn('l', [1]),
     nix`
       1:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { l = x x x x x x x x x x x x x x x x x …
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `,
     { width: 40 }
   )
 
   golden(
-    'is cut where what is marked is long',
+    'is cut if the marked text is long',
     `{ a = 1; l = f { ${'b = 2; '.repeat(40)}}; }\n`,
     it => it.addIn('l', [1]),
     nix`
       1:14: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { a = 1; l = f { b = 2; b = 2; b = 2; b …
                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `,
     { width: 40 }
   )
 
   golden(
-    'is cut at wide characters',
+    'is cut before wide characters',
     `{ a = "${'漢'.repeat(60)}"; l = p; b = "${'漢'.repeat(60)}"; }\n`,
     it => it.addIn('l', [1]),
     nix`
       1:75: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | …漢漢漢"; l = p; b = "漢漢漢漢漢漢漢漢漢…
                         ^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `,
     { width: 40 }
   )
@@ -1585,56 +1596,56 @@ describe('the source line', () => {
       3:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       3 |   l = f {
                 ^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'comes without its carriage return',
+    'is shown without its carriage return',
     '{ f, ... }:\r\n{\r\n  l = f {\r\n  };\r\n}\r\n',
     it => it.addIn('l', [1]),
     nix`
       3:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       3 |   l = f {
                 ^^^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'has room for a long line number',
+    'is aligned with a long line number',
     `{ p, ... }:\n{${'\n'.repeat(1230)}  l = p;\n}\n`,
     it => it.addIn('l', [1]),
     nix`
       1232:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1232 |   l = p;
                    ^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `
   )
 
   golden(
-    'is named by the file',
+    'begins with the name of the file',
     '{ p, ... }: { l = p; }\n',
     it => it.addIn('l', [1]),
     nix`
       /etc/nixos/configuration.nix:1:19: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
       1 | { p, ... }: { l = p; }
                             ^
-      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+      hint: if it is a plain list, append a list to it:  … ++ [ ]
     `,
     { file: '/etc/nixos/configuration.nix' }
   )
 
   golden(
-    'is in colour where asked',
+    'is in color on request',
     '{ p, ... }: { l = p; }\n',
     it => it.addIn('l', [1]),
     [
       '1:19: \u001b[1;31mSHARED_BINDING\u001b[0m: the value is computed elsewhere, so there is no list to edit here',
       '\u001b[2m1 | \u001b[0m{ p, ... }: { l = p; }',
       '    \u001b[1;31m                  ^\u001b[0m',
-      'hint: if it is a plain list, add one of your own behind it:  … ++ [ ]'
+      'hint: if it is a plain list, append a list to it:  … ++ [ ]'
     ].join('\n'),
     { color: true }
   )

@@ -23,17 +23,17 @@ describe('import', () => {
       '{ x, ... }: { imports = [ ./a.nix ./vfio ] ++ x; }'
     ],
     [
-      'behind a call',
+      'after a call',
       '{ imports = map (n: n) [ ./a ]; }',
       '{ imports = map (n: n) [ ./a ] ++ [ ./vfio ]; }'
     ],
     [
-      'behind a variable',
+      'after a variable',
       '{ x, ... }: { imports = x; }',
       '{ x, ... }: { imports = x ++ [ ./vfio ]; }'
     ],
     [
-      'behind an if',
+      'after an if',
       '{ x, ... }: { imports = if x then [ ] else [ ./a ]; }',
       '{ x, ... }: { imports = (if x then [ ] else [ ./a ]) ++ [ ./vfio ]; }'
     ],
@@ -43,7 +43,7 @@ describe('import', () => {
       '{ imports = let d = ./.; in [ (d + "/a") ./vfio ]; }'
     ],
     [
-      'beside config, not in it',
+      'next to config, not in it',
       '{\n  config = { a = 1; };\n}\n',
       '{\n  imports = [ ./vfio ];\n\n  config = { a = 1; };\n}\n'
     ],
@@ -64,7 +64,7 @@ describe('import', () => {
       '{\n  imports = [ ./vfio ];\n\n  # the first\n  a = 1;\n\n  b = 2;\n}\n'
     ],
     [
-      'behind a comment on the brace',
+      'after a comment on the line of the brace',
       '{ # a module\n  a = 1;\n\n  b = 2;\n}\n',
       '{ # a module\n  imports = [ ./vfio ];\n\n  a = 1;\n\n  b = 2;\n}\n'
     ],
@@ -76,7 +76,7 @@ describe('import', () => {
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, importVfio)).toBe(then))
 
-  it('knows a module in any spelling of its path', () => {
+  it('recognizes a module however its path is written', () => {
     for (const spelling of [
       './vfio',
       './vfio/default.nix',
@@ -95,13 +95,13 @@ describe('import', () => {
     )
   })
 
-  it('takes paths that no path literal can spell', () => {
+  it('writes paths that cannot be path literals', () => {
     expect(edited('{ imports = [ ]; }', it => it.import('./my modules'))).toBe(
       '{ imports = [ (./. + "/my modules") ]; }'
     )
   })
 
-  it('refuses what is no path, or where there is no list', () => {
+  it('refuses a string that is not a path, and imports that are not a list', () => {
     expect(refusalOf('{ }', it => it.import('vfio'))).toBe('BAD_VALUE')
     expect(refusalOf('{ imports, ... }: { inherit imports; }', importVfio)).toBe('INHERITED')
     expect(refusalOf('{ imports = "x"; }', importVfio)).toBe('NOT_A_LIST')
@@ -120,14 +120,14 @@ describe('import', () => {
   })
 })
 
-it('import does not go by an import that has a condition', () => {
+it('adds an import although there is a conditional one', () => {
   const given = '{ c, lib, ... }: { imports = [ ./a.nix ] ++ lib.optionals c [ ./vfio ]; }'
   expect(edited(given, it => it.import('./vfio'))).toBe(
     '{ c, lib, ... }: { imports = [ ./a.nix ./vfio ] ++ lib.optionals c [ ./vfio ]; }'
   )
 })
 
-it('import takes a path as it is spelt', () => {
+it('imports a path unchanged', () => {
   expect(edited('{ x, ... }: { }', it => it.import('/etc/${x}'))).toBe(
     '{ x, ... }: {\n  imports = [ (/. + "/etc/\\${x}") ];\n}'
   )

@@ -1,10 +1,10 @@
-// How the time of large jobs grows: four times as much takes about four times as long. Where each item
-// is compared with each other one, it is sixteen times.
+// The time of large jobs is linear: four times as much takes about four times as long. It would be
+// sixteen times if each item was compared with each other one.
 
 import { describe, expect, it } from 'vitest'
 import { expr, parseDocument, type Transaction } from '../../src/nix/index.ts'
 
-/** Milliseconds of this process's own time, the least of some runs. */
+/** The CPU time of this process in milliseconds, the least of some runs. */
 function timeOf(run: () => void): number {
   const times = [1, 2, 3].map(() => {
     const start = process.cpuUsage()
@@ -41,7 +41,7 @@ describe('four times as much takes about four times as long', () => {
       n => planned(listOf(1), it => it.addIn('a', items(n), { at: 'start' }))
     ],
     [
-      'items behind another one',
+      'items after another one',
       1000,
       n => planned(listOf(1), it => it.addIn('a', items(n), { at: { after: 'x0' } }))
     ],
@@ -92,7 +92,7 @@ describe('four times as much takes about four times as long', () => {
   })
 })
 
-describe('what is long is not taken for what is deep', () => {
+describe('long is not the same as deep', () => {
   const long = times(200_000, i => i).join(' ')
 
   it('reads and edits a list of many items on one line', () => {
@@ -109,15 +109,18 @@ describe('what is long is not taken for what is deep', () => {
     )
   })
 
-  it.each(['+', '++', '//'])('edits beside a long chain of %s, or refuses to edit it', operator => {
-    const chain = times(30_000, () => '{ }').join(` ${operator} `)
-    const text = `{\n  a = ${chain};\n  b = 1;\n}\n`
-    const run = () => {
-      expect(planned(text, it => it.setIn('b', 2))).toBe(text.replace('b = 1', 'b = 2'))
-      expect(planned(text, it => it.addIn('a', [1]))).toMatch(/^(?:NO_TARGET|NOT_A_LIST)$/)
+  it.each(['+', '++', '//'])(
+    'edits next to a long chain of %s, and refuses to edit it',
+    operator => {
+      const chain = times(30_000, () => '{ }').join(` ${operator} `)
+      const text = `{\n  a = ${chain};\n  b = 1;\n}\n`
+      const run = () => {
+        expect(planned(text, it => it.setIn('b', 2))).toBe(text.replace('b = 1', 'b = 2'))
+        expect(planned(text, it => it.addIn('a', [1]))).toMatch(/^(?:NO_TARGET|NOT_A_LIST)$/)
+      }
+      expect(timeOf(run)).toBeLessThan(3000)
     }
-    expect(timeOf(run)).toBeLessThan(3000)
-  })
+  )
 
   it.each(['"x"', 'a'])('refuses to write a long chain of %s', operand => {
     const chain = expr(times(30_000, () => operand).join(' + '))

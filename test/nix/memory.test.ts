@@ -1,10 +1,10 @@
-// What a loop that never awaits leaves behind. It runs in a process of its own, whose peak is measured.
+// The memory that a loop without await uses, measured as the peak of a process of its own.
 import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 
 const toolkit = new URL('../../dist/nix/index.js', import.meta.url).href
 
-/** The peak in MB of a process that reads, and edits, `count` documents of about so many kilobytes. */
+/** The peak in MB of a process that reads, and edits, `count` documents of about that many kilobytes. */
 function peakOf(count: number, kilobytes: number, edits: boolean): number {
   const script = `
     import { parseDocument } from ${JSON.stringify(toolkit)}

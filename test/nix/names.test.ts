@@ -3,14 +3,14 @@ import { type Definition, expr, parseDocument, type Transaction } from '../../sr
 import { edited, refusalOf, refused } from './support.ts'
 
 describe('a rec set', () => {
-  it('loses or renames only what no neighbour uses', () => {
+  it('loses or renames only attributes that no other attribute uses', () => {
     const given = '{ x = rec { a = 1; b = a; c = { inherit a; }; d = 2; }; }'
     expect(refused(given, it => it.removeIn('x.a'))).toBe(
       [
-        '1:24: CONFLICT: "a" is used as a variable in this "rec" set, and would mean something else or nothing',
+        '1:24: CONFLICT: "a" is used as a variable in this "rec" set, and would mean something else or be undefined',
         '1 | { x = rec { a = 1; b = a; c = { inherit a; }; d = 2; }; }',
         '                           ^',
-        'hint: change what uses it first'
+        'hint: change its uses first'
       ].join('\n')
     )
     expect(refusalOf(given, it => it.renameIn('x.a', 'x.e'))).toBe('CONFLICT')
@@ -22,7 +22,7 @@ describe('a rec set', () => {
     )
   })
 
-  it('may lose what nobody reads, and not what somebody does', () => {
+  it('loses an attribute only if nothing reads it', () => {
     const given = (use: string) => `rec { a.b = 1; a.c = 2; d = ${use}; }`
     expect(edited(given('a.c'), it => it.removeIn('a.b'))).toBe('rec { a.c = 2; d = a.c; }')
     expect(edited(given('a.c'), it => it.renameIn('a.b', 'a.e'))).toBe(
@@ -60,22 +60,22 @@ describe('a rec set', () => {
   })
 })
 
-describe('a variable in what is written', () => {
-  it('has to be in scope there', () => {
+describe('a variable in new text', () => {
+  it('must be in scope at its place', () => {
     expect(refused('{ a = 1; }', it => it.setIn('b', expr('lib.mkForce 1')))).toBe(
       'BAD_VALUE: "lib" is not in scope where it would be written, so Nix would reject the file\n' +
-        'hint: if it is an argument of the module, name it at the top:  { lib, ... }:'
+        'hint: if it is an argument of the module, add it at the top:  { lib, ... }:'
     )
     expect(refusalOf('{ a = [ ]; }', it => it.addIn('a', [expr('pkgs.hello')]))).toBe('BAD_VALUE')
     expect(refusalOf('{ a = 1; }', it => it.setIn('a', expr('{ inherit x; }')))).toBe('BAD_VALUE')
   })
 
-  it('has to be in scope around a "with" whose head names it', () => {
+  it('must be in scope around a "with" in whose head it is', () => {
     const given = '{ ... }:\n{\n  environment.systemPackages = [ ];\n}\n'
     const value = expr('with pkgs; [ vim ]')
     expect(refused(given, it => it.setIn('environment.systemPackages', value))).toBe(
       'BAD_VALUE: "pkgs" is not in scope where it would be written, so Nix would reject the file\n' +
-        'hint: if it is an argument of the module, name it at the top:  { pkgs, ... }:'
+        'hint: if it is an argument of the module, add it at the top:  { pkgs, ... }:'
     )
     const pkgs = '{ pkgs, ... }:\n{\n  environment.systemPackages = [ ];\n}\n'
     expect(edited(pkgs, it => it.setIn('environment.systemPackages', value))).toBe(
@@ -101,12 +101,12 @@ describe('a variable in what is written', () => {
   })
 })
 
-it('what Nix rejects already is said to be the fault of the text', () => {
+it('reports an existing duplicate as a fault of the text', () => {
   const given = '{ boot = with { }; { a = 1; }; boot.b = 2; }'
   expect(refusalOf(given, it => it.addIn('boot.z', ['n']))).toBe('DUPLICATE_ATTRIBUTE')
 })
 
-describe('an expression that names something twice', () => {
+describe('an expression that defines a name twice', () => {
   it.each([
     '{ a = 1; a = 2; }',
     '[ { a.b = 1; a = 2; } ]',
@@ -119,27 +119,27 @@ describe('an expression that names something twice', () => {
   })
 })
 
-it('a function stands in parentheses in a list', () => {
+it('writes a function in a list in parentheses', () => {
   expect(edited('{ l = [ 1 ]; }', it => it.addIn('l', [expr('{ a }: { b = a; }')]))).toBe(
     '{ l = [ 1 ({ a }: { b = a; }) ]; }'
   )
 })
 
-it('an interpolation is no string that spells it', () => {
+it('an interpolation differs from a string with its source', () => {
   const given = '{ y, ... }: { a = "${y}"; l = [ "${y}" ]; }'
   expect(edited(given, it => it.setIn('a', '${y}').addIn('l', ['${y}']))).toBe(
     '{ y, ... }: { a = "\\${y}"; l = [ "${y}" "\\${y}" ]; }'
   )
 })
 
-it('a value that contains itself is refused', () => {
+it('refuses a cyclic value', () => {
   const value: { a: unknown } = { a: 1 }
   value.a = value
   expect(refusalOf('{ }', it => it.setIn('a', value as never))).toBe('BAD_VALUE')
 })
 
-describe('what other definitions depend on', () => {
-  it('is not changed where a rec set uses it by name, unless the definition is chosen', () => {
+describe('a definition that others depend on', () => {
+  it('is not changed if a rec set uses it as a variable, unless it is chosen', () => {
     const given = 'rec { a = "x"; b = a; l = [ "m" ]; m = l ++ [ ]; s = { t = 1; }; u = s; }'
     expect(refusalOf(given, it => it.setIn('a', 'y'))).toBe('SHARED_BINDING')
     expect(refusalOf(given, it => it.addIn('l', ['n']))).toBe('SHARED_BINDING')
@@ -157,7 +157,7 @@ describe('what other definitions depend on', () => {
     })
   })
 
-  it('is not uncovered on the left of a //', () => {
+  it('is not removed if the left side of a // would then apply', () => {
     const given = 'let d = { x = 1; }; in { a = d // { x = 2; y = 3; }; }'
     expect(refusalOf(given, it => it.removeIn('a.x'))).toBe('SHARED_BINDING')
     expect(refusalOf(given, it => it.renameIn('a.x', 'a.z'))).toBe('SHARED_BINDING')
@@ -168,14 +168,14 @@ describe('what other definitions depend on', () => {
   })
 })
 
-describe('paths that are no options', () => {
+describe('paths that are not options', () => {
   it.each(['config', 'config.b'])('%s', path => {
     expect(refusalOf('{ a = 1; }', it => it.setIn(path, 1))).toBe('BAD_PATH')
     expect(refusalOf('{ a = 1; }', it => it.renameIn('a', path))).toBe('BAD_PATH')
     expect(refusalOf('{ config.a = 1; }', it => it.addIn(path, [1]))).toBe('BAD_PATH')
   })
 
-  it('options go into a module that has its own in config', () => {
+  it('options are declared only in a module with its definitions in config', () => {
     expect(refusalOf('{ a = 1; }', it => it.setIn('options.b', 1))).toBe('CONFLICT')
     expect(refusalOf('{ a = 1; }', it => it.renameIn('a', 'imports'))).toBe('BAD_PATH')
     expect(edited('{ config.a = 1; }', it => it.setIn('options.b', 1))).toBe(
@@ -187,7 +187,7 @@ describe('paths that are no options', () => {
 describe('addIn among priorities', () => {
   it.each([
     [
-      'goes to the list that counts',
+      'adds to the list that applies',
       '{ lib, ... }: { a = lib.mkMerge [ [ "e" ] (lib.mkForce [ ]) ]; }',
       '{ lib, ... }: { a = lib.mkMerge [ [ "e" ] (lib.mkForce [ "n" ]) ]; }'
     ],
@@ -198,7 +198,7 @@ describe('addIn among priorities', () => {
     ]
   ])('%s', (_, given, then) => expect(edited(given, it => it.addIn('a', ['n']))).toBe(then))
 
-  it('refuses where what is added might be dropped, or drop the rest', () => {
+  it('refuses if the new items or the existing ones might be dropped', () => {
     for (const value of [
       'lib.mkIf c (lib.mkDefault [ "e" ])',
       'lib.mkMerge [ [ "e" ] (lib.mkIf c (lib.mkForce [ ])) ]',
@@ -211,7 +211,7 @@ describe('addIn among priorities', () => {
   })
 })
 
-it('stand-ins may come and go with what holds them', () => {
+it('workarounds are added and removed with their expression', () => {
   expect(edited('{ a = 1; f = { a, b, }: a; }', it => it.removeIn('f'))).toBe('{ a = 1; }')
   expect(edited('{ a = 1; }', it => it.setIn('f', expr('{ a, b, }: a')))).toBe(
     '{ a = 1; f = { a, b, }: a; }'
@@ -219,7 +219,7 @@ it('stand-ins may come and go with what holds them', () => {
   expect(refusalOf('{ a = 1; }', it => it.setIn('f', expr('1 |> toString')))).toBe('BAD_VALUE')
 })
 
-it('items beside each other go as one', () => {
+it('removes neighboring items together', () => {
   const drop = (given: string) => edited(given, it => it.removeIn('l', ['a', 'b']))
   expect(drop('{ l = [ "a" "b" "q" ]; }')).toBe('{ l = [ "q" ]; }')
   expect(drop('{ l = ["a" "b" "q"]; }')).toBe('{ l = ["q"]; }')

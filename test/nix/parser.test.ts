@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { decode, parseDocument, visit } from '../../src/nix/index.ts'
 import { edited } from './support.ts'
 
-describe('what Nix accepts and the grammar does not', () => {
+describe('syntax that Nix accepts and the grammar does not', () => {
   const cases: [string, string, string[]][] = [
     ['a trailing comma in formals', '{ a, b, }: a', ['comma']],
     ['after one formal', 'b@{a,}: a', ['comma']],
-    ['with a comment behind', '{ a, # last\n /* , */ }: a', ['comma']],
+    ['with a comment after it', '{ a, # last\n /* , */ }: a', ['comma']],
     ['pipe operators', '{ a = 1 |> f; b = f <| 1; }', ['pipe', 'pipe']],
     ['an empty inherit', '{ inherit; a = 1; }', ['inherit']],
     ['an empty inherit from', '{ inherit (a b); a = 1; }', ['inherit']],
@@ -24,14 +24,14 @@ describe('what Nix accepts and the grammar does not', () => {
     })
   })
 
-  it('is left alone in strings and comments', () => {
+  it('is ignored in strings and comments', () => {
     const text = `{ a, }: { # |> ,}\n  b = "|> ,} inherit;"; c = ''<| '\${a}''; }`
     const doc = parseDocument(text)
     expect(doc.errors).toEqual([])
     expect(doc.workarounds.map(it => it.kind)).toEqual(['comma', 'quote'])
   })
 
-  it('is edited around', () => {
+  it('does not prevent edits around it', () => {
     expect(edited('{ a, ... }: { inherit; b = [ 1 ]; }', it => it.addIn('b', [2]))).toBe(
       '{ a, ... }: { inherit; b = [ 1 2 ]; }'
     )
@@ -52,26 +52,26 @@ describe('decode', () => {
     expect(decode(bytes(text))).toEqual({ ok: true, value: text })
   })
 
-  it('refuses what is no text', () => {
+  it('refuses files that are not text', () => {
     expect(refusal(Buffer.from([0x7b, 0x0a, 0xff, 0x7d]))).toBe('2:1 this is not UTF-8 text')
     expect(refusal(Buffer.from('\0GITCRYPT\0\x01\x02', 'latin1'))).toBe(
-      '1:1 this file is encrypted (git-crypt)'
+      '1:1 the file is encrypted (git-crypt)'
     )
     expect(refusal(bytes('age-encryption.org/v1\n-> X25519'))).toBe(
-      '1:1 this file is encrypted (age)'
+      '1:1 the file is encrypted (age)'
     )
-    expect(refusal(bytes('-----BEGIN PGP MESSAGE-----\n'))).toBe('1:1 this file is encrypted (PGP)')
+    expect(refusal(bytes('-----BEGIN PGP MESSAGE-----\n'))).toBe('1:1 the file is encrypted (PGP)')
   })
 
-  it('refuses what Nix and others read differently', () => {
+  it('refuses text that Nix and other programs read differently', () => {
     expect(refusal(bytes('\ufeff{ }'))).toBe(
-      '1:1 the file begins with a byte order mark, which Nix does not accept'
+      '1:1 the file begins with a byte order mark, which Nix rejects'
     )
     expect(refusal(bytes('{\n # a\rb = 1;\n}'))).toBe(
-      '2:5 there is a carriage return without a line feed here, which Nix takes as a line end'
+      '2:5 this carriage return has no line feed, but Nix reads it as a line ending'
     )
     expect(refusal(bytes('{ a = "\0"; }'))).toBe(
-      '1:8 there is a NUL character here, so this is not a text file'
+      '1:8 the file contains a NUL character, so it is not a text file'
     )
     const plan = parseDocument('\ufeff{ }').edit().setIn('a', 1).plan()
     expect(plan.ok ? '' : plan.error.code).toBe('ENCODING')

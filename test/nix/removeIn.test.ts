@@ -1,26 +1,26 @@
 import { describe, expect, it } from 'vitest'
 import { edited, nix, refusalOf } from './support.ts'
 
-describe('removeIn takes lines out of a string', () => {
+describe('removeIn of lines of a string', () => {
   const cases: [string, string, string][] = [
     ['with its line', "{\n  l = ''\n    a\n    b\n  '';\n}", "{\n  l = ''\n    a\n  '';\n}"],
     ['quoted', '{ l = "a\\nb"; }', '{ l = "a"; }'],
-    ['behind CR and LF', '{ l = "a\r\nb"; }\r\n', '{ l = "a"; }\r\n'],
-    ['behind an escaped line end', "{ l = ''a''\\\nb''; }", "{ l = ''a''; }"],
+    ['after CRLF', '{ l = "a\r\nb"; }\r\n', '{ l = "a"; }\r\n'],
+    ['after an escaped line ending', "{ l = ''a''\\\nb''; }", "{ l = ''a''; }"],
     ['before one', "{ l = ''b''\\\na''; }", "{ l = ''a''; }"],
-    ['behind \\n, indented', "{ l = ''\n  a''\\n  b\n''; }", "{ l = ''\n  a''\\n''; }"]
+    ['after \\n, indented', "{ l = ''\n  a''\\n  b\n''; }", "{ l = ''\n  a''\\n''; }"]
   ]
   it.each(cases)('%s', (_, given, then) =>
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
   )
 
-  it('refuses where the others would lose indentation', () => {
+  it('refuses if other lines would lose indentation', () => {
     const given = "{\n  l = ''\n    b\n      c\n    d\n  '';\n}"
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(given.replace('    b\n', ''))
     expect(refusalOf(given, it => it.removeIn('l', ['b', 'd']))).toBe('CONFLICT')
   })
 
-  it('refuses where Nix keeps the CR of its line end', () => {
+  it('refuses if Nix keeps the CR of the line ending', () => {
     const given = "{\r\n  l = ''\r\n    a\r\n    b\r\n  '';\r\n}\r\n"
     expect(refusalOf(given, it => it.removeIn('l', ['b']))).toBe('CONFLICT')
     expect(edited(given, it => it.removeIn('l', ['c']))).toBe(given)
@@ -35,7 +35,7 @@ describe('removeIn of items', () => {
     ['the only one', '{ l = [ "b" ]; }', '{ l = [ ]; }'],
     ['the only one, tight', '{ l = ["b"]; }', '{ l = []; }'],
     ['twice', '{ l = [ "b" "a" "b" ]; }', '{ l = [ "a" ]; }'],
-    ['two beside each other', '{ l = [ "a" "b" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
+    ['two next to each other', '{ l = [ "a" "b" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
     [
       'its line and its comment',
       '{\n  l = [\n    "a"\n    "b" # why\n    "c"\n  ];\n}',
@@ -73,7 +73,7 @@ describe('removeIn of items', () => {
       '{ x, ... }: { l = [ x x ]; }'
     ],
     [
-      'not the list beside a comment',
+      'not the list next to a comment',
       '{ x, ... }: { l = x /* y */ ++ [ "b" ]; }',
       '{ x, ... }: { l = x /* y */ ++ [ ]; }'
     ],
@@ -83,7 +83,7 @@ describe('removeIn of items', () => {
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
   )
 
-  it('takes a list behind ++ whole where nothing is left of it', () => {
+  it('removes a list after ++ that becomes empty', () => {
     expect(edited('{ x, ... }: { l = x ++ [ "b" ]; }', it => it.removeIn('l', ['b']))).toBe(
       '{ x, ... }: { l = x; }'
     )
@@ -92,7 +92,7 @@ describe('removeIn of items', () => {
     )
   })
 
-  it('but not where another list loses something, too', () => {
+  it('keeps the empty list after ++ if another list loses only some items', () => {
     const removed = (list: string) =>
       edited(`{ x, ... }: { l = ${list}; }`, it => it.removeIn('l', ['b']))
     expect(removed('[ "b" ] ++ [ "b" ]')).toBe('{ x, ... }: { l = [ ] ++ [ ]; }')
@@ -100,13 +100,13 @@ describe('removeIn of items', () => {
     expect(removed('x ++ [ "b" ] ++ [ "b" ]')).toBe('{ x, ... }: { l = x ++ [ ] ++ [ ]; }')
   })
 
-  it('puts the bracket behind several back behind the one above', () => {
+  it('moves the bracket after several items to the item above', () => {
     expect(
       edited('{\n  l = [\n    "a"\n    "b"\n    "c" ];\n}', it => it.removeIn('l', ['b', 'c']))
     ).toBe('{\n  l = [\n    "a" ];\n}')
   })
 
-  it('puts the bracket behind it back behind the one above', () => {
+  it('moves the bracket after the item to the item above', () => {
     expect(edited('{\n  l = [\n    "a"\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
       '{\n  l = [\n    "a" ];\n}'
     )
@@ -124,7 +124,7 @@ describe('removeIn of items', () => {
 })
 
 describe('removeIn of an option', () => {
-  it('takes the definition with its comment behind, its line, and the blank line that parted it', () => {
+  it('removes the definition with the comment after it, its line, and the blank line above it', () => {
     const given = nix`
       {
         a = 1;
@@ -144,7 +144,7 @@ describe('removeIn of an option', () => {
     )
   })
 
-  it('takes those that stand one behind the other as one', () => {
+  it('removes consecutive definitions together', () => {
     const given = nix`
       {
         boot.tmp.useTmpfs = true;
@@ -168,7 +168,7 @@ describe('removeIn of an option', () => {
     expect(edited(commented, it => it.removeIn('a'))).toBe('{\n  # about c\n  d = 3;\n}\n')
   })
 
-  it('leaves `{ }` of a set that loses all, unless a comment stays', () => {
+  it('leaves `{ }` of a set that loses everything but comments', () => {
     const given = '{\n  a = {\n    b = 1; # one\n    c = 2;\n  };\n}\n'
     expect(edited(given, it => it.removeIn('a.b').removeIn('a.c'))).toBe('{\n  a = { };\n}\n')
     const noted = given.replace('    b', '    # mine\n    b')
@@ -178,7 +178,7 @@ describe('removeIn of an option', () => {
     expect(edited('{\n  a = 1;\n}\n', it => it.removeIn('a'))).toBe('{ }\n')
   })
 
-  it('takes a part of a mkMerge that loses all, unless a comment stays', () => {
+  it('removes an element of a mkMerge that loses everything, unless it has a comment', () => {
     const given = nix`
       { lib, on, ... }:
       {
@@ -195,18 +195,18 @@ describe('removeIn of an option', () => {
     expect(edited(noted, it => it.removeIn('b'))).toBe(noted.replace('      b = 2;\n', ''))
   })
 
-  it('takes all that begins with the path', () => {
+  it('removes everything below the path', () => {
     expect(edited('{ a.b = 1; c = 2; a.d.e = 3; }', it => it.removeIn('a'))).toBe('{ c = 2; }')
     expect(edited('{ a = { b = 1; }; }', it => it.removeIn('a.b'))).toBe('{ a = { }; }')
     expect(edited('{ a = 1; }', it => it.removeIn('a'))).toBe('{ }')
     expect(edited('{ a = 1; }', it => it.removeIn('b'))).toBe('{ a = 1; }')
   })
 
-  it('refuses what is inherited', () => {
+  it('refuses inherited definitions', () => {
     expect(refusalOf('{ a, ... }: { inherit a; }', it => it.removeIn('a'))).toBe('INHERITED')
   })
 
-  it('takes back what setIn wrote', () => {
+  it('undoes setIn', () => {
     const given = nix`
       {
         a = 1;
@@ -230,7 +230,7 @@ describe('removeIn of an option', () => {
 })
 
 describe('removeIn with comments around', () => {
-  it('takes that behind a part of a mkMerge along', () => {
+  it('removes the comment after an element of a mkMerge', () => {
     const given =
       '{ lib, ... }: {\n  a = lib.mkMerge [\n    { b = 1; } # why\n    { c = 2; }\n  ];\n}\n'
     expect(edited(given, it => it.removeIn('a.b'))).toBe(
@@ -238,7 +238,7 @@ describe('removeIn with comments around', () => {
     )
   })
 
-  it('takes no longer for many of them', () => {
+  it('takes linear time', () => {
     const lines = Array.from({ length: 3000 }, (_, i) => `  a.x${i} = 0; # ${i}\n`).join('')
     const remarks = '/* 1 */ '.repeat(60)
     const start = performance.now()

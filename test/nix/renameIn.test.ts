@@ -3,7 +3,7 @@ import { parseDocument } from '../../src/nix/index.ts'
 import { edited, nix, refusalOf } from './support.ts'
 
 describe('renameIn', () => {
-  it('gives the names that the binding spells, and leaves the value and its comments', () => {
+  it('replaces names of the binding, and keeps the value and its comments', () => {
     const given = nix`
       {
         virtualisation.libvirtd = {
@@ -33,7 +33,7 @@ describe('renameIn', () => {
     )
   })
 
-  it('keeps the config that a binding is spelt with', () => {
+  it('keeps the config in the path of a binding', () => {
     expect(
       edited('{ config.a.b = 1; config.a.c.d = 2; }', it =>
         it.renameIn('a.c', 'a.e').renameIn('a.b', 'f')
@@ -41,11 +41,11 @@ describe('renameIn', () => {
     ).toBe('{ config.f = 1; config.a.e.d = 2; }')
   })
 
-  it('does nothing where there is nothing', () => {
+  it('does nothing if the option is not defined', () => {
     expect(edited('{ a = 1; }', it => it.renameIn('b', 'c').renameIn('a', 'a'))).toBe('{ a = 1; }')
   })
 
-  it('renames definitions that follow what lies below them', () => {
+  it('renames definitions that follow definitions below them', () => {
     expect(edited('{ a.b = 1; a = { d = 1; }; }', it => it.renameIn('a', 'c'))).toBe(
       '{ c.b = 1; c = { d = 1; }; }'
     )
@@ -54,7 +54,7 @@ describe('renameIn', () => {
     )
   })
 
-  it('renames a chosen definition, also one that counts under a condition', () => {
+  it('renames a chosen definition, also under a condition', () => {
     const doc = parseDocument('{ c, lib, ... }: { config = lib.mkIf c { a.b = 1; d = 2; }; }')
     const [b] = doc.getIn('a.b')
     if (!b) throw new Error('no definition')
@@ -64,14 +64,14 @@ describe('renameIn', () => {
     )
   })
 
-  it('refuses where the other is defined, or belongs elsewhere', () => {
+  it('refuses if the new path is defined, or belongs to another set', () => {
     expect(refusalOf('{ a = 1; b = 2; }', it => it.renameIn('a', 'b'))).toBe('CONFLICT')
     expect(refusalOf('{ a = { b = 1; }; }', it => it.renameIn('a.b', 'c.d'))).toBe('NO_TARGET')
     expect(refusalOf('{ a, ... }: { inherit a; }', it => it.renameIn('a', 'b'))).toBe('INHERITED')
     expect(refusalOf('{ a = 1; }', it => it.renameIn('a', ''))).toBe('BAD_PATH')
   })
 
-  it('refuses where another operand of // says something of the name', () => {
+  it('refuses if another operand of // defines the name', () => {
     const refusal = (given: string, from: string, to: string) =>
       refusalOf(given, it => it.renameIn(from, to))
     expect(refusal('{ boot.a = 1; } // { v.l = 3; }', 'v.l', 'boot.z')).toMatch(/NO_TARGET|SHARED/)
@@ -84,7 +84,7 @@ describe('renameIn', () => {
     )
   })
 
-  it('refuses where Nix does not join the new name with what is there', () => {
+  it('refuses if Nix does not merge the new name with the existing definitions', () => {
     const given = '{ a.b = 1; c = { d = { e = 1; }; }; }'
     expect(refusalOf(given, it => it.renameIn('a.b', 'c.d.f'))).toBe('CONFLICT')
   })

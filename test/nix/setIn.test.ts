@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { annotated, expr } from '../../src/nix/index.ts'
 import { edited, nix, refusalOf, refused } from './support.ts'
 
-describe('setIn, where the option is defined', () => {
-  it('replaces the value and nothing else', () => {
+describe('setIn of a defined option', () => {
+  it('replaces only the value', () => {
     const given = nix`
       { config, pkgs, ... }:
       {
@@ -39,7 +39,7 @@ describe('setIn, where the option is defined', () => {
     )
   })
 
-  it('does nothing where the value is that already, in any spelling', () => {
+  it('does nothing if the option has the value, however it is written', () => {
     const given = `{ a = ''x''; b = [ 1 (2) ]; c = { d.e = null; }; }\n`
     expect(
       edited(given, it =>
@@ -51,14 +51,14 @@ describe('setIn, where the option is defined', () => {
     ).toBe(given)
   })
 
-  it('takes the place of mkDefault, and goes inside mkForce, which has to win', () => {
+  it('replaces a mkDefault, and the value inside a mkForce', () => {
     const given = `{ lib, ... }: { a = lib.mkDefault 1; b = lib.mkForce 1; c = lib.mkOverride 40 1; }\n`
     expect(edited(given, it => it.setIn('a', 2).setIn('b', 2).setIn('c', 2))).toBe(
       `{ lib, ... }: { a = 2; b = lib.mkForce 2; c = lib.mkOverride 40 2; }\n`
     )
   })
 
-  it('puts an expression into mkForce in parentheses, and lets one of its own replace it', () => {
+  it('puts an expression into mkForce in parentheses, and replaces a mkForce with another one', () => {
     const given = '{ lib, f, ... }: { a = lib.mkForce 1; b = [ 1 ]; c = lib.mkForce 1; }'
     expect(
       edited(given, it =>
@@ -72,7 +72,7 @@ describe('setIn, where the option is defined', () => {
     )
   })
 
-  it('refuses what it can not change alone', () => {
+  it('refuses what it cannot change alone', () => {
     expect(
       refused(`{ lib, ... }: { a = 1; imports = [ ]; b = { inherit (lib) c; }; }`, it =>
         it.setIn('b.c', 1)
@@ -82,7 +82,7 @@ describe('setIn, where the option is defined', () => {
         '1:59: INHERITED: b.c is inherited here, so there is no value to edit',
         '1 | { lib, ... }: { a = 1; imports = [ ]; b = { inherit (lib) c; }; }',
         '                                                              ^',
-        'hint: write it out as name = value;'
+        'hint: write it as name = value;'
       ].join('\n')
     )
     expect(refusalOf(`{ a.b = 1; a.c = 2; }`, it => it.setIn('a', 1))).toBe('CONFLICT')
@@ -101,8 +101,8 @@ describe('setIn, where the option is defined', () => {
   })
 })
 
-describe('setIn, where the option is not defined', () => {
-  it('joins its nearest relatives, in their spelling', () => {
+describe('setIn of an option that is not defined', () => {
+  it('adds to its nearest relatives, in their notation', () => {
     const given = nix`
       { ... }:
       {
@@ -141,7 +141,7 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
-  it('writes a block before a final system.stateVersion and the comment that belongs to it', () => {
+  it('adds a block before a final system.stateVersion and its comment', () => {
     const given = nix`
       {
         networking.hostName = "pc";
@@ -169,7 +169,7 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
-  it('goes behind the last binding and what was commented out below it', () => {
+  it('adds after the last binding and the comments below it', () => {
     const given = nix`
       {
         a = 1; # one
@@ -188,7 +188,7 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
-  it('puts what stands on the line behind it on a line of its own where a comment would swallow it', () => {
+  it('moves code after the new binding to a new line if a comment would include it', () => {
     const given = '{\n  a = 1; system.stateVersion = "26.05";\n}\n'
     expect(edited(given, it => it.setIn('b', 2))).toBe(
       '{\n  a = 1; b = 2; system.stateVersion = "26.05";\n}\n'
@@ -198,7 +198,7 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
-  it('leaves a brace that stands behind the last binding behind the last binding', () => {
+  it('keeps a brace on the line of the last binding', () => {
     expect(edited('{ a = {\n  b = 1;\n}; }\n', it => it.setIn('c.d', 4))).toBe(
       '{ a = {\n  b = 1;\n};\n\n  c.d = 4; }\n'
     )
@@ -208,7 +208,7 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
-  it('keeps the blank-line habit of a file that has none', () => {
+  it('adds no blank lines to a file without any', () => {
     const given = nix`
       {
         a = 1;
@@ -232,7 +232,7 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
-  it('writes into empty sets', () => {
+  it('adds to empty sets', () => {
     expect(edited('{ }', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}')
     expect(edited('{}\n', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}\n')
     expect(edited('{\n}\n', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}\n')
@@ -244,7 +244,7 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
-  it('stays on the line of a set that is written on one', () => {
+  it('adds on the line of a set on one line', () => {
     expect(edited('{ ... }: { a = 1; }', it => it.setIn('b', [1, 'x']))).toBe(
       '{ ... }: { a = 1; b = [ 1 "x" ]; }'
     )
@@ -259,20 +259,20 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
-  it('leaves a comment between rec and its brace alone', () => {
+  it('keeps a comment between rec and its brace', () => {
     expect(edited('{ a = rec /* why */ { }; }', it => it.setIn('a.b', 1))).toBe(
       '{ a = rec /* why */ { b = 1; }; }'
     )
   })
 
-  it('parts what it writes from the function in front of it', () => {
+  it('separates the new value from the function before it', () => {
     const given = '{ lib, ... }: { a = lib.mkForce(1); b = lib.mkForce[ 1 ]; }'
     expect(edited(given, it => it.setIn('a', true).setIn('b', true))).toBe(
       '{ lib, ... }: { a = lib.mkForce true; b = lib.mkForce true; }'
     )
   })
 
-  it('puts a block into an empty set', () => {
+  it('adds a block to an empty set', () => {
     const given = '{\n  options.a = 1;\n\n  config = { };\n}\n'
     expect(edited(given, it => it.setIn('services.x', { a: 1, b: [2, 3] }))).toBe(nix`
       {
@@ -288,7 +288,7 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
-  it('puts a block behind a set that is written on one line, not into it', () => {
+  it('adds a block after a set on one line, not inside it', () => {
     const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
     expect(edited(given, it => it.setIn('virtualisation.vfio', { enable: true }))).toBe(nix`
       {
@@ -298,7 +298,7 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
-  it('takes more lines beside it for a block with a comment, which would be lost on one', () => {
+  it('adds a block with a comment on several lines, to keep the comment', () => {
     const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
     const vfio = { devices: [annotated('10de:1b80', 'a card')] }
     expect(edited(given, it => it.setIn('virtualisation.vfio', vfio))).toBe(nix`
@@ -314,7 +314,7 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
-  it('defines options inside config where there is one', () => {
+  it('defines options inside config if there is one', () => {
     const given = nix`
       { config, lib, ... }:
       {
@@ -332,7 +332,7 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
-  it('gives a mkMerge without a plain part one', () => {
+  it('adds a plain element to a mkMerge without one', () => {
     const set = (given: string) => edited(given, it => it.setIn('a.b', 1).setIn('a.c', [2]))
     expect(set('{ lib, on, ... }: { config = lib.mkMerge [ (lib.mkIf on { d = 1; }) ]; }')).toBe(
       '{ lib, on, ... }: { config = lib.mkMerge [ (lib.mkIf on { d = 1; }) { a.b = 1; a.c = [ 2 ]; } ]; }'
@@ -363,7 +363,7 @@ describe('setIn, where the option is not defined', () => {
       `)
   })
 
-  it('gives it over several lines to a block', () => {
+  it('adds it on several lines for a block', () => {
     const given = nix`
       { lib, on, ... }:
       {
@@ -395,7 +395,7 @@ describe('setIn, where the option is not defined', () => {
     expect(edited(then, it => it.removeIn('virtualisation.vfio').removeIn('e'))).toBe(given)
   })
 
-  it('writes into the plain part of a mkMerge', () => {
+  it('adds to the plain element of a mkMerge', () => {
     const given = nix`
       { lib, ... }:
       {
@@ -412,14 +412,14 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
-  it('goes into the operand of // that wins', () => {
+  it('adds to the operand of // that wins', () => {
     const given = '{ a.b = 1; c = 2; } // { a.d = 3; }'
     expect(edited(given, it => it.setIn('a.e', 4).setIn('c', 5).setIn('f', 6))).toBe(
       '{ a.b = 1; c = 5; } // { a.d = 3; a.e = 4; f = 6; }'
     )
   })
 
-  it('knows a computed name that a let spells out', () => {
+  it('recognizes a computed name that a let defines', () => {
     const given = 'let user = "ann"; in { users.users.${user} = { uid = 1; }; }'
     expect(
       edited(given, it => it.setIn('users.users.ann.uid', 2).setIn('users.users.ann.shell', 'x'))
@@ -432,17 +432,17 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
-  it('refuses where it would not hold always, or Nix allows no second binding', () => {
+  it('refuses if the definition would not always apply, or Nix rejects a second binding', () => {
     expect(
       refused(`{ lib, ... }:\n{\n  boot = lib.mkIf true { a = 1; };\n}\n`, it =>
         it.setIn('boot.b', 1)
       )
     ).toBe(
       [
-        '3:3: NO_TARGET: boot is set through lib.mkIf here, and what is added inside would not always hold',
+        '3:3: NO_TARGET: boot is set through lib.mkIf here, so a definition added inside would not always apply',
         '3 |   boot = lib.mkIf true { a = 1; };',
         '      ^^^^',
-        'hint: put the options into a module of their own and import it'
+        'hint: define the options in another module and import that'
       ].join('\n')
     )
     expect(refusalOf(`{ boot = import ./boot.nix; }`, it => it.setIn('boot.b', 1))).toBe(
@@ -469,7 +469,7 @@ describe('setIn, where the option is not defined', () => {
 })
 
 describe('the values that setIn writes', () => {
-  it('spells every kind of value', () => {
+  it('writes every kind of value', () => {
     expect(
       edited('{ pkgs, f, x, ... }: { }', it =>
         it.setIn('a', {
@@ -506,7 +506,7 @@ describe('the values that setIn writes', () => {
     )
   })
 
-  it('writes a long list and one with comments over several lines', () => {
+  it('writes a long list, and one with comments, on several lines', () => {
     const long = Array.from({ length: 9 }, (_, i) => `element-${i}`)
     expect(edited('{\n}\n', it => it.setIn('a', long))).toContain(
       'a = [\n    "element-0"\n    "element-1"\n'
@@ -521,21 +521,21 @@ describe('the values that setIn writes', () => {
     `)
   })
 
-  it('takes the step of indentation from what opens alone on its line', () => {
+  it('uses the indentation of a set that begins on a line of its own', () => {
     const given = '{ a = [\n    "x"\n  ];\n  users = { m = 1;\n  };\n  n = {\n    o = 1;\n  };\n}\n'
     expect(edited(given, it => it.setIn('z', { a: { b: [1], c: { d: [2] } } }))).toContain(
       '  z = {\n    a = {\n      b = [ 1 ];'
     )
   })
 
-  it('takes indentation, line ends and list style from the file', () => {
+  it('uses indentation, line endings and list style of the file', () => {
     const tabs = '{\r\n\ta = ["x"];\r\n\tb = {\r\n\t\tc = 1;\r\n\t};\r\n}\r\n'
     expect(edited(tabs, it => it.setIn('d', { e: ['y'] }))).toBe(
       '{\r\n\ta = ["x"];\r\n\tb = {\r\n\t\tc = 1;\r\n\t};\r\n\td = {\r\n\t\te = ["y"];\r\n\t};\r\n}\r\n'
     )
   })
 
-  it('refuses what is nested deeper than anybody can mean', () => {
+  it('refuses values with too many levels', () => {
     const deep = `{ a = ${'['.repeat(30_000)}${']'.repeat(30_000)}; b = 1; }`
     expect(refusalOf(deep, it => it.setIn('a', [1]))).toBe('NO_TARGET')
     expect(
@@ -543,7 +543,7 @@ describe('the values that setIn writes', () => {
     ).toBe('NO_TARGET')
   })
 
-  it('refuses values and paths that are none', () => {
+  it('refuses invalid values and paths', () => {
     expect(refusalOf('{ }', it => it.setIn('a', Number.NaN))).toBe('BAD_VALUE')
     expect(refusalOf('{ }', it => it.setIn('a', 5e-324))).toBe('BAD_VALUE')
     expect(refusalOf('{ }', it => it.setIn('a', annotated(1, 'a\0b')))).toBe('BAD_VALUE')
@@ -558,7 +558,7 @@ describe('the values that setIn writes', () => {
     }
   })
 
-  it('refuses what lies below imports, which is a list', () => {
+  it('refuses paths below imports, which is a list', () => {
     const path = ['imports', 'a']
     expect(refusalOf('{ }', it => it.setIn(path, 1))).toBe('BAD_PATH')
     expect(refusalOf('{ }', it => it.addIn(path, [1]))).toBe('BAD_PATH')

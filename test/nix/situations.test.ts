@@ -1,6 +1,5 @@
-// data/edit-cases.json holds 50 situations of real modules: the text, edits of it, right ones and
-// tempting wrong ones (their label begins with "naive"), and the value that the evaluator gave the
-// option after each.
+// data/edit-cases.json has 50 situations of real modules: the text, right and tempting wrong edits (with
+// a label that begins with "naive"), and the evaluated value of the option after each.
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseDocument, type Transaction } from '../../src/nix/index.ts'
@@ -18,15 +17,15 @@ const situations: Situation[] = JSON.parse(
   readFileSync(new URL('data/edit-cases.json', import.meta.url), 'utf8')
 )
 
-/** What becomes of a situation: one of its right texts, the text before with a change, or a refusal. */
+/** The expected result of a situation: one of its right texts, the original text with a change, or a refusal. */
 type Then = 'right' | { code: string } | { replace: [string, string] } | 'unchanged'
 
 const importModule: EditOf = it => it.import('./vfio.nix')
 const IMPORT: Then = { replace: ['\n{\n', '\n{\n  imports = [ ./vfio.nix ];\n\n'] }
 
-// By number, where it is not `addIn(option, ['X'])` with one of the right texts.
+// By number, unless it is `addIn(option, ['X'])` with one of the right texts.
 const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
-  // Behind the value and its condition, where the data wants a file of its own.
+  // After the value and its condition; the data suggests another file.
   9: [undefined, { replace: ['[ "quiet" ]', '[ "quiet" "X" ]'] }],
   15: [importModule, IMPORT],
   18: [it => it.setIn('boot.kernelParams', ['X']), { code: 'CONFLICT' }],
@@ -81,7 +80,7 @@ describe('the 50 situations', () => {
     } else expect(result).toBe(before.replace(...then.replace))
   })
 
-  it('never end in a tempting wrong text, whichever edit is asked for', () => {
+  it('never give a tempting wrong text', () => {
     for (const { n, option, before, after } of situations) {
       if (option.includes('<')) continue
       const wrong = after.filter(it => it.label.startsWith('naive')).map(it => it.text)

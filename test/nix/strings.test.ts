@@ -46,7 +46,7 @@ describe('the value of a string literal', () => {
     .filter(it => parseDocument(it).errors.length === 0)
     .filter(it => /string/.test(parseDocument(it).root.field('expression')?.type ?? ''))
 
-  it('is what its lines say', () => {
+  it('consists of the values of its lines', () => {
     const written = (lines: string[]) => lines.filter(it => it.trim() !== '')
     for (const literal of literals) {
       const node = parseDocument(literal).root.field('expression')

@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { applyEdits, parseDocument, type Transaction } from '../../src/nix/index.ts'
 import { expectNixParses } from '../support/nix.ts'
 
-/** A text without the indentation that all its lines share, so that it looks like a file. */
+/** A text without the common indentation of its lines. */
 export function nix(strings: TemplateStringsArray, ...values: string[]): string {
   const raw = String.raw(strings, ...values)
     .replace(/^\n/, '')
@@ -18,9 +18,8 @@ export function nix(strings: TemplateStringsArray, ...values: string[]): string 
 export type EditOf = (edit: Transaction) => Transaction
 
 /**
- * The text after an edit. What holds for every edit is checked on the way: its form, that it is
- * undone by its inverse, that doing it again changes nothing, and that Nix accepts the result where
- * it accepts the original.
+ * The text after an edit. Also checks the guarantees of every edit: its form, that its inverse undoes
+ * it, that doing it again changes nothing, and that Nix accepts the result if it accepts the original.
  */
 export function edited(text: string, edit: EditOf): string {
   const doc = parseDocument(text)
@@ -43,14 +42,14 @@ export function edited(text: string, edit: EditOf): string {
   return after
 }
 
-/** The rendering of the error that refuses an edit. */
+/** The rendered error of a refused edit. */
 export function refused(text: string, edit: EditOf): string {
   const plan = edit(parseDocument(text).edit()).plan()
   if (plan.ok) throw new Error(`not refused:\n${plan.value.text}`)
   return plan.error.render()
 }
 
-/** The code of the error that refuses an edit. */
+/** The error code of a refused edit. */
 export function refusalOf(text: string, edit: EditOf): string {
   const plan = edit(parseDocument(text).edit()).plan()
   return plan.ok ? `not refused:\n${plan.value.text}` : plan.error.code

@@ -2,14 +2,14 @@ import { expect, it } from 'vitest'
 import { parseDocument } from '../../src/nix/index.ts'
 import { type EditOf, edited, nix } from './support.ts'
 
-/** The text after all edits in one transaction, which is that after each of them in one of its own. */
+/** The text after all edits in one transaction. It must equal that of one transaction for each edit. */
 function together(text: string, edits: readonly EditOf[]): string {
   const all = edited(text, start => edits.reduce((so, edit) => edit(so), start))
   expect(all).toBe(edits.reduce(edited, text))
   return all
 }
 
-it('does edits that have nothing to do with each other', () => {
+it('does unrelated edits', () => {
   const given = nix`
     { pkgs, ... }:
     {
@@ -37,7 +37,7 @@ it('does edits that have nothing to do with each other', () => {
   `)
 })
 
-it('shows each edit the outcome of those before', () => {
+it('plans each edit on the result of the previous ones', () => {
   const given = '{\n  a.b = 1;\n}\n'
   const edits: EditOf[] = [
     it => it.addIn('a.c', [1]),
@@ -49,7 +49,7 @@ it('shows each edit the outcome of those before', () => {
   expect(together(given, edits)).toBe('{\n  a.c = [ 2 3 1 ];\n  a.d = 4;\n}\n')
 })
 
-it('writes new definitions one behind the other, each beside its nearest relative', () => {
+it('adds new definitions in order, each after its nearest relative', () => {
   const given = nix`
     {
       boot.loader.timeout = 3;
@@ -82,7 +82,7 @@ it('writes new definitions one behind the other, each beside its nearest relativ
   `)
 })
 
-it('goes behind a block that one of the edits puts beside a set on one line', () => {
+it('adds after a block that one of the edits puts after a set on one line', () => {
   const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
   const edits: EditOf[] = [
     it => it.setIn('virtualisation.vfio', { enable: true }),
@@ -97,7 +97,7 @@ it('goes behind a block that one of the edits puts beside a set on one line', ()
   `)
 })
 
-it('writes a block into a set that is on one line no more', () => {
+it('adds a block to a set that is no longer on one line', () => {
   const given = '{\n  virtualisation = { libvirtd = { /* soon */ }; };\n}\n'
   const edits: EditOf[] = [
     it => it.setIn('virtualisation.libvirtd.enable', true),
@@ -106,7 +106,7 @@ it('writes a block into a set that is on one line no more', () => {
   together(given, edits)
 })
 
-it('goes where the final system.stateVersion stood that one of the edits takes away', () => {
+it('adds in place of a final system.stateVersion that one of the edits removes', () => {
   const given = '{\n  a = 1;\n\n  # As it was.\n  system.stateVersion = "26.05";\n}\n'
   const edits: EditOf[] = [
     it => it.removeIn('system.stateVersion'),
@@ -125,13 +125,13 @@ it('goes where the final system.stateVersion stood that one of the edits takes a
   `)
 })
 
-it('goes behind the comments that a last definition leaves which one of the edits takes away', () => {
+it('adds after the comments left by a last definition that one of the edits removes', () => {
   const given = '{\n  users.a = 1;\n  b = 2;\n\n  # c = 3;\n}\n'
   const edits: EditOf[] = [it => it.removeIn('b'), it => it.setIn('users.d', 4)]
   expect(together(given, edits)).toBe('{\n  users.a = 1;\n\n  # c = 3;\n\n  users.d = 4;\n}\n')
 })
 
-it('does nothing at all if one of them is refused', () => {
+it('does nothing if one edit is refused', () => {
   const plan = parseDocument('{\n  a = 1;\n  b.c = 2;\n}\n')
     .edit()
     .setIn('a', 5)
@@ -157,7 +157,7 @@ it('takes what neighbors leave behind as if it were one', () => {
   expect(together(given, last)).toBe('{\n  a = 1;\n}\n')
 })
 
-it('renames beside what it takes away, sets and renames', () => {
+it('renames next to what it removes, sets and renames', () => {
   const given = nix`
     {
       services.a.enable = true;
@@ -182,7 +182,7 @@ it('renames beside what it takes away, sets and renames', () => {
   `)
 })
 
-it('waits for what a later removal needs, and refuses what an earlier one has taken', () => {
+it('plans removals together, and refuses what an earlier one removed', () => {
   const given = 'rec {\n  a = 1;\n  b = a;\n  c = 2;\n}\n'
   const both: EditOf[] = [it => it.removeIn('b'), it => it.removeIn('a')]
   expect(together(given, both)).toBe('rec {\n  c = 2;\n}\n')
@@ -190,13 +190,13 @@ it('waits for what a later removal needs, and refuses what an earlier one has ta
   expect(wrong.ok ? '' : wrong.error.code).toBe('CONFLICT')
 })
 
-it('reads the rest of the module anew where `options` goes', () => {
+it('reads the module again if `options` is removed', () => {
   const given = '{\n  options.a = 1;\n  b = 2;\n}\n'
   const edits: EditOf[] = [it => it.removeIn('options.a'), it => it.setIn('b', 3)]
   expect(together(given, edits)).toBe('{\n  b = 3;\n}\n')
 })
 
-it('shows a refusal in the given text, also after an edit that inserts text in front of it', () => {
+it('shows a refusal in the original text, also after an edit that inserts text before it', () => {
   const refused = parseDocument('{ virtualisation.libvirtd.enable = true; }\n')
     .edit()
     .setIn('virtualisation.libvirtd.enable', { a: 1 })

@@ -1,4 +1,4 @@
-// Text that a terminal may show.
+// Text that is safe to print on a terminal.
 
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
@@ -44,7 +44,7 @@ test.each<[string, string]>([
     '\\u{2028}\\u{2029}\\u{200b}\\u{feff}\\u{ad}\\u{e0041}'
   ],
   ['a\ud800b\udc00', 'a\\u{d800}b\\u{dc00}'],
-  // Emoji and Persian are written with these.
+  // Emoji and Persian need these.
   ['👩\u200d🔧 نمی\u200cخواهم \u0601', '👩\u200d🔧 نمی\u200cخواهم \u0601']
 ])('%j', (given, shown) => {
   expect(visible(given)).toBe(shown)

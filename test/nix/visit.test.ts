@@ -4,7 +4,7 @@ import { BREAK, parseDocument, SKIP, type SyntaxNode, visit } from '../../src/ni
 const text = '{ a = [ "x" ]; # c\n}'
 const doc = parseDocument(text)
 
-/** The named nodes that a visit comes to, with their depth. */
+/** The named nodes that are visited, with their depth. */
 function visited(wish: (node: SyntaxNode) => typeof SKIP | typeof BREAK | undefined): string[] {
   const seen: string[] = []
   visit(doc, (node, ancestors) => {
@@ -15,7 +15,7 @@ function visited(wish: (node: SyntaxNode) => typeof SKIP | typeof BREAK | undefi
 }
 
 describe('visit', () => {
-  it('comes to every node in the order of the text', () => {
+  it('visits every node in source order', () => {
     expect(visited(() => undefined)).toEqual([
       '0 source_code',
       '1 attrset_expression',
@@ -30,7 +30,7 @@ describe('visit', () => {
     ])
   })
 
-  it('leaves out what is below a node, or ends', () => {
+  it('skips the children of a node, or ends', () => {
     expect(visited(it => (it.type === 'list_expression' ? SKIP : undefined)).slice(-2)).toEqual([
       '4 list_expression',
       '2 comment'
@@ -40,7 +40,7 @@ describe('visit', () => {
     ])
   })
 
-  it('goes from a node down, with the ancestors from there', () => {
+  it('visits the subtree of a node, with the ancestors in it', () => {
     const [definition] = doc.getIn('a')
     const seen: string[] = []
     if (definition) {
@@ -52,7 +52,7 @@ describe('visit', () => {
     expect(seen).toEqual(['[ "x" ]', '[', '"x"', '"', 'x', '"', ']'])
   })
 
-  it('reaches the bottom of very deep documents', () => {
+  it('visits all levels of very deep documents', () => {
     let deepest = 0
     visit(parseDocument('['.repeat(50_000) + ']'.repeat(50_000)), (_, ancestors) => {
       deepest = Math.max(deepest, ancestors.length)

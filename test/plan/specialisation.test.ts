@@ -278,11 +278,11 @@ describe('an existing entry', () => {
     ],
     [
       'specialisation = import ./all.nix;',
-      'SHARED_BINDING 3: specialisation is not written out as a set { … } here, so nothing can be added to it; put the options into a module of their own and import it'
+      'SHARED_BINDING 3: specialisation is not written as a set { … } here, so nothing can be added to it; define the options in another module and import that'
     ],
     [
       'specialisation.${name}.configuration.a = 1;',
-      'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may be specialisation.vm.configuration, and Nix allows no second definition of it; write the name out, or choose this definition'
+      'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may be specialisation.vm.configuration, and Nix rejects a second definition of it; write the name out, or choose this definition'
     ]
   ])('%s is refused', (line, expected) => {
     expect(refusal(`{ lib, config, ... }:\n{\n  ${line}\n}\n`, CARD, 'vm')).toBe(expected)

@@ -1,4 +1,16 @@
 import { isInside } from '../errors.ts'
+import { inheritedValue, notInDocument } from '../messages/definitions.ts'
+import {
+  computedString,
+  crlfString,
+  itemNotFound,
+  linesNotShown,
+  linesOnlyAtEnd,
+  listNotLines,
+  notALine,
+  otherPriority,
+  setNotList
+} from '../messages/lists.ts'
 import { type Candidate, candidatesOf, PLAIN, winnersOf } from '../module/combinators.ts'
 import type { Definition } from '../module/definitions.ts'
 import {
@@ -11,7 +23,6 @@ import {
 } from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
-import { formatPathPattern } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
@@ -29,18 +40,13 @@ import {
 } from './operation.ts'
 import { printItem } from './print.ts'
 import {
-  badLine,
   badValue,
   blockedByPipe,
   conditional,
   type Edits,
-  inherited,
-  listNotLines,
-  notFound,
-  notShownAsLines,
   type Refused,
   refuse,
-  returnsKept,
+  refuseCall,
   sharedInRec
 } from './refusals.ts'
 import { define } from './set.ts'
@@ -52,18 +58,14 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
   const found = lookUpTarget(doc, module, target)
   const below = found.below[0]
   if (below) {
-    return refuse(below.binding, {
-      code: 'NOT_A_LIST',
-      message: `${formatPathPattern(target.path)} is a set, here ${formatPathPattern(below.path)}, and not a list`,
-      hint: 'add to a list inside it'
-    })
+    return refuse(below.binding, setNotList(target.path, below.path))
   }
   if (found.exact.length === 0) {
-    if (target.kind === 'definition') return notFound(target.path)
-    const fresh = unique(items, new Set())
-    if (fresh.length === 0) return ok([])
-    if (operation.lines && !fresh.every(isLine)) return badLine(target.path)
-    const value = operation.lines ? asLines(fresh) : fresh
+    if (target.kind === 'definition') return refuseCall(notInDocument(target.path))
+    const added = unique(items, new Set())
+    if (added.length === 0) return ok([])
+    if (operation.lines && !added.every(isLine)) return refuseCall(notALine(target.path))
+    const value = operation.lines ? asLines(added) : added
     return define(doc, module, found, target.path, value)
   }
   for (const { value, inherited: isInherited } of found.exact) {
@@ -71,70 +73,67 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
     if (blocked) return blocked
   }
   const always = found.exact.filter(it => it.conditions.length === 0)
-  const { candidates, counting } = countingIn(found.exact)
+  const { candidates, applying } = applyingIn(found.exact)
   const shared =
     target.kind === 'path'
       ? always.map(it => sharedInRec(it.binding)).find(it => it !== undefined)
       : undefined
-  const strings = counting.map(it => stringIn(it.value)).filter(it => it !== undefined)
+  const strings = applying.map(it => stringIn(it.value)).filter(it => it !== undefined)
   const areLines = operation.lines || definesLines(found.exact)
   if (strings.length > 0) {
     const edits = addToStrings(doc, target.path, strings, items, { position, lines: areLines })
     return edits.ok && edits.value.length > 0 && shared ? shared : edits
   }
 
-  const lists = counting.map(it => listOf(it.value)).filter(it => it !== undefined)
+  const lists = applying.map(it => listOf(it.value)).filter(it => it !== undefined)
   const present = new Set(lists.flatMap(elementsOf).map(canonicalOfNode))
   const missing = unique(items, present)
   if (missing.length === 0) return ok([])
   if (shared) return shared
   const [list] = lists
-  if (list && operation.lines) return listNotLines(list)
+  if (list && operation.lines) return refuse(list, listNotLines)
   if (list) return addToList(doc, lists, missing, position)
-  const competing = priorityFault(candidates, always[0], counting)
+  const competing = priorityFault(candidates, always[0], applying)
   if (competing) return competing
-  const ofText = found.exact.find(it => operation.lines || stringsIn(it.value).length > 0)
-  const misfit = ofText && linesFault(target.path, ofText.value, items, position)
+  const stringDefinition = found.exact.find(it => operation.lines || stringsIn(it.value).length > 0)
+  const misfit =
+    stringDefinition && linesFault(target.path, stringDefinition.value, items, position)
   if (misfit) return misfit
-  if (ofText && !areLines) return notShownAsLines(ofText.value)
-  return addFirstList(doc, found.exact, always, missing, ofText !== undefined)
+  if (stringDefinition && !areLines) return refuse(stringDefinition.value, linesNotShown)
+  return addFirstList(doc, found.exact, always, missing, stringDefinition !== undefined)
 }
 
-/** Why a plain list may not come beside what is there: of two priorities only one counts. */
+/**
+ * `NO_TARGET` if a plain list can't be added next to the existing values: of two priorities, only one
+ * applies.
+ */
 function priorityFault(
   candidates: readonly Candidate[],
   first: Definition | undefined,
-  counting: readonly Candidate[]
+  applying: readonly Candidate[]
 ): Refused | undefined {
   const other = candidates.find(it => it.strength !== PLAIN)
   const form = first && !first.inherited ? formOf(first.value) : undefined
-  const isBeside = form?.ok && (form.value.kind === 'merge' || form.value.kind === 'wrap-merge')
-  const isWeak = !counting.some(it => first && isInside(it.value, first.binding))
-  if (other && (isBeside || isWeak)) {
-    return refuse(other.value, {
-      code: 'NO_TARGET',
-      message: 'this has another priority than a plain list, so one of the two would be dropped',
-      hint: 'add to it by hand, inside the mkForce or mkDefault'
-    })
-  }
-  return undefined
+  const isMerged = form?.ok && (form.value.kind === 'merge' || form.value.kind === 'wrap-merge')
+  const isWeak = !applying.some(it => first && isInside(it.value, first.binding))
+  return other && (isMerged || isWeak) ? refuse(other.value, otherPriority) : undefined
 }
 
-/** The values of some definitions, and those of them that always count. */
-function countingIn(definitions: readonly Definition[]) {
+/** The values of some definitions, and those of them that always apply. */
+function applyingIn(definitions: readonly Definition[]) {
   const candidates = candidatesOf(definitions.filter(it => !it.inherited))
-  return { candidates, counting: winnersOf(candidates).filter(it => it.isCertain) }
+  return { candidates, applying: winnersOf(candidates).filter(it => it.isCertain) }
 }
 
-/** Whether items for the end of a list go behind each other into one that is there. */
-export function growsList(doc: Source, module: Module, target: Target): boolean {
+/** Whether items added at the end of the option extend an existing list. */
+export function extendsList(doc: Source, module: Module, target: Target): boolean {
   const { exact, below } = lookUpTarget(doc, module, target)
-  const values = countingIn(exact).counting.map(it => it.value)
+  const values = applyingIn(exact).applying.map(it => it.value)
   const isString = values.some(it => stringIn(it) !== undefined)
   return below.length === 0 && !isString && values.some(it => listOf(it) !== undefined)
 }
 
-/** Adds to the first of the lists that always count, or to the one with the item to add beside. */
+/** Adds to the first of the lists that always apply, or to the one with the item to add next to. */
 function addToList(
   doc: Source,
   lists: readonly SyntaxNode[],
@@ -146,14 +145,10 @@ function addToList(
   const blocked = blockedByPipe(doc, list)
   if (blocked) return blocked
   if (place) return ok([insertItems(doc, place.list, missing, place.at)])
-  return refuse(list, {
-    code: 'CONFLICT',
-    message: 'the item to add beside is not in this list',
-    hint: 'name an item that is there, or add at the end'
-  })
+  return refuse(list, itemNotFound)
 }
 
-/** Gives the first definition that always counts a list, or lines, of its own. */
+/** Adds a list, or a string of lines, to the first definition that always applies and has none. */
 function addFirstList(
   doc: Source,
   all: readonly Definition[],
@@ -167,28 +162,21 @@ function addFirstList(
     const blocked = blockedByPipe(doc, first.value)
     if (blocked) return blocked
     const form = formOf(first.value)
-    if (!form.ok && areLines) {
-      return refuse(first.value, {
-        code: 'SHARED_BINDING',
-        message: 'the text is put together here, so there is no place for one more line',
-        hint: 'write the line in by hand'
-      })
-    }
-    if (!form.ok) return form
+    if (!form.ok) return areLines ? refuse(first.value, computedString) : form
     const { kind, at } = form.value
     const isAppend = kind === 'append' || kind === 'append-wrapped'
-    if (areLines && isAppend) return listNotLines(first.value)
+    if (areLines && isAppend) return refuse(first.value, listNotLines)
     const { tightLists } = layoutAt(doc.root, '')
-    // In one string: a second run looks for each line in the string that contains it.
-    const more = areLines ? [asLines(missing)] : [missing]
-    const spelt = more.map(it => printItem(it, tightLists)).join(' ')
-    if (kind === 'merge') return ok([insertItems(doc, at, more, undefined)])
+    // A single string, since a second run looks for each line in the string that contains it.
+    const added = areLines ? [asLines(missing)] : [missing]
+    const source = added.map(it => printItem(it, tightLists)).join(' ')
+    if (kind === 'merge') return ok([insertItems(doc, at, added, undefined)])
     const [before, after] =
       kind === 'wrap-merge'
-        ? [`${form.value.callee} [ (`, `) ${spelt} ]`]
+        ? [`${form.value.callee} [ (`, `) ${source} ]`]
         : [
             kind === 'append-wrapped' ? '(' : '',
-            `${kind === 'append-wrapped' ? ')' : ''} ++ ${spelt}`
+            `${kind === 'append-wrapped' ? ')' : ''} ++ ${source}`
           ]
     const edits = [
       { offset: at.start, length: 0, content: before },
@@ -197,10 +185,12 @@ function addFirstList(
     return ok(edits.filter(it => it.content !== ''))
   }
   const other = always[0]
-  return other ? inherited(other) : conditional(all[0] as Definition)
+  return other
+    ? refuse(other.binding, inheritedValue(other.path))
+    : conditional(all[0] as Definition)
 }
 
-/** Adds the lines that none of the strings has to the first of them. */
+/** Adds the lines that are in none of the strings to the first of them. */
 function addToStrings(
   doc: Source,
   path: readonly (string | undefined)[],
@@ -213,12 +203,12 @@ function addToStrings(
   if (misfit) return misfit
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
-  if (keepsReturns(string)) return returnsKept(string)
+  if (keepsReturns(string)) return refuse(string, crlfString)
   const present = new Set(strings.flatMap(linesOf))
   const lines = new Set(items.map(it => String(withoutComment(it))))
   const missing = [...lines].filter(it => !present.has(it))
   if (missing.length === 0) return ok([])
-  return areLines ? ok([addLines(string, missing)]) : notShownAsLines(string)
+  return areLines ? ok([addLines(string, missing)]) : refuse(string, linesNotShown)
 }
 
 function isLine(item: NixValue): boolean {
@@ -230,23 +220,18 @@ function asLines(lines: readonly NixValue[]): string {
   return lines.map(withoutComment).join('\n')
 }
 
-/** Why items can't be added as lines to a value of strings. */
+/** `BAD_VALUE` or `CONFLICT` if items can't be added as lines to a value made of strings. */
 function linesFault(
   path: readonly (string | undefined)[],
   value: SyntaxNode,
   items: readonly NixValue[],
   position: Position
 ): Refused | undefined {
-  if (!items.every(isLine)) return badLine(path)
-  if (position === 'end') return undefined
-  return refuse(value, {
-    code: 'CONFLICT',
-    message: 'to a string, lines can be added at the end only',
-    hint: 'leave the position out'
-  })
+  if (!items.every(isLine)) return refuseCall(notALine(path))
+  return position === 'end' ? undefined : refuse(value, linesOnlyAtEnd)
 }
 
-/** The items that are not there yet, each once. */
+/** The items that are not present yet, each once. */
 function unique(items: readonly NixValue[], present: ReadonlySet<string>): NixValue[] {
   const seen = new Set(present)
   return items.filter(it => {

@@ -1,3 +1,4 @@
+import { importsInherited, importsNotAList } from '../messages/lists.ts'
 import { type Definition, lookUp } from '../module/definitions.ts'
 import { isImported } from '../module/imports.ts'
 import { formOf, isConcat, listOf } from '../module/lists.ts'
@@ -5,7 +6,7 @@ import { type Module, setFor } from '../module/module.ts'
 import { quote } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
-import type { SyntaxNode } from '../syntax/tree.ts'
+
 import { expr } from '../values.ts'
 import { insertFirst, insertItems } from './insertion.ts'
 import { blockedByPipe, type Edits, refuse } from './refusals.ts'
@@ -16,14 +17,10 @@ export function planImport(doc: Source, module: Module, path: string): Edits {
   const item = expr(pathSource(path))
   const { exact, below } = lookUp(module, ['imports'])
   const [definition] = exact
-  if (below[0]) return noList(below[0].binding)
+  if (below[0]) return refuse(below[0].binding, importsNotAList)
   if (!definition) return ok([insertFirst(doc, setFor(module, ['imports']), 'imports', [item])])
   if (definition.inherited) {
-    return refuse(definition.binding, {
-      code: 'INHERITED',
-      message: 'imports is inherited here, so nothing can be added to it',
-      hint: `write it out, with what was inherited behind it:  imports = [ ${item.source} ] ++ …;`
-    })
+    return refuse(definition.binding, importsInherited(item.source))
   }
   const blocked = blockedByPipe(doc, definition.value)
   if (blocked) return blocked
@@ -32,7 +29,7 @@ export function planImport(doc: Source, module: Module, path: string): Edits {
   return appendList(definition, item.source)
 }
 
-/** `VALUE ++ [ ./x ]`, which is right for all that can stand there: imports take no `mkIf`. */
+/** Writes `VALUE ++ [ ./x ]`, which is correct for any value, since imports can't use `mkIf`. */
 function appendList(definition: Definition, source: string): Edits {
   const form = formOf(definition.value)
   let at = form.ok ? form.value.at : definition.value
@@ -49,18 +46,12 @@ function appendList(definition: Definition, source: string): Edits {
   }
   const listLike = ['apply_expression', 'variable_expression', 'select_expression']
   const fits = [...listLike, 'parenthesized_expression'].includes(at.type) || isConcat(at)
-  return fits ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }]) : noList(at)
+  return fits
+    ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }])
+    : refuse(at, importsNotAList)
 }
 
-function noList(node: SyntaxNode): Edits {
-  return refuse(node, {
-    code: 'NOT_A_LIST',
-    message: 'imports is not a list here',
-    hint: 'write it as a list:  imports = [ … ];'
-  })
-}
-
-/** A path as Nix text: a path literal, or a sum where its characters allow none. */
+/** A path as Nix source: a path literal, or a concatenation if its characters require that. */
 function pathSource(path: string): string {
   if (/^(?:\.{0,2}\/)[\w.+-]+(?:\/[\w.+-]+)*$/.test(path)) return path
   const relative = path.replace(/^\.\//, '')

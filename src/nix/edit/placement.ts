@@ -1,8 +1,16 @@
 import { errorAt, type NixError } from '../errors.ts'
+import {
+  capturesVariable,
+  computedName,
+  computedSet,
+  conditionalSet,
+  inheritedSet,
+  notASet
+} from '../messages/definitions.ts'
 import { combinatorOf } from '../module/combinators.ts'
 import { inModule } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
-import { type AttrPath, commonLength, formatPathPattern, samePath } from '../path.ts'
+import { type AttrPath, commonLength, samePath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
 import {
@@ -24,51 +32,51 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 /** Where a new binding goes. */
 export interface BindingPlace {
   set: SyntaxNode
-  /** The names that the binding is given there: what the sets around it do not say already. */
+  /** The names of the binding in the set, without those of the sets around it. */
   attrpath: AttrPath
-  /** The binding that it follows or, with `before`, precedes; none in a set without bindings. */
+  /** The binding that it follows or, with `before`, precedes; undefined in a set without bindings. */
   sibling: SyntaxNode | undefined
   before: boolean
-  /** Whether it is no relative of the sibling, and stands apart from it where the file does so. */
+  /** Whether it is unrelated to the sibling: then a blank line separates them if the file uses those. */
   apart: boolean
 }
 
-/** The list of a `mkMerge` that has no plain set: the binding goes into a set of its own there. */
+/** The list of a `mkMerge` without a plain set: the binding is added in a new set. */
 export interface MergePlace {
   list: SyntaxNode
   attrpath: AttrPath
 }
 
 /**
- * Where a definition of a path that the module does not define goes, so that it always holds:
- * inside the innermost set that exists for it (in a `mkMerge` of none that always counts, a new
- * one), else behind its nearest relative (the last binding that shares the most names), else before
- * a final `system.stateVersion`, else last. A block, which takes several lines, goes behind a set
- * with bindings on one line rather than into it.
+ * The place for a definition of a path that the module does not define, so that it always applies:
+ * inside the innermost existing set of its path (in a `mkMerge` without a plain set, in a new one),
+ * else after its nearest relative (the last binding that shares the most names), else before a final
+ * `system.stateVersion`, else last. A block, which takes several lines, is placed after a set on one
+ * line, not inside it.
  *
- * Refuses with `INHERITED`, `NO_TARGET`, `SHARED_BINDING` or `NOT_A_SET` where the value of a name on
- * the way is inherited, conditional, computed or no set: Nix allows no second binding beside it.
+ * `INHERITED`, `NO_TARGET`, `SHARED_BINDING`, `NOT_A_SET` or `DYNAMIC_ATTRIBUTE` if a prefix of the path
+ * is inherited, conditional, computed, not a set, or has a computed name: Nix rejects another binding.
  */
 export function placeFor(
   module: Module,
   path: AttrPath,
   isBlock: boolean
 ): Result<BindingPlace | MergePlace, NixError> {
-  const spelt = inModule(module, path)
+  const fullPath = inModule(module, path)
   const task = { isBlock, top: module.hasConfig ? 1 : 0 }
-  const found = search(task, setFor(module, spelt), spelt, 0)
+  const found = search(task, setFor(module, fullPath), fullPath, 0)
   return found.ok ? ok(found.value.place) : found
 }
 
 interface Task {
   isBlock: boolean
-  /** How deep the set of the options lies: 1 where it is that of `config`. */
+  /** The depth of the set that defines options: 1 if that is `config`, else 0. */
   top: number
 }
 
 interface Candidate {
   place: BindingPlace | MergePlace
-  /** How many names of the path the place's surroundings have in common with it. */
+  /** The number of names that the path shares with its surroundings at this place. */
   depth: number
 }
 
@@ -80,10 +88,10 @@ function search(
 ): Result<Candidate, NixError> {
   const { isBlock } = task
   let best: Candidate | undefined
-  // Of those that share fewer names with the path than others, none would be chosen.
+  // Only the nearest relatives: a binding that shares fewer names would not be chosen.
   for (const binding of bindingsNear(set, path)) {
     const inherited = inheritedOf(binding).find(it => nameOf(it) === path[0])
-    if (inherited) return err(inheritedError(inherited))
+    if (inherited) return err(errorAt(inherited, inheritedSet(inherited.text)))
     const value = binding.field('expression')
     if (!value) continue
     const names = namesOf(binding)
@@ -91,7 +99,7 @@ function search(
     if (common === 0) continue
     const computed = attrsOf(binding).slice(0, common).find(isDynamic)
     const descends = common === names.length && common < path.length
-    if (computed && !descends) return err(dynamicError(computed))
+    if (computed && !descends) return err(errorAt(computed, computedName))
     let candidate: Candidate
     if (descends) {
       const rest = path.slice(common)
@@ -115,9 +123,10 @@ function search(
     if (!best || candidate.depth >= best.depth) best = candidate
   }
   if (best) return ok(best)
-  const capturing = captureIn(set, path)
-  return capturing
-    ? err(capturing)
+  // In `rec { … }`, all other attributes see a new name.
+  const [use] = set.type === 'rec_attrset_expression' ? usesIn(set, path[0] ?? '') : []
+  return use
+    ? err(errorAt(use, capturesVariable(path[0] ?? '')))
     : ok({ place: lastIn(set, path, outer <= task.top), depth: outer })
 }
 
@@ -125,7 +134,7 @@ function nextTo(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: num
   return { place: { set, attrpath: path, sibling, before: false, apart: false }, depth }
 }
 
-/** The best place in one of several sets that make up one value, or undefined where there is none. */
+/** The best place in one of the sets that a value consists of; undefined if there is none. */
 function searchIn(
   task: Task,
   sets: SyntaxNode[],
@@ -141,7 +150,7 @@ function searchIn(
   return best
 }
 
-/** The set literals that a value is, or merges, unconditionally. */
+/** The set literals that a value always is or merges. */
 function plainSetsOf(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isSet(inner)) return [inner]
@@ -156,7 +165,7 @@ function lastIn(set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {
   return { set, attrpath: path, sibling: last, before: isFinal ?? false, apart: isTop }
 }
 
-/** Whether Nix takes a dotted binding behind this value: only behind a set literal without `rec`. */
+/** Whether Nix merges a dotted binding with this value: only if it is a set literal without `rec`. */
 function canExtend(value: SyntaxNode): boolean {
   return unparenthesized(value).type === 'attrset_expression'
 }
@@ -165,54 +174,13 @@ export function isOneLine(node: SyntaxNode): boolean {
   return !node.text.includes('\n')
 }
 
-/** In `rec { … }` a new name is seen by all its neighbors. */
-function captureIn(set: SyntaxNode, path: AttrPath): NixError | undefined {
-  const name = path[0] ?? ''
-  const [use] = set.type === 'rec_attrset_expression' ? usesIn(set, name) : []
-  return (
-    use &&
-    errorAt(use, {
-      code: 'CONFLICT',
-      message: `"${name}" is used as a variable in this "rec" set, and defining it here would change its meaning`,
-      hint: 'take the "rec" away, or define it in another module'
-    })
-  )
-}
-
-function inheritedError(name: SyntaxNode): NixError {
-  return errorAt(name, {
-    code: 'INHERITED',
-    message: `"${name.text}" is inherited here, so nothing can be added to it`,
-    hint: 'write it as name = value; or define the option in another module'
-  })
-}
-
-function dynamicError(name: SyntaxNode): NixError {
-  return errorAt(name, {
-    code: 'DYNAMIC_ATTRIBUTE',
-    message: 'this name is computed, and Nix allows no second definition beside it',
-    hint: 'write the name out, or put all its options into one set { … }'
-  })
-}
-
+/** Why nothing can be added to the value of a binding. */
 function blockedError(binding: SyntaxNode, value: SyntaxNode): NixError {
   const attrpath = binding.field('attrpath') ?? binding
-  const name = formatPathPattern(namesOf(binding))
-  const call = callOf(unwrapped(value))
-  const conditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
+  const path = namesOf(binding)
   const inner = unwrapped(value)
-  if (isList(inner) || isPlainLiteral(inner)) {
-    return errorAt(attrpath, {
-      code: 'NOT_A_SET',
-      message: `${name} is given a value here that is no set { … }, so nothing can be defined below it`,
-      hint: 'check the path, or give the option a set first'
-    })
-  }
-  return errorAt(attrpath, {
-    code: conditional ? 'NO_TARGET' : 'SHARED_BINDING',
-    message: conditional
-      ? `${name} is set through ${call.callee} here, and what is added inside would not always hold`
-      : `${name} is not written out as a set { … } here, so nothing can be added to it`,
-    hint: 'put the options into a module of their own and import it'
-  })
+  if (isList(inner) || isPlainLiteral(inner)) return errorAt(attrpath, notASet(path))
+  const call = callOf(inner)
+  const isConditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
+  return errorAt(attrpath, isConditional ? conditionalSet(path, call.callee) : computedSet(path))
 }

@@ -1,14 +1,27 @@
-// The refusals that several operations share.
+// Checks that several operations share: each returns a refusal, or undefined.
 
+import { errorAt, isInside, type Message, type NixError, nixError, type Range } from '../errors.ts'
 import {
-  errorAt,
-  isInside,
-  type NixError,
-  type NixErrorInit,
-  nixError,
-  type Range,
-  type Remedy
-} from '../errors.ts'
+  changesOtherValues,
+  conditionalDefinition,
+  duplicateDefinitions,
+  insidePipe,
+  leftSideApplies,
+  onlyOneSideApplies,
+  severalDefinitions,
+  usedAsVariable
+} from '../messages/definitions.ts'
+import { definitionsOutsideConfig } from '../messages/module.ts'
+import { configIsNotAnOption, importsIsAList } from '../messages/paths.ts'
+import {
+  commentNotText,
+  duplicateInExpression,
+  expressionTooDeep,
+  notOneExpression,
+  notWritable,
+  pipeInExpression,
+  stringNotText
+} from '../messages/values.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
 import { type AttrPath, formatPathPattern, isText } from '../path.ts'
@@ -30,41 +43,39 @@ import {
   withoutComment
 } from '../values.ts'
 
-/** What an operation works out: the edits, or why not. */
+/** The edits of an operation, or why it is refused. */
 export type Edits = Result<Edit[], NixError>
-
-export function refuse(node: SyntaxNode, init: NixErrorInit): Refused {
-  return err(errorAt(node, init))
-}
 
 export type Refused = { ok: false; error: NixError }
 
+export function refuse(node: SyntaxNode, message: Message, range?: Range): Refused {
+  return err(errorAt(node, message, range))
+}
+
+/** Refuses because of the arguments of the call, not because of the text. */
+export function refuseCall(message: Message): Refused {
+  return err(nixError('', message))
+}
+
 /**
- * Pipe operators bind differently in the tree than in Nix, so nothing is edited in an expression that
- * has one between the same brackets.
+ * `NO_TARGET` for a node in an expression that has a pipe operator within the same brackets: there the
+ * tree does not have the precedence of Nix.
  */
 export function blockedByPipe(doc: Source, node: SyntaxNode): Refused | undefined {
   const pipes = doc.workarounds.filter(it => it.kind === 'pipe')
   if (pipes.length === 0) return undefined
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
     const pipe = BRACKETED.test(at.type) ? undefined : pipes.find(it => isBetween(it, at))
-    if (pipe) {
-      return refuse(doc.root, {
-        range: pipe,
-        code: 'NO_TARGET',
-        message: 'the place to edit lies inside an expression with a pipe operator',
-        hint: 'write it without the pipe, or edit it by hand'
-      })
-    }
+    if (pipe) return refuse(doc.root, insidePipe, pipe)
   }
   return undefined
 }
 
-// What stands between brackets, or goes from one end of a definition to the other.
+// Nodes between brackets, and nodes that span a definition.
 const BRACKETED =
   /^(?:parenthesized_expression|list_expression|(?:rec_|let_)?attrset_expression|binding_set|binding|interpolation|string_expression|indented_string_expression|source_code)$/
 
-/** Whether a pipe stands in an expression, and in no brackets there. */
+/** Whether a pipe is in an expression, but not within brackets of that expression. */
 function isBetween(pipe: Range, node: SyntaxNode | undefined): boolean {
   let at = node
   while (at) {
@@ -79,18 +90,13 @@ function isBetween(pipe: Range, node: SyntaxNode | undefined): boolean {
 }
 
 export function conditional(definition: Definition): Refused {
-  const condition = definition.conditions.join(' and ')
-  return refuse(definition.binding, {
-    code: 'NO_TARGET',
-    message: `${formatPathPattern(definition.path)} is defined here only if ${condition}`,
-    hint: 'define it in a module of its own and import that, or choose this definition',
-    remedy: 'MOVE_OR_CHOOSE'
-  })
+  const { binding, path, conditions } = definition
+  return refuse(binding, conditionalDefinition(path, conditions))
 }
 
 /**
- * What speaks against taking definitions away, or giving them another name, in a `rec` set: others in
- * it may use them as variables. `to` are the names that a binding would have instead.
+ * `CONFLICT` if definitions to remove or rename are in a `rec` set that uses them as variables. `to`
+ * are the new names of a binding to rename.
  */
 export function usedInRec(definitions: readonly Definition[], to?: AttrPath): Refused | undefined {
   const isGone = (use: SyntaxNode) =>
@@ -101,37 +107,28 @@ export function usedInRec(definitions: readonly Definition[], to?: AttrPath): Re
     for (const level of levels) {
       const use = usesOf(level.set, level.path).find(it => !isGone(it))
       if (!use) continue
-      return refuse(use, {
-        code: 'CONFLICT',
-        message: `"${level.path[0]}" is used as a variable in this "rec" set, and would mean something else or nothing`,
-        hint: 'change what uses it first'
-      })
+      return refuse(use, usedAsVariable(String(level.path[0])))
     }
   }
   return undefined
 }
 
 /**
- * `SHARED_BINDING` where a value that is to change lies in a `rec` set whose other attributes use it by
- * its name: they would change with it. `node` is the binding, or the set that is to get `more`.
+ * `SHARED_BINDING` if a value to change is in a `rec` set whose other attributes use it as a variable:
+ * they would change too. `node` is the binding, or the set that `added` is added to.
  */
-export function sharedInRec(node: SyntaxNode, more: AttrPath = []): Refused | undefined {
-  const isOwn = (use: SyntaxNode) => node.type === 'binding' && isInside(use, node)
-  for (const { set, path } of recSetsAround(node, more)) {
-    const use = usesOf(set, path).find(it => !isOwn(it))
-    if (!use) continue
-    return refuse(use, {
-      code: 'SHARED_BINDING',
-      message: `"${path[0]}" is used as a variable in this "rec" set, so what uses it would change, too`,
-      hint: 'write the value out where it is used, or choose this definition to change both'
-    })
+export function sharedInRec(node: SyntaxNode, added: AttrPath = []): Refused | undefined {
+  const isInBinding = (use: SyntaxNode) => node.type === 'binding' && isInside(use, node)
+  for (const { set, path } of recSetsAround(node, added)) {
+    const use = usesOf(set, path).find(it => !isInBinding(it))
+    if (use) return refuse(use, changesOtherValues(String(path[0])))
   }
   return undefined
 }
 
 /**
- * `SHARED_BINDING` where a definition stands on the right of a `//` whose left side may define the
- * same: without it, that one would count.
+ * `SHARED_BINDING` if a definition to remove or rename is on the right of a `//` whose left side may
+ * define the same option, which would then apply.
  */
 export function exposesOverridden(
   module: Module,
@@ -146,21 +143,16 @@ export function exposesOverridden(
       const left = update.field('left')
       const isRead = left && (isSet(unwrapped(left)) || sets.some(it => isInside(it, left)))
       const names = namesOf(binding)
-      const isElsewhere = isRead && !definesAny(left, names[0])
-      if (isElsewhere) continue
-      return refuse(operator, {
-        code: 'SHARED_BINDING',
-        message: 'what stands on the left of this "//" may define the same, and would count then',
-        hint: 'edit what stands on the left as well, by hand'
-      })
+      const isOnlyHere = isRead && !definesAny(left, names[0])
+      if (!isOnlyHere) return refuse(operator, leftSideApplies)
     }
   }
   return undefined
 }
 
 /**
- * `NO_TARGET` where a binding that gets another first name stands in an operand of `//`, and another
- * operand may have that name: only one of the two would count.
+ * `NO_TARGET` if a binding whose first name changes is in an operand of `//`, and another operand may
+ * define the new name: only one of the two would apply.
  */
 export function shadowsOperand(binding: SyntaxNode, name: string | undefined): Refused | undefined {
   if (namesOf(binding)[0] === name) return undefined
@@ -173,16 +165,12 @@ export function shadowsOperand(binding: SyntaxNode, name: string | undefined): R
     if (update.field('operator')?.type !== '//' || !other) break
     const isRead = isSet(unwrapped(other)) || unwrapped(other).field('operator')?.type === '//'
     if (isRead && !definesAny(other, name)) continue
-    return refuse(update.field('operator') ?? update, {
-      code: 'NO_TARGET',
-      message: `both sides of this "//" would say something of ${name ?? 'one name'}, and only one would count`,
-      hint: 'remove the one and set the other'
-    })
+    return refuse(update.field('operator') ?? update, onlyOneSideApplies(name))
   }
   return undefined
 }
 
-/** Whether one of the sets that a written-out side of `//` is made of has an attribute of the name. */
+/** Whether a set literal in a side of `//` has an attribute of the name. */
 function definesAny(side: SyntaxNode, name: string | undefined): boolean {
   const inner = unwrapped(side)
   if (isSet(inner)) return bindingsNamed(inner, name).length > 0
@@ -190,167 +178,59 @@ function definesAny(side: SyntaxNode, name: string | undefined): boolean {
 }
 
 /**
- * `BAD_PATH` for what is no option: `config` itself, and, to be defined or named anew, what a module
- * says of itself, such as `imports`.
+ * `BAD_PATH` for a path to define or rename that is not an option: `config` and anything below it, and
+ * anything below `imports`. `CONFLICT` for `options` in a module without `config` that has definitions.
  */
 export function notAnOption(
   module: Module,
   path: readonly (string | undefined)[]
 ): Refused | undefined {
   const [first] = path
+  const pattern = formatPathPattern(path)
   if (first === 'config') {
-    return badPath(
-      `${formatPathPattern(path)} is no option: options are named without the "config" that they stand in`,
-      path.length > 1 ? `name it ${formatPathPattern(path.slice(1))}` : 'name one of its options'
-    )
+    return refuseCall(configIsNotAnOption(pattern, formatPathPattern(path.slice(1))))
   }
-  if (first === 'imports' && path.length > 1) {
-    return badPath(
-      `${formatPathPattern(path)} is no option: imports is a list of modules`,
-      'name the option without it, or import a module'
-    )
-  }
+  if (first === 'imports' && path.length > 1) return refuseCall(importsIsAList(pattern))
   if (first !== 'options' || module.hasConfig) return undefined
   const option = module.sets
     .flatMap(set => bindingsOf(set))
     .find(it => !MODULE_ATTRIBUTES.has(namesOf(it)[0] ?? 'imports'))
-  if (!option) return undefined
-  return refuse(option, {
-    code: 'CONFLICT',
-    message:
-      'a module that declares options has its own definitions in config, and this one has not',
-    hint: 'put them into config = { … }; first, or declare the options in another module'
-  })
+  return option ? refuse(option, definitionsOutsideConfig) : undefined
 }
 
-export function badPath(message: string, hint: string): Refused {
-  return err(nixError('', { code: 'BAD_PATH', message, hint }))
-}
-
-/** `duplicate` is the binding that Nix rejects, where there is one. */
+/** `duplicate` is the binding that Nix rejects, if there is one. */
 export function ambiguous(all: readonly Definition[], duplicate: SyntaxNode | undefined): Refused {
-  const second = all[1] as Definition
-  const lines = all.map(it => it.at.line).join(', ')
-  const rejected = duplicate && all.some(it => isInside(it.binding, duplicate))
-  return refuse(second.binding, {
-    code: rejected ? 'DUPLICATE_ATTRIBUTE' : 'AMBIGUOUS_TARGET',
-    message: `${formatPathPattern(second.path)} is defined ${all.length} times (lines ${lines})${rejected ? ', which Nix rejects' : ''}`,
-    hint: rejected ? 'leave one definition' : 'leave one definition, or choose one of them',
-    remedy: rejected ? undefined : 'KEEP_ONE_OR_CHOOSE'
-  })
-}
-
-export function inherited(definition: Definition): Refused {
-  return refuse(definition.binding, {
-    code: 'INHERITED',
-    message: `${formatPathPattern(definition.path)} is inherited here, so there is no value to edit`,
-    hint: 'write it out as name = value;'
-  })
-}
-
-export function notFound(path: readonly (string | undefined)[]): Refused {
-  return err(
-    nixError('', {
-      code: 'STALE',
-      message: `the definition of ${formatPathPattern(path)} that was chosen is not in this document`,
-      hint: 'take it from getIn of the document that is edited'
-    })
+  const { binding, path } = all[1] as Definition
+  const lines = all.map(it => it.at.line)
+  const isRejected = duplicate && all.some(it => isInside(it.binding, duplicate))
+  return refuse(
+    binding,
+    isRejected ? duplicateDefinitions(path, lines) : severalDefinitions(path, lines)
   )
 }
 
-/** For a value that `canonicalOfValue` knows no form of; names the part of it that is at fault. */
+/** `BAD_VALUE` or `NO_TARGET` for a value without a canonical form, because of its first bad part. */
 export function badValue(value: NixValue): Refused {
-  if (isAnnotated(value) && !isText(value.comment)) {
-    return badCall(
-      'a Nix file has no comments with a NUL or half a surrogate pair in them',
-      'take the character out'
-    )
-  }
+  if (isAnnotated(value) && !isText(value.comment)) return refuseCall(commentNotText)
   const plain = withoutComment(value)
   if (isValueList(plain) || isValueSet(plain)) {
     const parts: readonly NixValue[] = isValueList(plain) ? plain : Object.values(plain)
     const at = parts.findIndex(it => canonicalOfValue(it) === undefined)
     if (at !== -1) return badValue(parts[at] as NixValue)
   }
-  if (isExpr(plain)) {
-    const tree = parse(plain.source)
-    if (tree.faults.length === 0 && isDeepTree(tree.root)) {
-      return err(
-        nixError('', {
-          code: 'NO_TARGET',
-          message: 'the expression is nested by the thousand, or is a chain of as many operators',
-          hint: 'split it into several values'
-        })
-      )
-    }
-    const duplicate = tree.faults.length === 0 ? findDuplicateBelow(tree.root) : undefined
-    if (duplicate) {
-      return badCall(
-        `expr(${JSON.stringify(plain.source)}) names something twice, which Nix rejects`,
-        `leave one:  ${plain.source.slice(duplicate.start, duplicate.end)}`
-      )
-    }
-    if (tree.workarounds.some(it => it.kind === 'pipe')) {
-      return badCall(
-        `expr(${JSON.stringify(plain.source)}) has a pipe operator, which few versions of Nix know`,
-        'write it without the pipe'
-      )
-    }
-    return badCall(
-      `expr(${JSON.stringify(plain.source)}) is not one whole expression`,
-      'give what can stand behind "=", and a comment with annotated(value, comment)'
-    )
+  if (isExpr(plain)) return refuseCall(expressionFault(plain.source))
+  if (typeof plain === 'string' || isValueSet(plain)) return refuseCall(stringNotText)
+  return refuseCall(notWritable(typeof plain === 'function' ? 'a function' : String(plain)))
+}
+
+function expressionFault(source: string): Message {
+  const { root, faults, workarounds } = parse(source)
+  const isParsed = faults.length === 0
+  if (isParsed && isDeepTree(root)) return expressionTooDeep
+  const duplicate = isParsed ? findDuplicateBelow(root) : undefined
+  if (duplicate) {
+    return duplicateInExpression(source, source.slice(duplicate.start, duplicate.end))
   }
-  if (typeof plain === 'string' || isValueSet(plain)) {
-    return badCall(
-      'Nix has no strings and names with a NUL or half a surrogate pair in them',
-      'take the character out'
-    )
-  }
-  return badCall(
-    `${typeof plain === 'function' ? 'a function' : String(plain)} is not a value that can be written in Nix`,
-    'give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else'
-  )
-}
-
-/** `BAD_VALUE` for an item that is to be a line of a string. */
-export function badLine(path: readonly (string | undefined)[]): Refused {
-  return badCall(
-    `${formatPathPattern(path)} is a string of lines, and this item is not a line`,
-    'give each line as a string without a line end',
-    'ONE_STRING_PER_LINE'
-  )
-}
-
-/** For a string of which nothing shows that it consists of lines. */
-export function notShownAsLines(string: SyntaxNode): Refused {
-  return refuse(string, {
-    code: 'NOT_A_LIST',
-    message: 'this is a string, and nothing shows what separates its items',
-    hint: 'set the whole string, or pass { lines: true } if its items are lines',
-    remedy: 'SET_STRING_OR_PASS_LINES'
-  })
-}
-
-/** For lines that would be added to a list. */
-export function listNotLines(list: SyntaxNode): Refused {
-  return refuse(list, {
-    code: 'CONFLICT',
-    message: 'this is a list, and lines can be added only to a string',
-    hint: 'omit { lines: true } to add items to the list',
-    remedy: 'OMIT_LINES'
-  })
-}
-
-function badCall(message: string, hint: string, remedy?: Remedy): Refused {
-  return err(nixError('', { code: 'BAD_VALUE', message, hint, remedy }))
-}
-
-/** For a string whose lines can't be told from what Nix makes of their line ends. */
-export function returnsKept(string: SyntaxNode): Edits {
-  return refuse(string, {
-    code: 'CONFLICT',
-    message: 'with line ends of CR and LF, Nix keeps the CR and the indentation of such a string',
-    hint: 'convert the file to line ends of LF, for example with dos2unix'
-  })
+  const hasPipe = workarounds.some(it => it.kind === 'pipe')
+  return hasPipe ? pipeInExpression(source) : notOneExpression(source)
 }

@@ -1,4 +1,6 @@
 import type { NixError } from '../errors.ts'
+import { inheritedValue, notInDocument } from '../messages/definitions.ts'
+import { crlfString, indentationLost } from '../messages/lists.ts'
 import { isMerged } from '../module/combinators.ts'
 import type { Lookup } from '../module/definitions.ts'
 import {
@@ -32,42 +34,40 @@ import {
   blockedByPipe,
   type Edits,
   exposesOverridden,
-  inherited,
   notAnOption,
-  notFound,
   refuse,
-  returnsKept,
+  refuseCall,
   sharedInRec,
   usedInRec
 } from './refusals.ts'
 
-/** `removeIn` without items, of several options: see Transaction. */
+/** `removeIn` without items, for several options: see Transaction. */
 export function planRemove(doc: Source, module: Module, targets: readonly Target[]): Edits {
-  const gone: SyntaxNode[] = []
+  const bindings: SyntaxNode[] = []
   for (const target of targets) {
     const found = definitionsOf(doc, module, target)
     if (!found.ok) return found
     const all = [...found.value.exact, ...found.value.below]
-    const taken = all.find(it => it.inherited)
-    if (taken) return inherited(taken)
+    const inherited = all.find(it => it.inherited)
+    if (inherited) return refuse(inherited.binding, inheritedValue(inherited.path))
     const blocker = usedInRec(all) ?? exposesOverridden(module, all)
     if (blocker) return blocker
-    for (const it of all) gone.push(it.binding)
+    for (const it of all) bindings.push(it.binding)
   }
-  const nodes = outermost(gone)
+  const nodes = outermost(bindings)
   return blockedIn(doc, nodes) ?? ok(combine(removeBindings(nodes)))
 }
 
-/** What is to be edited; refused where it is no option, or a chosen definition that is not there. */
+/** The definitions of a target; refused if it is not an option, or a chosen definition does not exist. */
 function definitionsOf(doc: Source, module: Module, target: Target): Result<Lookup, NixError> {
   const misplaced = target.path[0] === 'config' ? notAnOption(module, target.path) : undefined
   if (misplaced) return misplaced
   const found = lookUpTarget(doc, module, target)
-  const isLost = target.kind === 'definition' && found.exact.length === 0
-  return isLost ? notFound(target.path) : ok(found)
+  const isMissing = target.kind === 'definition' && found.exact.length === 0
+  return isMissing ? refuseCall(notInDocument(target.path)) : ok(found)
 }
 
-/** Those that lie in no other of them, each once, in the order of the text. */
+/** The nodes that are not inside another one, each once, in source order. */
 function outermost(nodes: readonly SyntaxNode[]): SyntaxNode[] {
   const outer: SyntaxNode[] = []
   for (const node of [...nodes].sort((a, b) => a.start - b.start || b.end - a.end)) {
@@ -93,18 +93,12 @@ export function planRemoveItems(
   const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(it))
   const lines = new Set(items.map(withoutComment).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(it.value))
-  const kept = strings.find(
+  const withCr = strings.find(
     string => keepsReturns(string) && linesOf(string).some(it => lines.has(it.trim()))
   )
-  if (kept) return returnsKept(kept)
-  const hanging = strings.find(it => losesIndent(it, lines))
-  if (hanging) {
-    return refuse(hanging, {
-      code: 'CONFLICT',
-      message: 'without this line Nix would take more indentation off the lines that are left',
-      hint: 'indent them alike first, if their blanks mean nothing'
-    })
-  }
+  if (withCr) return refuse(withCr, crlfString)
+  const indented = strings.find(it => losesIndent(it, lines))
+  if (indented) return refuse(indented, indentationLost)
   const touched = lists
     .map(list => ({ list, unwanted: elementsOf(list).filter(isUnwanted) }))
     .filter(it => it.unwanted.length > 0)
@@ -125,7 +119,7 @@ export function planRemoveItems(
   return blocker ?? ok(combine(edits))
 }
 
-/** Whether nothing is left of a list that stands behind `++`. */
+/** Whether nothing remains of a list that is the right operand of `++`. */
 function emptiesOperand(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
   const left = list.parent && isConcat(list.parent) ? list.parent.field('left') : undefined
   const isEmptied = unwanted.length === elementsOf(list).length
@@ -134,8 +128,9 @@ function emptiesOperand(list: SyntaxNode, unwanted: readonly SyntaxNode[]): bool
 }
 
 /**
- * Takes elements out of a list. One that nothing is left of goes with the `++` before it, unless
- * another list of the option loses only some of its own: that would be two changes in one.
+ * Removes elements from a list. With `removeOperands`, a list that becomes empty is removed with the `++`
+ * before it. The caller asks for that only if every changed list becomes empty, since the verification
+ * allows only one kind of change.
  */
 function removeFrom(
   list: SyntaxNode,
@@ -155,8 +150,8 @@ function removeFrom(
 }
 
 /**
- * What goes as one, as first and last of each: those beside each other on a line, and those at the
- * end where the bracket stands behind the last of them.
+ * Runs of elements to remove together, as the first and last of each: neighbors on one line, and those
+ * at the end if the closing bracket follows the last of them on its line.
  */
 function runsOf(list: SyntaxNode, unwanted: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
   const text = list.documentText
@@ -176,7 +171,7 @@ function runsOf(list: SyntaxNode, unwanted: readonly SyntaxNode[]): [SyntaxNode,
   return runs
 }
 
-/** Whether the bracket stands behind the last item on its line. */
+/** Whether the closing bracket follows the last item on its line. */
 function isBefore(last: SyntaxNode, closing: SyntaxNode | undefined): boolean {
   return (
     closing !== undefined &&
@@ -188,7 +183,7 @@ function blockedIn(doc: Source, nodes: readonly SyntaxNode[]): Edits | undefined
   return nodes.map(it => blockedByPipe(doc, it)).find(it => it !== undefined)
 }
 
-/** Joins removals that touch: neighbors share the blanks between them. */
+/** Joins removals that touch: neighbors share the whitespace between them. */
 function combine(edits: readonly Edit[]): Edit[] {
   const joined: Edit[] = []
   for (const edit of [...edits].sort((a, b) => a.offset - b.offset)) {
@@ -202,20 +197,20 @@ function combine(edits: readonly Edit[]): Edit[] {
 }
 
 /**
- * The edits that take bindings away, of which none lies inside another. What is left of a set that
- * loses all that is in it is `{ }`, or nothing where it is an element of the list of a `mkMerge`.
+ * The edits that remove bindings, none of which is inside another. A set that loses everything in it
+ * becomes `{ }`, or is removed if it is an element of a `mkMerge`.
  */
 export function removeBindings(bindings: readonly SyntaxNode[]): Edit[] {
-  const gone = new Set(bindings)
+  const removed = new Set(bindings)
   const sets = new Set(bindings.map(setAround).filter(it => it !== undefined))
-  const emptied = new Set([...sets].filter(it => isEmptiedBy(it, gone)))
+  const emptied = new Set([...sets].filter(it => isEmptiedBy(it, removed)))
   const edits = bindingRuns(bindings.filter(it => !emptied.has(setAround(it) as SyntaxNode))).map(
     ([first, last]) => removeNode(first, last)
   )
   return [...edits, ...[...emptied].map(emptySet)]
 }
 
-/** Those that stand one behind the other go as one, as first and last of each. */
+/** Runs of consecutive bindings to remove together, as the first and last of each. */
 function bindingRuns(bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
   const runs: [SyntaxNode, SyntaxNode][] = []
   for (const binding of [...bindings].sort((a, b) => a.start - b.start)) {
@@ -226,7 +221,7 @@ function bindingRuns(bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][
   return runs
 }
 
-/** Whether nothing but blanks stands between two bindings, the comments behind the first aside. */
+/** Whether only whitespace separates two bindings, apart from comments after the first on its line. */
 function isNext(before: SyntaxNode, binding: SyntaxNode): boolean {
   const between = before.documentText.slice(endWithComments(before), binding.start)
   return before.parent === binding.parent && /^\s*$/.test(between)
@@ -237,10 +232,10 @@ function setAround(binding: SyntaxNode): SyntaxNode | undefined {
   return set && isSet(set) ? set : undefined
 }
 
-function isEmptiedBy(set: SyntaxNode, gone: ReadonlySet<SyntaxNode>): boolean {
+function isEmptiedBy(set: SyntaxNode, removed: ReadonlySet<SyntaxNode>): boolean {
   const bindings = bindingsOf(set)
-  if (!bindings.every(it => gone.has(it))) return false
-  // Both stand in the order of the text.
+  if (!bindings.every(it => removed.has(it))) return false
+  // Both lists are in source order.
   let last = -1
   return commentsOf(set).every(({ start, end }) => {
     while ((bindings[last + 1]?.end ?? Number.POSITIVE_INFINITY) <= start) last++
@@ -256,8 +251,8 @@ function emptySet(set: SyntaxNode): Edit {
 }
 
 /**
- * The edit that takes a binding or a list element away, or all from it to `last`, with the comment
- * behind it on its line and with the line that it leaves empty. Comments above it stay.
+ * The edit that removes a binding or a list element, or everything from it to `last`, with the comment
+ * after it on its line and with the line if it becomes empty. Comments above it are kept.
  */
 export function removeNode(node: SyntaxNode, last: SyntaxNode = node): Edit {
   const text = node.documentText
@@ -272,8 +267,7 @@ function removeLines(node: SyntaxNode, end: number): Edit {
   const newline = text.indexOf('\n', end)
   if (newline === -1) return { offset: first, length: end - first, content: '' }
   const next = newline + 1
-  // A block goes with the blank line that parted it from the one above, or, as the first, from the
-  // one below.
+  // Remove the blank line between the block and the one above or, for the first, the one below.
   const blankBelow = /^[ \t]*\r?\n/.exec(text.slice(next))
   if (blankBelow && isOpenedAbove(text, node.start)) {
     return { offset: first, length: next + blankBelow[0].length - first, content: '' }
@@ -289,11 +283,11 @@ function removeInLine(node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   const before = previousSibling(node)
   const sameLine = before && !text.slice(before.end, node.start).includes('\n')
   if (before && sameLine && before.isNamed) {
-    // Without it, two items may stand as one.
+    // Without the space, two items may be read as one.
     const isBetween = node.parent && isList(node.parent) && /[^\s\]]/.test(text[end] ?? ' ')
     return { offset: before.end, length: end - before.end, content: isBetween ? ' ' : '' }
   }
-  // The last one, with the bracket behind it: the bracket goes back behind the one above.
+  // The last one, followed by the bracket on its line: put the bracket after the one above.
   const isLineComment = before !== undefined && text.startsWith('#', before.start)
   if (before?.isNamed && !isLineComment && startsLine(text, node.start)) {
     const until = endWithComments(before)
@@ -307,14 +301,14 @@ function removeInLine(node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
     return { offset: node.start, length: after.start - node.start, content: '' }
   }
-  // The only one, with the bracket behind it: the bracket gets the line, at the indent of its set.
+  // The only one, followed by the bracket on its line: indent the bracket as the line of its set.
   const set = node.parent?.type === 'binding_set' ? node.parent.parent : node.parent
   const bracket = end + (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0)
   if (set && startsLine(text, node.start) && bracket === set.end - 1) {
     const first = lineStart(text, node.start)
     return { offset: first, length: bracket - first, content: indentAt(text, set.start) }
   }
-  // The only one in `[ x ]`: one of the two blanks goes with it.
-  const blank = /[ \t]/.test(text[node.start - 1] ?? '') && /[ \t]/.test(text[end] ?? '') ? 1 : 0
-  return { offset: node.start - blank, length: end - node.start + blank, content: '' }
+  // The only one in `[ x ]`: remove one of the two spaces with it.
+  const space = /[ \t]/.test(text[node.start - 1] ?? '') && /[ \t]/.test(text[end] ?? '') ? 1 : 0
+  return { offset: node.start - space, length: end - node.start + space, content: '' }
 }

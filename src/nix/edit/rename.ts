@@ -1,3 +1,11 @@
+import {
+  alreadyDefined,
+  commentInName,
+  inAnotherSet,
+  inheritedValue,
+  notInDocument
+} from '../messages/definitions.ts'
+import { moduleAttribute } from '../messages/paths.ts'
 import { type Definition, inModule, lookUp } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import { type AttrPath, formatPath, formatPathPattern, samePath } from '../path.ts'
@@ -7,15 +15,13 @@ import { attrsOf, isComment, namesOf } from '../syntax/nodes.ts'
 import type { Edit } from '../text/edits.ts'
 import { lookUpTarget, type Target } from './operation.ts'
 import {
-  badPath,
   blockedByPipe,
   type Edits,
   exposesOverridden,
-  inherited,
   notAnOption,
-  notFound,
   type Refused,
   refuse,
+  refuseCall,
   shadowsOperand,
   usedInRec
 } from './refusals.ts'
@@ -28,63 +34,45 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
   if (misplaced) return misplaced
   const { exact, below } = lookUpTarget(doc, module, target)
   const all = [...exact, ...below]
-  if (all.length === 0 && target.kind === 'definition') return notFound(target.path)
-  if (all.length === 0) return ok([])
-  const there = lookUp(module, to)
-  const conflict = there.exact[0] ?? there.below[0]
-  if (conflict) {
-    return refuse(conflict.binding, {
-      code: 'CONFLICT',
-      message: `${formatPath(to)} is defined already`,
-      hint: 'remove one of the two'
-    })
+  if (all.length === 0 && target.kind === 'definition') {
+    return refuseCall(notInDocument(target.path))
   }
+  if (all.length === 0) return ok([])
+  const existing = lookUp(module, to)
+  const conflict = existing.exact[0] ?? existing.below[0]
+  if (conflict) return refuse(conflict.binding, alreadyDefined(to))
   const edits: Edit[] = []
   for (const definition of all) {
-    if (definition.inherited) return inherited(definition)
-    const blocked = blockedByPipe(doc, definition.binding)
+    const { binding, path } = definition
+    if (definition.inherited) return refuse(binding, inheritedValue(path))
+    const blocked = blockedByPipe(doc, binding)
     if (blocked) return blocked
     const renamed = rename(module, definition, target.path.length, to)
-    if (!renamed) {
-      return refuse(definition.binding, {
-        code: 'NO_TARGET',
-        message: `${formatPathPattern(definition.path)} lies in a set that ${formatPath(to)} does not belong into`,
-        hint: 'remove the one and set the other'
-      })
-    }
+    if (!renamed) return refuse(binding, inAnotherSet(path, to))
     const blocker =
       usedInRec([definition], renamed.names) ??
       exposesOverridden(module, [definition]) ??
-      shadowsOperand(definition.binding, renamed.names[0])
+      shadowsOperand(binding, renamed.names[0])
     if (blocker) return blocker
-    const comment = definition.binding.field('attrpath')?.children.find(isComment)
-    if (comment) {
-      return refuse(comment, {
-        code: 'CONFLICT',
-        message: 'a comment stands inside the name',
-        hint: 'move it out of the name first'
-      })
-    }
+    const comment = binding.field('attrpath')?.children.find(isComment)
+    if (comment) return refuse(comment, commentInName)
     edits.push(renamed.edit)
   }
-  // `exact` and `below` each follow the text, but not one the other.
+  // `exact` and `below` are each in source order, but not together.
   return ok(edits.sort((a, b) => a.offset - b.offset))
 }
 
-/** `BAD_PATH` where an option would become one of the module's own attributes, or the other way. */
+/** `BAD_PATH` if an option would become an attribute of the module itself, or the other way around. */
 function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused | undefined {
   const isModuleAttribute = MODULE_ATTRIBUTES.has(to[0] ?? '')
   const isOption = !isModuleAttribute && !MODULE_ATTRIBUTES.has(path[0] ?? '')
   if (isOption || path[0] === to[0]) return undefined
-  return badPath(
-    `${formatPathPattern(isModuleAttribute ? to : path)} is an attribute of the module itself, and no option`,
-    'name an option'
-  )
+  return refuseCall(moduleAttribute(formatPathPattern(isModuleAttribute ? to : path)))
 }
 
 /**
- * Replaces the names that a binding spells itself; those of the sets around it have to stay.
- * `names` are the new ones.
+ * Replaces names of a binding's attribute path. Undefined if names of the sets around it would have to
+ * change too. `names` are the new ones.
  */
 function rename(
   module: Module,
@@ -92,7 +80,7 @@ function rename(
   length: number,
   to: AttrPath
 ): { edit: Edit; names: AttrPath } | undefined {
-  // A module's `config` is no part of an option's path; here it may be one of the names spelt.
+  // The path in the text may begin with the module's `config`, which an option's path does not include.
   const path = inModule(module, definition.path)
   const outer = path.slice(0, path.length - namesOf(definition.binding).length)
   const wanted = inModule(module, to)

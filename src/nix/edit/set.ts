@@ -1,7 +1,14 @@
+import {
+  alreadyASet,
+  definedInParts,
+  inheritedValue,
+  mayBeComputed,
+  notInDocument
+} from '../messages/definitions.ts'
 import { replaceableValue } from '../module/combinators.ts'
 import { inModule, type Lookup } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
-import { type AttrPath, formatPath, formatPathPattern } from '../path.ts'
+import { type AttrPath, formatPath } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
@@ -21,10 +28,9 @@ import {
   blockedByPipe,
   conditional,
   type Edits,
-  inherited,
   notAnOption,
-  notFound,
   refuse,
+  refuseCall,
   sharedInRec
 } from './refusals.ts'
 
@@ -37,23 +43,19 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
 
   const [definition] = found.exact
   if (found.exact.length > 1) {
-    const spelt = inModule(module, target.path)
-    return ambiguous(found.exact, findDuplicate(setFor(module, spelt), spelt))
+    const fullPath = inModule(module, target.path)
+    return ambiguous(found.exact, findDuplicate(setFor(module, fullPath), fullPath))
   }
   const scattered = found.below[0]
   if (scattered) {
-    return refuse(scattered.binding, {
-      code: 'CONFLICT',
-      message: `${formatPathPattern(target.path)} is already defined in parts, here ${formatPathPattern(scattered.path)}`,
-      hint: `set ${formatPathPattern(scattered.path)} and its neighbors one by one`
-    })
+    return refuse(scattered.binding, definedInParts(target.path, scattered.path))
   }
   if (!definition) {
     return target.kind === 'path'
       ? define(doc, module, found, target.path, value)
-      : notFound(target.path)
+      : refuseCall(notInDocument(target.path))
   }
-  if (definition.inherited) return inherited(definition)
+  if (definition.inherited) return refuse(definition.binding, inheritedValue(definition.path))
   if (definition.conditions.length > 0) return conditional(definition)
   const place = replaceableValue(definition.value, value)
   if (canonicalOfNode(place) === wanted) return ok([])
@@ -63,19 +65,15 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   if (blocked) return blocked
   const inner = unwrapped(place)
   if (isSet(inner) && isValueSet(withoutComment(value)) && bindingsOf(inner).length > 0) {
-    return refuse(definition.binding, {
-      code: 'CONFLICT',
-      message: `${formatPathPattern(target.path)} is a set already`,
-      hint: 'set its attributes one by one'
-    })
+    return refuse(definition.binding, alreadyASet(target.path))
   }
   const layout = layoutAt(root, indentAt(text, place.start))
-  // A comment may stand between the name and the value, and the value on a line of its own.
+  // The value may be on another line than the name, with a comment between them.
   const start = Math.max(definition.binding.start, lineStart(text, place.start))
   const column = place.start - start + layout.indent.length
   const inline = isOneLine(place) && !isOneLine(definition.binding)
   const isArgument = place !== definition.value
-  // In `mkForce(1)` a word in place of the parenthesis would go on with the name of the function.
+  // In `mkForce(1)`, a word in place of the parenthesis would become part of the function's name.
   const gap = isArgument && /[\w'-]/.test(text[place.start - 1] ?? '') ? ' ' : ''
   const content =
     isArgument && !isValueSet(withoutComment(value)) && !isValueList(withoutComment(value))
@@ -86,7 +84,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   return ok([{ offset: place.start, length: place.end - place.start, content: gap + content }])
 }
 
-/** Writes a definition of a path that has none. */
+/** Adds a definition of a path that has none. */
 export function define(
   doc: Source,
   module: Module,
@@ -97,14 +95,7 @@ export function define(
   const misplaced = notAnOption(module, path)
   if (misplaced) return misplaced
   const computed = found.opaque.find(it => it.path.includes(undefined))
-  if (computed) {
-    return refuse(computed.binding, {
-      code: 'DYNAMIC_ATTRIBUTE',
-      message: `${formatPathPattern(computed.path)} may be ${formatPath(path)}, and Nix allows no second definition of it`,
-      hint: 'write the name out, or choose this definition',
-      remedy: 'WRITE_OUT_OR_CHOOSE'
-    })
-  }
+  if (computed) return refuse(computed.binding, mayBeComputed(computed.path, path))
   const layout = layoutAt(doc.root, '')
   const place = placeFor(module, path, printValue(value, layout).includes('\n'))
   if (!place.ok) return place
@@ -117,7 +108,7 @@ export function define(
   return ok([insertItems(doc, at, [part], undefined)])
 }
 
-/** One more set for the list of a `mkMerge`: on one line, unless it is a block and the list is not. */
+/** A set for the list of a `mkMerge`: on one line, unless the binding and the list take several. */
 function printPart(root: SyntaxNode, list: SyntaxNode, attrpath: string, value: NixValue): string {
   const { unit, eol, tightLists } = layoutAt(root, '')
   const inline = `{ ${attrpath} = ${printInline(value, tightLists)}; }`

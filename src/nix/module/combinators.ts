@@ -1,20 +1,20 @@
-// Functions of nixpkgs' lib that the module system sees through: the value that they are given is
-// what counts in the end.
+// Functions of nixpkgs' lib that the module system evaluates itself: an option gets the value that they
+// are given.
 
 import { type Call, callOf, elementsOf, isList, unparenthesized } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { isExpr, type NixValue, withoutComment } from '../values.ts'
 import { unwrapped } from './module.ts'
 
-/** A call that says when, how strongly, or with what else a value counts. */
+/** A call that adds a condition, a priority or other values to a value. */
 export type Combinator =
   | { kind: 'condition'; call: Call; condition: SyntaxNode; value: SyntaxNode }
   | { kind: 'priority'; call: Call; value: SyntaxNode }
   | { kind: 'merge'; call: Call; list: SyntaxNode; values: readonly SyntaxNode[] }
 
 /**
- * The combinator that a value is, seen through `let … in`, `with`, `assert` and parentheses; undefined
- * for any other value, and for a `mkMerge` of what is no list literal.
+ * The combinator that a value is, inside `let … in`, `with`, `assert` and parentheses; undefined for any
+ * other value, and for a `mkMerge` without a list literal.
  */
 export function combinatorOf(value: SyntaxNode): Combinator | undefined {
   const call = callOf(unwrapped(value))
@@ -35,15 +35,15 @@ export function combinatorOf(value: SyntaxNode): Combinator | undefined {
   return undefined
 }
 
-/** Whether a node is the list that a `mkMerge` is given. */
+/** Whether a node is the list of a `mkMerge`. */
 export function isMerged(node: SyntaxNode): boolean {
   return isList(node) && node.parent !== undefined && callOf(node.parent)?.name === 'mkMerge'
 }
 
-/** They give their last argument under the condition of their first. */
+/** Functions that return their last argument under the condition of their first. */
 const CONDITIONAL = new Set(['mkIf', 'optionalAttrs', 'optionals', 'optionalString'])
 
-/** They give their last argument another priority or order. */
+/** Functions that give their last argument another priority or order. */
 const PRIORITY = new Set([
   'mkForce',
   'mkDefault',
@@ -59,9 +59,8 @@ const PRIORITY = new Set([
 /** Those whose first argument is the priority or the order. */
 const NUMBERED = new Set(['mkOverride', 'mkOrder'])
 
-// Of the definitions of one option, the module system drops all but the strongest.
-
-// nixpkgs' lib/modules.nix. The smaller number is the stronger one.
+// The module system applies only the definitions of an option with the highest priority: the one with
+// the smallest number. The numbers are those of nixpkgs' lib/modules.nix.
 const STRENGTHS = new Map([
   ['mkVMOverride', 10],
   ['mkForce', 50],
@@ -70,19 +69,19 @@ const STRENGTHS = new Map([
   ['mkOptionDefault', 1500]
 ])
 
-/** The priority of what has none, as the number of `mkOverride`. */
+/** The default priority, as the number of `mkOverride`. */
 export const PLAIN = 100
 
-/** A value that may come to bear on an option, with its priority. */
+/** A value that may apply to an option, with its priority. */
 export interface Candidate {
   value: SyntaxNode
-  /** As the number of `mkOverride`; NaN where it is computed. */
+  /** The number of `mkOverride`; NaN if it is computed. */
   strength: number
-  /** Whether it counts whatever the conditions in the value are. */
+  /** Whether it applies regardless of the conditions in the value. */
   isCertain: boolean
 }
 
-/** What the definitions of an option consist of once `mkMerge`, `mkIf` and priorities are taken off. */
+/** The values of an option's definitions inside `mkMerge`, `mkIf` and priorities. */
 export function candidatesOf(
   definitions: readonly {
     value: SyntaxNode
@@ -97,13 +96,13 @@ export function candidatesOf(
   })
 }
 
-/** Those that are as strong as any: the others are dropped, or may be where a stronger one has a condition. */
+/** The candidates with the highest priority. The others never apply, or only if a condition is false. */
 export function winnersOf(candidates: readonly Candidate[]): Candidate[] {
   const strongest = candidates.reduce((least, it) => Math.min(least, it.strength), Infinity)
   return candidates.filter(it => it.strength === strongest)
 }
 
-/** The strength of `lib.mkForce` or `lib.mkOverride 10`, as a definition's `priorities` have it. */
+/** The strength of an element of `priorities`, such as `lib.mkForce` or `lib.mkOverride 10`. */
 function strengthOfLabel(label: string): number {
   const [callee = '', ...number] = label.split(' ')
   return strengthOf(callee.split('.').at(-1) ?? '', number.join(' '))
@@ -120,8 +119,7 @@ function candidatesIn(value: SyntaxNode, strength: number, isCertain: boolean): 
   if (combinator?.kind === 'priority' && strength === PLAIN) {
     const { name, args } = combinator.call
     const number = args[0] && unparenthesized(args[0])
-    const spelt = number?.text
-    return candidatesIn(combinator.value, strengthOf(name, spelt), isCertain)
+    return candidatesIn(combinator.value, strengthOf(name, number?.text), isCertain)
   }
   return [{ value, strength, isCertain }]
 }
@@ -132,15 +130,15 @@ function strengthOf(name: string, number: string | undefined): number {
 }
 
 /**
- * What `setIn` replaces: not the `mkForce` around a value, since that is what makes it win, unless
- * the new value is such a call itself.
+ * The node that `setIn` replaces: the argument of a `mkForce`, to keep its priority, unless the new value
+ * is such a call itself; otherwise the whole value.
  */
 export function replaceableValue(written: SyntaxNode, value: NixValue): SyntaxNode {
   const call = callOf(unwrapped(written))
   const last = call?.args.at(-1)
   const plain = withoutComment(value)
-  const isOwn = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)
-  return call && last && WINNING.has(call.name) && !isOwn ? last : written
+  const isCombinator = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)
+  return call && last && WINNING.has(call.name) && !isCombinator ? last : written
 }
 
 const WINNING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])

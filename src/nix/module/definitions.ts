@@ -1,3 +1,4 @@
+import { NOT_OVERRIDDEN } from '../messages/definitions.ts'
 import { type AttrPath, keysOf, samePath, startsWith } from '../path.ts'
 import {
   bindingsOf,
@@ -13,38 +14,38 @@ import { type Place, placeOf } from '../text/lines.ts'
 import { combinatorOf } from './combinators.ts'
 import { MODULE_ATTRIBUTES, type Module, setFor, unwrapped } from './module.ts'
 
-/** One place in a module that defines an option, or everything below an attribute path. */
+/** One place in a module that defines an option, or the options below an attribute path. */
 export interface Definition {
-  /** The names of the option; undefined stands for a computed one, such as `${user}`. */
+  /** The names of the option; undefined for a computed one, such as `${user}`. */
   path: readonly (string | undefined)[]
   /** The `name = value;`, or the name inside an `inherit`. */
   binding: SyntaxNode
-  /** The expression behind `=`; for an `inherit` the name. */
+  /** The expression after `=`; for an `inherit`, the name. */
   value: SyntaxNode
-  /** The value as it is spelt. */
+  /** The source of the value. */
   source: string
   at: Place
   inherited: boolean
   /**
-   * What has to hold for the sets around it to count, as it is spelt: `config.my.on` of an `mkIf`. An
+   * The conditions under which the sets around it apply, as source: `config.my.on` of an `mkIf`. An
    * `mkIf` around the value itself is part of `source`.
    */
   conditions: readonly string[]
-  /** The `mkForce`, `mkDefault`, … around the sets that it lies in, outermost first. */
+  /** The `mkForce`, `mkDefault`, … around the sets that contain it, outermost first. */
   priorities: readonly string[]
 }
 
-/** What a module says of one attribute path. */
+/** The definitions of a module that concern one attribute path. */
 export interface Lookup {
   /** Definitions of the path itself, in source order. */
   exact: readonly Definition[]
-  /** Definitions of paths that begin with it. */
+  /** Definitions of longer paths that begin with it. */
   below: readonly Definition[]
-  /** Definitions of a path that it begins with, whose value can't be looked into; they may define it. */
+  /** Definitions of a prefix of the path with a value that can't be read; they may define the path. */
   opaque: readonly Definition[]
 }
 
-/** A lookup on its way. */
+/** A lookup in progress. */
 type Found = { [kind in keyof Lookup]: Definition[] }
 
 interface Context {
@@ -52,28 +53,28 @@ interface Context {
   priorities: readonly string[]
 }
 
-/** The context of what always counts. */
+/** The context of definitions that always apply. */
 export const ALWAYS: Context = { conditions: [], priorities: [] }
 
 /**
- * All that a module says of an attribute path. `imports` and its like are looked up at the top, all
- * other paths where the module defines its options.
+ * Finds the definitions of an attribute path. `imports` and other attributes of the module are looked up
+ * at the top level, all other paths where the module defines its options.
  */
 export function lookUp(module: Module, path: AttrPath): Lookup {
-  // Planning, joining and proving an edit ask for the same paths.
+  // Cached, since planning, batching and verifying an edit look up the same paths.
   const answers = module.answers as Map<string, Lookup>
   const key = keysOf(path).at(-1) ?? ''
   const known = answers.get(key)
   if (known) return known
   const found: Found = { exact: [], below: [], opaque: [] }
-  const spelt = inModule(module, path)
-  searchSet({ want: spelt, found }, setFor(module, spelt), [], ALWAYS)
+  const fullPath = inModule(module, path)
+  searchSet({ want: fullPath, found }, setFor(module, fullPath), [], ALWAYS)
   const answer = module.hasConfig ? withoutConfig(found, path) : found
   answers.set(key, answer)
   return answer
 }
 
-/** The path as it is spelt from the module's set on. */
+/** The path relative to the module's set: with `config` if the module has that. */
 export function inModule<Name extends string | undefined>(
   module: Module,
   path: readonly Name[]
@@ -89,7 +90,7 @@ function withoutConfig(found: Found, path: AttrPath): Found {
   return { exact: strip(found.exact), below: strip(found.below), opaque: strip(found.opaque) }
 }
 
-/** What is looked for, where, and what was found. */
+/** The path that is looked for, and the definitions found so far. */
 interface Search {
   want: AttrPath
   found: Found
@@ -103,13 +104,13 @@ function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Cont
   for (const binding of bindingsOn(set, rest)) {
     for (const name of inheritedOf(binding)) {
       const path = [...prefix, nameOf(name)]
-      if (mayLead(path, want)) record(found, want, describe(path, name, name, true))
+      if (mayConcern(path, want)) record(found, want, describe(path, name, name, true))
     }
     const value = binding.field('expression')
     if (binding.type !== 'binding' || !value) continue
     const names = namesOf(binding)
     const path = prefix.length === 0 ? names : [...prefix, ...names]
-    if (!mayLead(path, want)) continue
+    if (!mayConcern(path, want)) continue
     if (path.length >= want.length) {
       record(found, want, describe(path, binding, value, false))
     } else if (!searchValue(search, value, path, context)) {
@@ -118,7 +119,7 @@ function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Cont
   }
 }
 
-/** Searches the sets that a value is made of; false if it is not made of sets that can be read. */
+/** Searches the sets that a value consists of; false if it does not consist of readable sets. */
 function searchValue(search: Search, value: SyntaxNode, path: Names, context: Context): boolean {
   const inner = unwrapped(value)
   if (isSet(inner)) {
@@ -131,13 +132,13 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
 
   if (inner.type === 'if_expression') {
     const condition = inner.field('condition')
-    const spelling = condition?.text ?? ''
-    const then = within(inner.field('consequence'), under(spelling))
-    const otherwise = within(inner.field('alternative'), under(`!(${spelling})`))
+    const source = condition?.text ?? ''
+    const then = within(inner.field('consequence'), under(source))
+    const otherwise = within(inner.field('alternative'), under(`!(${source})`))
     return then && otherwise
   }
   if (inner.type === 'binary_expression' && inner.field('operator')?.type === '//') {
-    const left = within(inner.field('left'), under('not overridden by //'))
+    const left = within(inner.field('left'), under(NOT_OVERRIDDEN))
     const right = within(inner.field('right'), {})
     return left && right
   }
@@ -160,8 +161,8 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
   }
 }
 
-/** Whether a binding of `path` may say something of `want`: as far as both go, no name differs. */
-function mayLead(path: readonly (string | undefined)[], want: AttrPath): boolean {
+/** Whether a binding of `path` may concern `want`: one may be a prefix of the other, or both are equal. */
+function mayConcern(path: readonly (string | undefined)[], want: AttrPath): boolean {
   const common = Math.min(path.length, want.length)
   for (let i = 0; i < common; i++) {
     if (path[i] !== undefined && path[i] !== want[i]) return false
@@ -176,7 +177,7 @@ function record(found: Found, want: AttrPath, definition: Definition): void {
   else found.opaque.push(definition)
 }
 
-/** Where a definition is. */
+/** The facts from which a definition is created. */
 type DefinitionParts = Pick<Definition, 'path' | 'binding' | 'value' | 'inherited'>
 
 export function describeDefinition(parts: DefinitionParts, context: Context): Definition {
@@ -202,7 +203,7 @@ class DefinitionInText implements Definition {
     this.priorities = context.priorities
   }
 
-  // Lines are counted from the top of the text, and few definitions are shown to anybody.
+  // Computed on demand, since that counts lines, and few definitions are shown.
   get at(): Place {
     return placeOf(this.binding.documentText, this.binding.start)
   }
@@ -210,27 +211,27 @@ class DefinitionInText implements Definition {
 
 type Names = readonly (string | undefined)[]
 
-/** A definition that no other lies in: what it gives is no set that is written out. */
+/** A definition that contains no other: its value is not a set literal with attributes. */
 export interface Leaf {
-  /** The names of the option; undefined stands for a computed one. */
+  /** The names of the option; undefined for a computed one. */
   path: Names
   value: SyntaxNode
 }
 
 /**
- * All that a module defines, in source order, whether it counts always or under a condition: sets
- * are opened, also those inside `mkIf`, `mkMerge` and their like. An empty set is a leaf.
+ * The leaves of a module in source order, including those under a condition. Sets are opened, also
+ * inside `mkIf`, `mkMerge` and similar functions. An empty set is a leaf.
  */
 export function leavesOf(module: Module): Leaf[] {
   const leaves = module.sets.flatMap(set => leavesOfSet(set, []))
   return leaves.map(it => ({ ...it, path: asOption(module, it.path) }))
 }
 
-/** The path without the `config` that options stand in. */
-function asOption(module: Module, path: Names): Names {
+/** The path of an option without the module's `config`. */
+export function asOption(module: Module, path: Names): Names {
   const rest = path.slice(1)
   const isInside = module.hasConfig && path[0] === 'config' && rest.length > 0
-  // What `config` holds by the name of a module's attribute has no other path.
+  // An option in `config` with the name of a module's attribute keeps `config`, as its only path.
   return isInside && inModule(module, rest).length === path.length ? rest : path
 }
 
@@ -254,7 +255,7 @@ function leavesOfValue(value: SyntaxNode, path: Names): Leaf[] {
   return leaves.some(it => it.path.length > path.length) ? leaves : [{ path, value }]
 }
 
-/** The values that one is put together from, or is one of. */
+/** The values that a value may be, or is combined from. */
 function componentsOf(value: SyntaxNode): readonly SyntaxNode[] {
   const fields = (...names: string[]) =>
     names.map(it => value.field(it)).filter(it => it !== undefined)

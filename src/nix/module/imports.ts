@@ -1,4 +1,4 @@
-// What a module imports, whatever the spelling of its paths.
+// The imports of a module, however their paths are written.
 
 import { callOf, elementsOf } from '../syntax/nodes.ts'
 import { stringValue } from '../syntax/strings.ts'
@@ -7,12 +7,12 @@ import { lookUp } from './definitions.ts'
 import { allListsOf, certainItemsOf } from './lists.ts'
 import { type Module, unwrapped } from './module.ts'
 
-/** The element of `imports` that is the file or folder at `path` in any spelling, if there is one. */
+/** The element of `imports` that is the file or folder at `path`, however it is written. */
 export function findImport(module: Module, path: string): SyntaxNode | undefined {
   return elementsOfImports(module).find(it => isImportOf(it, path))
 }
 
-/** Whether the file or folder at `path` is imported whatever the conditions in `imports` are. */
+/** Whether the file or folder at `path` is imported regardless of the conditions in `imports`. */
 export function isImported(module: Module, path: string): boolean {
   return certainImports(module).some(it => isImportOf(it, path))
 }
@@ -28,9 +28,9 @@ export interface ImportItem {
   /** The item in the syntax tree, parentheses included. */
   node: SyntaxNode
   source: string
-  /** The path that it means, such as `./hardware-configuration.nix`; undefined if it is computed. */
+  /** The path, such as `./hardware-configuration.nix`; undefined if it is computed. */
   path: string | undefined
-  /** Whether it is imported whatever the conditions around it are. */
+  /** Whether it is imported regardless of the conditions around it. */
   isCertain: boolean
 }
 
@@ -45,7 +45,7 @@ export function importItemsOf(module: Module): ImportItem[] {
   }))
 }
 
-/** All fixed paths in `imports`, as they are spelt: `./hardware-configuration.nix`. */
+/** All fixed paths in `imports`, as written: `./hardware-configuration.nix`. */
 export function importsOf(module: Module): string[] {
   return importItemsOf(module).flatMap(it => it.path ?? [])
 }
@@ -62,11 +62,11 @@ function elementsOfImports(module: Module): SyntaxNode[] {
     .flatMap(elementsOf)
 }
 
-/** The path that an import means: of `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"`, `"/a"`. */
+/** The path of an import such as `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"` or `"/a"`. */
 function importedPath(node: SyntaxNode): string | undefined {
   const inner = unwrapped(node)
-  const spelt = inner.text
-  if (inner.type === 'path_expression') return spelt.includes('${') ? undefined : spelt
+  const source = inner.text
+  if (inner.type === 'path_expression') return source.includes('${') ? undefined : source
   const call = callOf(inner)
   if (call?.name === 'import' && call.args[0]) return importedPath(call.args[0])
   if (inner.type === 'binary_expression' && inner.field('operator')?.type === '+') {
@@ -77,9 +77,9 @@ function importedPath(node: SyntaxNode): string | undefined {
     return base !== undefined && rest !== undefined ? base + rest : undefined
   }
   if (inner.type === 'string_expression') {
-    const found = /^"\$\{(\.[^}"]*)\}([^"$\\]*)"$/.exec(spelt)
+    const found = /^"\$\{(\.[^}"]*)\}([^"$\\]*)"$/.exec(source)
     if (found) return `${found[1]}${found[2]}`
-    // A string is an absolute path, or none.
+    // A string that is not an absolute path is not a path.
     const path = stringValue(inner)
     return path?.startsWith('/') ? path : undefined
   }

@@ -1,4 +1,4 @@
-// Strings that are read as lines, such as boot.extraModprobeConfig.
+// Strings that consist of lines, such as boot.extraModprobeConfig.
 
 import { quote } from '../path.ts'
 import { sharedIndent } from '../syntax/strings.ts'
@@ -9,14 +9,14 @@ import { combinatorOf } from './combinators.ts'
 import type { Definition } from './definitions.ts'
 import { unwrapped } from './module.ts'
 
-/** A line of a string literal: what it says, and where it is spelt, its line end not included. */
+/** A line of a string literal: its value, and its range in the source without the line ending. */
 export interface StringLine {
   value: string
   start: number
   end: number
 }
 
-/** The string literal that a value always is, also inside `mkForce`, `mkAfter` and their like. */
+/** The string literal that a value always is, also inside `mkForce`, `mkAfter` and similar functions. */
 export function stringIn(value: SyntaxNode): SyntaxNode | undefined {
   const inner = unwrapped(value)
   if (isString(inner)) return inner
@@ -24,12 +24,12 @@ export function stringIn(value: SyntaxNode): SyntaxNode | undefined {
   return combinator?.kind === 'priority' ? stringIn(combinator.value) : undefined
 }
 
-// The conditions that a string can stand under.
+// The functions that make a string conditional.
 const MAYBE = new Set(['mkIf', 'optionalString'])
 
 /**
- * All string literals that a value may consist of, also those inside `mkIf`, `mkMerge` and their
- * like, in source order.
+ * All string literals that a value may consist of, also inside `mkIf`, `mkMerge` and similar functions,
+ * in source order.
  */
 export function stringsIn(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
@@ -42,9 +42,8 @@ export function stringsIn(value: SyntaxNode): SyntaxNode[] {
 }
 
 /**
- * Whether the source of a string shows that it consists of lines: it is an indented string, it has a
- * line end, or it is empty. Of `"a b"` only the option's type says whether it is a line, words, or
- * one name.
+ * Whether the source of a string shows that it consists of lines: it is an indented string, has a line
+ * ending, or is empty. For `"a b"`, only the option's type tells if it is a line, words, or one name.
  */
 function showsLines(string: SyntaxNode): boolean {
   if (string.type === 'indented_string_expression') return true
@@ -52,7 +51,7 @@ function showsLines(string: SyntaxNode): boolean {
   return start === end || readLines(string).length > 1
 }
 
-/** Whether one of the strings that an option consists of shows lines, so that all of them are lines. */
+/** Whether a string of an option shows lines, so that all its strings consist of lines. */
 export function definesLines(definitions: readonly Definition[]): boolean {
   const strings = definitions.flatMap(it => (it.inherited ? [] : stringsIn(it.value)))
   return strings.some(showsLines)
@@ -62,17 +61,17 @@ function isString(node: SyntaxNode): boolean {
   return node.type === 'string_expression' || node.type === 'indented_string_expression'
 }
 
-/** What the lines of a string say; lines with an interpolation are left out. */
+/** The values of the lines of a string, without lines that have an interpolation. */
 export function linesOf(string: SyntaxNode): string[] {
   return lineNodesOf(string).map(it => it.value)
 }
 
-/** What all lines of a string say, an interpolation as it is spelt, behind a NUL to tell it apart. */
+/** The values of all lines of a string. An interpolation is its source, marked with a NUL before it. */
 export function allLinesOf(string: SyntaxNode): string[] {
   return readLines(string).map(it => it.value)
 }
 
-/** The lines of a string that hold no interpolation. */
+/** The lines of a string without an interpolation. */
 export function lineNodesOf(string: SyntaxNode): StringLine[] {
   return readLines(string).filter(it => !it.value.includes('\0'))
 }
@@ -100,29 +99,29 @@ function readLines(string: SyntaxNode): StringLine[] {
       continue
     }
     token.lastIndex = at
-    const [spelt = '', one, two] = token.exec(text) ?? []
+    const [source = '', one, two] = token.exec(text) ?? []
     const value = isIndented
-      ? indentedToken(spelt, one, two)
+      ? indentedToken(source, one, two)
       : one === undefined
-        ? spelt.replace('\r\n', '\n')
+        ? source.replace('\r\n', '\n')
         : (ESCAPES[one] ?? one)
     if (value === '\n') {
       close(at)
-      at += spelt.length
+      at += source.length
       line = { value: '', start: at }
     } else {
       line.value += value
-      at += spelt.length
+      at += source.length
     }
   }
   close(end)
   return lines
 }
 
-function indentedToken(spelt: string, mark: string | undefined, escaped: string | undefined) {
+function indentedToken(source: string, mark: string | undefined, escaped: string | undefined) {
   if (mark === "'") return "''"
   if (mark === '$') return '$'
-  return escaped === undefined ? spelt : (ESCAPES[escaped] ?? escaped)
+  return escaped === undefined ? source : (ESCAPES[escaped] ?? escaped)
 }
 
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' }
@@ -134,35 +133,32 @@ function bodyOf(string: SyntaxNode): { start: number; end: number } {
   return { start: string.start + quotes, end: string.end - quotes }
 }
 
-/**
- * Whether a string over several lines has line ends of CR and LF: to Nix the CR is part of the line,
- * and so is then its indentation.
- */
+/** Whether an indented string has CRLF line endings: Nix keeps the CR, and then the indentation too. */
 export function keepsReturns(string: SyntaxNode): boolean {
   const isIndented = string.type === 'indented_string_expression'
   return isIndented && string.text.includes('\r')
 }
 
-/** The edit that writes lines behind the last one of a string. */
+/** The edit that adds lines at the end of a string. */
 export function addLines(string: SyntaxNode, lines: readonly string[]): Edit {
   const { start, end } = bodyOf(string)
   const text = string.documentText
   const body = text.slice(start, end)
   if (string.type === 'string_expression') {
-    const spelt = lines.map(it => quote(it).slice(1, -1)).join('\\n')
+    const added = lines.map(it => quote(it).slice(1, -1)).join('\\n')
     const last = lineNodesOf(string).at(-1)
-    if (body === '') return insertion(end, spelt)
-    return insertion(end, last?.end === end && last.value === '' ? `${spelt}\\n` : `\\n${spelt}`)
+    if (body === '') return insertion(end, added)
+    return insertion(end, last?.end === end && last.value === '' ? `${added}\\n` : `\\n${added}`)
   }
   const shared = sharedIndent(string)
-  // Where no line is there to say how much indentation goes, what belongs to a line is marked.
+  // Without lines, the new ones determine the indentation that Nix removes, so escape leading spaces.
   const isFirst = shared === Number.POSITIVE_INFINITY
   const eol = eolOf(text)
   const closing = /(?<!''\\)\n([ \t]*)$/.exec(body)
   if (!closing) {
-    // All on one line: a line break of the text would count as part of the string.
+    // All on one line, since a line break in the source would become part of the string.
     const lead = body.trim() === '' ? '' : "''\\n"
-    // Nix takes indentation off what follows an escaped line break, too, so blanks of a line need as many more.
+    // Nix removes indentation also after an escaped line break, so leading spaces need as many more.
     const pad = (line: string) => (isFirst || !line.startsWith(' ') ? '' : ' '.repeat(shared))
     const closed = lines.map(it => pad(it) + closedIndented(it, isFirst))
     return insertion(end, lead + closed.join("''\\n"))
@@ -174,29 +170,29 @@ export function addLines(string: SyntaxNode, lines: readonly string[]): Edit {
   return insertion(at, lines.map(it => inner + escapeIndented(it, isFirst) + eol).join(''))
 }
 
-function escapeIndented(line: string, marksBlanks: boolean): string {
+function escapeIndented(line: string, escapesSpace: boolean): string {
   const escaped = line
     .replace(/''|'(?=\$\{)/g, it => (it === "''" ? "'''" : "''\\'"))
     .replace(/\$(?=\{)/g, "''$")
-  return marksBlanks ? escaped.replace(/^ /, "''\\ ") : escaped
+  return escapesSpace ? escaped.replace(/^ /, "''\\ ") : escaped
 }
 
-/** A line that an escape or the end of the string follows: a lone quote would be read with theirs. */
-function closedIndented(line: string, marksBlanks: boolean): string {
+/** A line before an escape or the end of the string: a quote at its end would become part of that. */
+function closedIndented(line: string, escapesSpace: boolean): string {
   const isOpen = /(?<!')(?:'')*'$/.test(line)
-  if (!isOpen) return escapeIndented(line, marksBlanks)
-  return `${escapeIndented(line.slice(0, -1), marksBlanks)}''\\'`
+  if (!isOpen) return escapeIndented(line, escapesSpace)
+  return `${escapeIndented(line.slice(0, -1), escapesSpace)}''\\'`
 }
 
-/** Whether the lines that are left of an indented string, without these, would lose more blanks. */
-export function losesIndent(string: SyntaxNode, gone: ReadonlySet<string>): boolean {
+/** Whether the remaining lines of an indented string would lose indentation without `removed`. */
+export function losesIndent(string: SyntaxNode, removed: ReadonlySet<string>): boolean {
   if (string.type !== 'indented_string_expression') return false
-  const written = readLines(string).filter(it => /[^ ]/.test(it.value))
-  const left = written.filter(it => !gone.has(it.value))
-  return left.length > 0 && left.length < written.length && left.every(it => leading(it.value) > 0)
+  const all = readLines(string).filter(it => /[^ ]/.test(it.value))
+  const kept = all.filter(it => !removed.has(it.value))
+  return kept.length > 0 && kept.length < all.length && kept.every(it => leading(it.value) > 0)
 }
 
-/** The edit that takes one line out of a string, with its line end. */
+/** The edit that removes one line from a string, with its line ending. */
 export function removeLine(string: SyntaxNode, line: StringLine): Edit {
   const text = string.documentText
   const body = bodyOf(string)

@@ -1,4 +1,5 @@
 import { errorAt, type NixError } from '../errors.ts'
+import { computedList, conditionalList, notAList } from '../messages/lists.ts'
 import { err, ok, type Result } from '../result.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
 import { callOf, elementsOf, isList } from '../syntax/nodes.ts'
@@ -8,8 +9,8 @@ import { combinatorOf } from './combinators.ts'
 import { unwrapped } from './module.ts'
 
 /**
- * The list literal that a value always contains: the list itself, the first literal operand of `++`,
- * or the list inside `mkForce`, `mkDefault`, `mkAfter` and their like, or among those of `mkMerge`.
+ * The list literal that a value always contains: the list itself, the first literal operand of `++`, the
+ * list inside `mkForce`, `mkDefault`, `mkAfter` and similar functions, or the first one of a `mkMerge`.
  */
 export function listOf(value: SyntaxNode): SyntaxNode | undefined {
   const inner = unwrapped(value)
@@ -20,7 +21,7 @@ export function listOf(value: SyntaxNode): SyntaxNode | undefined {
   return combinator?.kind === 'merge' ? combinator.values.map(unwrapped).find(isList) : undefined
 }
 
-/** All list literals that a value is made of, also those that count only under a condition. */
+/** All list literals that a value consists of, including those under a condition. */
 export function allListsOf(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isList(inner)) return [inner]
@@ -35,7 +36,7 @@ export function allListsOf(value: SyntaxNode): SyntaxNode[] {
   return values.flatMap(allListsOf)
 }
 
-/** The items that a value contains whatever its conditions are. */
+/** The items that a value contains regardless of its conditions. */
 export function certainItemsOf(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isList(inner)) return elementsOf(inner)
@@ -47,7 +48,7 @@ export function certainItemsOf(value: SyntaxNode): SyntaxNode[] {
 }
 
 /**
- * How a list that always counts is added to a value that contains none:
+ * How to add a list that always applies to a value that contains none:
  *
  * - `append` at the end of an expression: `EXPRESSION ++ [ … ]`
  * - `append-wrapped` with parentheses, which `if` needs: `(EXPRESSION) ++ [ … ]`
@@ -59,9 +60,9 @@ export type ListForm =
   | { kind: 'wrap-merge'; at: SyntaxNode; callee: string }
 
 /**
- * The form for a value without a list that always counts. Refuses with `NOT_A_LIST`, or with
- * `SHARED_BINDING` where nothing tells that the value is a plain list: `++` would break a `mkIf`
- * that hides in a variable.
+ * The form for a value without a list that always applies. `NOT_A_LIST`, or `SHARED_BINDING` if the value
+ * may not be a plain list: `++` would break a variable that is a `mkIf`. `NO_TARGET` for a `mkIf` whose
+ * `mkMerge` is not in scope.
  */
 export function formOf(value: SyntaxNode): Result<ListForm, NixError> {
   let at = value
@@ -73,7 +74,7 @@ export function formOf(value: SyntaxNode): Result<ListForm, NixError> {
   if (at.type === 'parenthesized_expression') {
     const inner = at.field('expression')
     if (isPlainList(at)) return ok({ kind: 'append', at })
-    return inner ? formOf(inner) : err(refuse(at))
+    return inner ? formOf(inner) : err(notPlainList(at))
   }
   const combinator = combinatorOf(at)
   if (combinator?.kind === 'condition' && combinator.call.name === 'mkIf') {
@@ -81,41 +82,36 @@ export function formOf(value: SyntaxNode): Result<ListForm, NixError> {
     if (callee.includes('.') || isInScope(at, callee)) {
       return ok({ kind: 'wrap-merge', at, callee })
     }
-    return err(
-      errorAt(at, {
-        code: 'NO_TARGET',
-        message: 'the list counts only under a condition, so what is added to it could be lost',
-        hint: 'bring mkMerge into scope beside mkIf, or define the option in another module'
-      })
-    )
+    return err(errorAt(at, conditionalList))
   }
   if (combinator?.kind === 'merge') return ok({ kind: 'merge', at: combinator.list })
   if (combinator?.kind === 'priority') return argumentForm(combinator.value)
   if (isPlainList(at)) {
     return ok({ kind: at.type === 'if_expression' ? 'append-wrapped' : 'append', at })
   }
-  return err(refuse(at))
+  return err(notPlainList(at))
 }
 
-/** As the argument of a function, an expression needs parentheses, so only what has them can grow. */
+/** The form for a function's argument: without parentheses, nothing can be appended to it. */
 function argumentForm(argument: SyntaxNode): Result<ListForm, NixError> {
   const inner =
     argument.type === 'parenthesized_expression' ? argument.field('expression') : undefined
-  return inner ? formOf(inner) : err(refuse(argument, true))
+  return inner ? formOf(inner) : err(notPlainList(argument, true))
 }
 
-/** Whether a value is certainly a list, and neither a `mkIf` nor anything else of the module system. */
+/** Whether a value is certainly a list, and not a `mkIf` or a similar value of the module system. */
 export function isPlainList(value: SyntaxNode, depth = 0): boolean {
   if (depth > 20) return false
   const inner = unwrapped(value)
-  const isOne = (node: SyntaxNode | undefined) => node !== undefined && isPlainList(node, depth + 1)
+  const isPlain = (node: SyntaxNode | undefined) =>
+    node !== undefined && isPlainList(node, depth + 1)
   if (isList(inner) || isConcat(inner)) return true
   if (inner.type === 'if_expression') {
-    return isOne(inner.field('consequence')) && isOne(inner.field('alternative'))
+    return isPlain(inner.field('consequence')) && isPlain(inner.field('alternative'))
   }
-  if (inner.type === 'variable_expression') return isOne(letValueOf(inner))
+  if (inner.type === 'variable_expression') return isPlain(letValueOf(inner))
   if (inner.type === 'select_expression') {
-    // What an option holds has been merged: no mkIf is left in it.
+    // The value of an option is merged already, so it contains no mkIf.
     return /^(?:config|cfg|osConfig)\./.test(inner.text)
   }
   const call = callOf(inner)
@@ -166,19 +162,9 @@ function operandsOf(node: SyntaxNode): SyntaxNode[] {
   return [left, right].flatMap(it => (it ? (isConcat(it) ? operandsOf(it) : [it]) : []))
 }
 
-function refuse(value: SyntaxNode, isArgument = false): NixError {
+function notPlainList(value: SyntaxNode, isArgument = false): NixError {
   const inner = unwrapped(value)
   const computed = ['apply_expression', 'variable_expression', 'select_expression', 'if_expression']
-  if (computed.includes(inner.type) && !isPlainLiteral(inner)) {
-    return errorAt(inner, {
-      code: 'SHARED_BINDING',
-      message: 'the value is computed elsewhere, so there is no list to edit here',
-      hint: `if it is a plain list, add one of your own behind it:  ${isArgument ? '(… ++ [ ])' : '… ++ [ ]'}`
-    })
-  }
-  return errorAt(inner, {
-    code: 'NOT_A_LIST',
-    message: 'the value is not a list',
-    hint: 'check the path, or give the option a list first'
-  })
+  const isComputed = computed.includes(inner.type) && !isPlainLiteral(inner)
+  return errorAt(inner, isComputed ? computedList(isArgument) : notAList)
 }

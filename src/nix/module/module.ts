@@ -1,53 +1,54 @@
 import { errorAt, type NixError, nixError } from '../errors.ts'
+import {
+  emptyFile,
+  moduleInCall,
+  moduleIsComputed,
+  moduleIsUpdated,
+  noEllipsis,
+  notAnAttributeSet
+} from '../messages/module.ts'
 import { err, ok, type Result } from '../result.ts'
 import { bindingsNamed, callOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 
-/** A NixOS module: what the file's expression gives once all its functions are called. */
+/** A NixOS module: the result of the file's expression once all its functions are called. */
 export interface Module {
   text: string
   /**
-   * The `{ … }` that holds `imports`, and the options or `config`. Mostly one; several where the
-   * result is `{ … } // { … }`, of which a later one wins by its first names.
+   * The `{ … }` with `imports`, and the options or `config`. Usually one; several if the result is
+   * `{ … } // { … }`, where the attributes of a later set override those of an earlier one.
    */
   sets: readonly SyntaxNode[]
   /**
-   * Whether `config` or `options` stands at the top. Then options are defined inside `config` only,
-   * and `imports` stays beside it.
+   * Whether `config` or `options` is at the top level. Then options are defined only inside `config`,
+   * and `imports` is next to it.
    */
   hasConfig: boolean
   /**
-   * What `lookUp` found on a path, by its key: a module never changes. It is kept here since a WeakMap
-   * keeps what it holds, with all the nodes behind it, from V8's quick collections.
+   * Cached results of `lookUp` by the key of the path. They are kept here since a WeakMap would keep
+   * their nodes alive until a full garbage collection.
    */
   answers: Map<string, object>
 }
 
 /**
- * The module that the file's expression is, seen through functions (curried ones too), `let`,
- * `with`, `assert` and parentheses.
+ * The module in a file's expression, inside functions (curried ones too), `let`, `with`, `assert` and
+ * parentheses.
  *
- * Refuses with `NOT_A_MODULE` where the result is no attribute set (a package, a list, …) or where
- * the function takes no `...`, so that the module system could not call it; with `NO_TARGET` where
- * the result is a module but a computed one (`mkIf …`, `a // b`).
+ * `NOT_A_MODULE` if the result is not an attribute set (a package, a list, …), or if the function has no
+ * `...`, so that the module system could not call it; `NO_TARGET` if the module is computed (`mkIf …`,
+ * `a // b`).
  */
 export function findModule(root: SyntaxNode): Result<Module, NixError> {
   const whole = root.field('expression')
-  if (!whole)
-    return err(nixError(root.documentText, { code: 'NOT_A_MODULE', message: 'the file is empty' }))
+  if (!whole) return err(nixError(root.documentText, emptyFile))
 
   const { body, head } = enter(whole)
   if (head?.formals && !head.formals.children.some(it => it.type === 'ellipses')) {
-    return err(
-      errorAt(head.formals, {
-        code: 'NOT_A_MODULE',
-        message: 'this function takes no "...", so the file is no NixOS module',
-        hint: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
-      })
-    )
+    return err(errorAt(head.formals, noEllipsis))
   }
   const sets = setsOf(body)
-  if (sets.some(it => says(it, '__functor'))) return err(computed(body))
+  if (sets.some(it => defines(it, '__functor'))) return err(computed(body))
   if (sets.length > 0) {
     return ok({
       text: root.documentText,
@@ -59,7 +60,7 @@ export function findModule(root: SyntaxNode): Result<Module, NixError> {
   return err(refuse(body))
 }
 
-/** The operands of a chain of `//`, if they are all written out; the set itself where there is none. */
+/** The operands of a chain of `//` if all are set literals; the set itself if there is no `//`. */
 function setsOf(body: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(body)
   if (isSet(inner)) return [inner]
@@ -72,68 +73,51 @@ function setsOf(body: SyntaxNode): SyntaxNode[] {
 }
 
 /**
- * The set that decides on a path, spelt from the module on: the last that has its first name, or a
- * computed one.
+ * The set that decides the value of a path, relative to the module: the last one with its first name or
+ * with a computed name; the last one if there is none.
  */
 export function setFor(module: Module, path: readonly (string | undefined)[]): SyntaxNode {
   const { sets } = module
   const [only] = sets
   if (only && sets.length === 1) return only
   const mayBe = (name: string | undefined) => name === undefined || name === path[0]
-  const says = (binding: SyntaxNode) =>
+  const mayDefine = (binding: SyntaxNode) =>
     binding.type === 'binding'
       ? mayBe(namesOf(binding)[0])
       : inheritedOf(binding).some(it => mayBe(nameOf(it)))
-  const deciding = sets.findLast(set => bindingsNamed(set, path[0]).some(says))
+  const deciding = sets.findLast(set => bindingsNamed(set, path[0]).some(mayDefine))
   return deciding ?? (sets.at(-1) as SyntaxNode)
 }
 
+/** Why an expression is not a module that can be edited. */
 function refuse(body: SyntaxNode): NixError {
+  const { start } = body
   const call = callOf(body)
   if (call && COMPUTED.has(call.name)) {
-    return errorAt(body, {
-      code: 'NO_TARGET',
-      message: `the whole module is the result of ${call.callee}, so nothing can be added that always holds`,
-      range: { start: body.start, end: body.start + call.callee.length },
-      hint: 'put it into config: { imports = [ ]; config = …; }'
-    })
+    return errorAt(body, moduleInCall(call.callee), { start, end: start + call.callee.length })
   }
   if (body.type === 'binary_expression' && body.field('operator')?.type === '//') {
-    return errorAt(body, {
-      code: 'NO_TARGET',
-      message: 'the module is put together with "//", and what stands on its left may be lost',
-      hint: 'write the module as one set { … }, or pass another module of your configuration'
-    })
+    return errorAt(body, moduleIsUpdated)
   }
   if (COMPUTED_TYPES.has(body.type) || call?.name === 'import') return computed(body)
-  return errorAt(body, {
-    code: 'NOT_A_MODULE',
-    message: 'the result of this file is not an attribute set, so it is no NixOS module',
-    range: { start: body.start, end: body.start + 1 },
-    hint: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
-  })
+  return errorAt(body, notAnAttributeSet, { start, end: start + 1 })
 }
 
-/** For what may well give a module, but not one that is written out here. */
+/** For an expression that may evaluate to a module which is not written here. */
 function computed(body: SyntaxNode): NixError {
-  return errorAt(body, {
-    code: 'NO_TARGET',
-    message: 'the module is computed here, so there is no set { … } to edit',
-    range: { start: body.start, end: body.start + 1 },
-    hint: 'write it as a set { … }, or pass the file that the module is written in'
-  })
+  return errorAt(body, moduleIsComputed, { start: body.start, end: body.start + 1 })
 }
 
 const COMPUTED_TYPES = new Set(['variable_expression', 'select_expression', 'if_expression'])
 
 const COMPUTED = new Set(['mkIf', 'mkMerge', 'mkForce', 'mkDefault', 'mkOverride', 'optionalAttrs'])
 
-/** A function's formals, absent for `args: …`. */
+/** A function's formals; undefined for `args: …`. */
 interface Head {
   formals: SyntaxNode | undefined
 }
 
-/** What is left of an expression without functions, `let … in`, `with`, `assert` and parentheses. */
+/** The expression inside functions, `let … in`, `with`, `assert` and parentheses. */
 function enter(node: SyntaxNode): { body: SyntaxNode; head: Head | undefined } {
   let body = node
   let head: Head | undefined
@@ -161,7 +145,7 @@ function innerOf(node: SyntaxNode): SyntaxNode | undefined {
   return node.type === 'parenthesized_expression' ? node.field('expression') : node.field('body')
 }
 
-/** The expression whose value a node has, seen through `let … in`, `with`, `assert` and parentheses. */
+/** The expression inside `let … in`, `with`, `assert` and parentheses, which has the node's value. */
 export function unwrapped(node: SyntaxNode): SyntaxNode {
   let body = node
   while (isWrapper(body)) {
@@ -173,11 +157,11 @@ export function unwrapped(node: SyntaxNode): SyntaxNode {
 }
 
 function hasConfig(set: SyntaxNode): boolean {
-  return says(set, 'config') || says(set, 'options')
+  return defines(set, 'config') || defines(set, 'options')
 }
 
-/** Whether a binding of a set begins with a name, or an inherit takes it over. */
-function says(set: SyntaxNode, name: string): boolean {
+/** Whether a binding of a set begins with a name, or an inherit defines it. */
+function defines(set: SyntaxNode, name: string): boolean {
   return bindingsNamed(set, name).some(it =>
     it.type === 'binding'
       ? namesOf(it)[0] === name
@@ -185,7 +169,7 @@ function says(set: SyntaxNode, name: string): boolean {
   )
 }
 
-/** What may stand beside `config` at the top of a module and is no option. */
+/** Attributes at the top level of a module that are not options and can be next to `config`. */
 export const MODULE_ATTRIBUTES = new Set([
   'imports',
   'disabledModules',
@@ -198,8 +182,8 @@ export const MODULE_ATTRIBUTES = new Set([
 ])
 
 /**
- * The path that the bindings around a node spell, from the module's set on, with the node's own if
- * it is a binding. Undefined for what is not inside the module's set, or in a `let`.
+ * The path of the bindings around a node, relative to the module's set, including the node itself if it
+ * is a binding. Undefined if the node is not inside the module's set, or is in a `let`.
  */
 export function optionPathOf(
   module: Module,
@@ -211,8 +195,8 @@ export function optionPathOf(
     if (at.type === 'binding') {
       const set = at.parent?.parent
       if (!set || !isSet(set)) return undefined
-      const own = namesOf(at)
-      names = names.length === 0 ? own : [...own, ...names]
+      const bindingNames = namesOf(at)
+      names = names.length === 0 ? bindingNames : [...bindingNames, ...names]
     }
   }
   return undefined

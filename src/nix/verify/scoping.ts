@@ -21,8 +21,7 @@ export function undefinedName(
       return nixError('', {
         code: 'BAD_VALUE',
         message: `"${name}" is not in scope where it would be written, so Nix would reject the file`,
-        hint: `if it is an argument of the module, name it at the top:  { ${name}, ... }:`,
-        remedy: 'ADD_ARGUMENT'
+        hint: `if it is an argument of the module, name it at the top:  { ${name}, ... }:`
       })
     }
   }

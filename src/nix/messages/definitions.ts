@@ -1,0 +1,205 @@
+// Definitions that can't be edited, moved or removed.
+
+import type { Message } from '../errors.ts'
+import { type AttrPath, formatPath, formatPathPattern } from '../path.ts'
+
+type Names = readonly (string | undefined)[]
+
+/** The condition of a definition on the left of a `//` that its right side may override. */
+export const NOT_OVERRIDDEN = 'not overridden by //'
+
+export const insidePipe: Message = {
+  code: 'NO_TARGET',
+  message: 'the edit would be inside an expression with a pipe operator',
+  hint: 'write the expression without the pipe, or edit it manually'
+}
+
+export function conditionalDefinition(path: Names, conditions: readonly string[]): Message {
+  return {
+    code: 'NO_TARGET',
+    message: `${formatPathPattern(path)} is defined here only if ${conditions.join(' and ')}`,
+    hint: 'define it in another module and import that, or choose this definition'
+  }
+}
+
+/** `lines` are where it is defined. */
+export function severalDefinitions(path: Names, lines: readonly number[]): Message {
+  return {
+    code: 'AMBIGUOUS_TARGET',
+    message: `${formatPathPattern(path)} is defined ${lines.length} times (lines ${lines.join(', ')})`,
+    hint: 'keep one definition, or choose one of them'
+  }
+}
+
+/** The same where Nix rejects that. */
+export function duplicateDefinitions(path: Names, lines: readonly number[]): Message {
+  return {
+    code: 'DUPLICATE_ATTRIBUTE',
+    message: `${formatPathPattern(path)} is defined ${lines.length} times (lines ${lines.join(', ')}), which Nix rejects`,
+    hint: 'keep one definition'
+  }
+}
+
+export const definedTwice: Message = {
+  code: 'DUPLICATE_ATTRIBUTE',
+  message: 'this attribute is already defined twice, which Nix rejects',
+  hint: 'keep one definition'
+}
+
+export function inheritedValue(path: Names): Message {
+  return {
+    code: 'INHERITED',
+    message: `${formatPathPattern(path)} is inherited here, so there is no value to edit`,
+    hint: 'write it as name = value;'
+  }
+}
+
+/** `name` is the set as written in the `inherit`. */
+export function inheritedSet(name: string): Message {
+  return {
+    code: 'INHERITED',
+    message: `"${name}" is inherited here, so nothing can be added to it`,
+    hint: 'write it as name = value; or define the option in another module'
+  }
+}
+
+export function notInDocument(path: Names): Message {
+  return {
+    code: 'STALE',
+    message: `the chosen definition of ${formatPathPattern(path)} is not in this document`,
+    hint: 'take it from getIn of the document that is edited'
+  }
+}
+
+export function definedInParts(path: Names, part: Names): Message {
+  return {
+    code: 'CONFLICT',
+    message: `${formatPathPattern(path)} is already defined in parts, here ${formatPathPattern(part)}`,
+    hint: 'set the options below it one by one'
+  }
+}
+
+export function alreadyASet(path: Names): Message {
+  return {
+    code: 'CONFLICT',
+    message: `${formatPathPattern(path)} is already a set`,
+    hint: 'set its attributes one by one'
+  }
+}
+
+export function notASet(path: Names): Message {
+  return {
+    code: 'NOT_A_SET',
+    message: `${formatPathPattern(path)} is not a set here`,
+    hint: 'check the path, or give the option a set first'
+  }
+}
+
+/** `callee` is the function as written, such as `lib.mkIf`. */
+export function conditionalSet(path: Names, callee: string): Message {
+  return {
+    code: 'NO_TARGET',
+    message: `${formatPathPattern(path)} is set through ${callee} here, so a definition added inside would not always apply`,
+    hint: IMPORT_ANOTHER
+  }
+}
+
+export function computedSet(path: Names): Message {
+  return {
+    code: 'SHARED_BINDING',
+    message: `${formatPathPattern(path)} is not written as a set { … } here, so nothing can be added to it`,
+    hint: IMPORT_ANOTHER
+  }
+}
+
+const IMPORT_ANOTHER = 'define the options in another module and import that'
+
+export const computedName: Message = {
+  code: 'DYNAMIC_ATTRIBUTE',
+  message: 'this name is computed, and Nix merges no other definition with it',
+  hint: 'write the name out, or put all its options into one set { … }'
+}
+
+/** `computed` is a path with computed names that may be `path`. */
+export function mayBeComputed(computed: Names, path: AttrPath): Message {
+  return {
+    code: 'DYNAMIC_ATTRIBUTE',
+    message: `${formatPathPattern(computed)} may be ${formatPath(path)}, and Nix rejects a second definition of it`,
+    hint: 'write the name out, or choose this definition'
+  }
+}
+
+// `rec` sets: `name` is used as a variable in one.
+
+export function usedAsVariable(name: string): Message {
+  return {
+    code: 'CONFLICT',
+    message: `"${name}" is used as a variable in this "rec" set, and would mean something else or be undefined`,
+    hint: 'change its uses first'
+  }
+}
+
+export function changesOtherValues(name: string): Message {
+  return {
+    code: 'SHARED_BINDING',
+    message: `"${name}" is used as a variable in this "rec" set, so its uses would change too`,
+    hint: 'write the value out where it is used, or choose this definition to change both'
+  }
+}
+
+export function capturesVariable(name: string): Message {
+  return {
+    code: 'CONFLICT',
+    message: `"${name}" is used as a variable in this "rec" set, and defining it here would change its meaning`,
+    hint: 'remove the "rec", or define the option in another module'
+  }
+}
+
+// Operands of `//`.
+
+export const leftSideApplies: Message = {
+  code: 'SHARED_BINDING',
+  message: 'the left side of this "//" may define the same option, which would then apply',
+  hint: 'edit the left side manually as well'
+}
+
+/** `name` is undefined if it is computed. */
+export function onlyOneSideApplies(name: string | undefined): Message {
+  return {
+    code: 'NO_TARGET',
+    message: `both sides of this "//" would define ${name ?? 'one name'}, and only one would apply`,
+    hint: REMOVE_AND_SET
+  }
+}
+
+// Renaming.
+
+const REMOVE_AND_SET = 'remove the old option and set the new one'
+
+export function alreadyDefined(path: AttrPath): Message {
+  return {
+    code: 'CONFLICT',
+    message: `${formatPath(path)} is already defined`,
+    hint: 'remove one of the two'
+  }
+}
+
+export function inAnotherSet(path: Names, to: AttrPath): Message {
+  return {
+    code: 'NO_TARGET',
+    message: `${formatPathPattern(path)} is in a set that ${formatPath(to)} does not belong to`,
+    hint: REMOVE_AND_SET
+  }
+}
+
+export const commentInName: Message = {
+  code: 'CONFLICT',
+  message: 'there is a comment inside the attribute path',
+  hint: 'move it out of the path first'
+}
+
+export const duplicateAfterRename: Message = {
+  code: 'CONFLICT',
+  message: 'with the new name, Nix would reject this as defined twice',
+  hint: REMOVE_AND_SET
+}

@@ -1,0 +1,107 @@
+// Lists, strings of lines, and imports that can't get more items or lose some.
+
+import type { Message } from '../errors.ts'
+import { formatPathPattern } from '../path.ts'
+
+type Names = readonly (string | undefined)[]
+
+export const notAList: Message = {
+  code: 'NOT_A_LIST',
+  message: 'the value is not a list',
+  hint: 'check the path, or give the option a list first'
+}
+
+/** `part` is the path of an attribute of the set. */
+export function setNotList(path: Names, part: Names): Message {
+  return {
+    code: 'NOT_A_LIST',
+    message: `${formatPathPattern(path)} is a set with ${formatPathPattern(part)}, not a list`,
+    hint: 'add to a list inside it'
+  }
+}
+
+/** `isArgument`: the value is an argument of a function, and so needs parentheses around `++`. */
+export function computedList(isArgument: boolean): Message {
+  return {
+    code: 'SHARED_BINDING',
+    message: 'the value is computed elsewhere, so there is no list to edit here',
+    hint: `if it is a plain list, append a list to it:  ${isArgument ? '(… ++ [ ])' : '… ++ [ ]'}`
+  }
+}
+
+export const conditionalList: Message = {
+  code: 'NO_TARGET',
+  message: 'the list applies only under a condition, so items added to it could be lost',
+  hint: 'bring mkMerge into scope where mkIf is, or define the option in another module'
+}
+
+export const otherPriority: Message = {
+  code: 'NO_TARGET',
+  message: 'this has another priority than a plain list, so one of the two would be dropped',
+  hint: 'add the items manually, inside the mkForce or mkDefault'
+}
+
+export const itemNotFound: Message = {
+  code: 'CONFLICT',
+  message: 'the item to add next to is not in this list',
+  hint: 'name an item of the list, or add at the end'
+}
+
+export const listNotLines: Message = {
+  code: 'CONFLICT',
+  message: 'this is a list, and lines can be added only to a string',
+  hint: 'omit { lines: true } to add items to the list'
+}
+
+export const linesNotShown: Message = {
+  code: 'NOT_A_LIST',
+  message: 'this is a string, and nothing shows what separates its items',
+  hint: 'set the whole string, or pass { lines: true } if its items are lines'
+}
+
+export const linesOnlyAtEnd: Message = {
+  code: 'CONFLICT',
+  message: 'lines can be added to a string only at the end',
+  hint: 'omit the position'
+}
+
+export function notALine(path: Names): Message {
+  return {
+    code: 'BAD_VALUE',
+    message: `${formatPathPattern(path)} is a string of lines, and this item is not a line`,
+    hint: 'pass each line as a string without a line ending'
+  }
+}
+
+export const computedString: Message = {
+  code: 'SHARED_BINDING',
+  message: "this string is computed, so a line can't be added",
+  hint: 'add the line manually'
+}
+
+export const crlfString: Message = {
+  code: 'CONFLICT',
+  message: 'with CRLF line endings, Nix keeps the CR and the indentation of this string',
+  hint: 'convert the file to LF line endings, for example with dos2unix'
+}
+
+export const indentationLost: Message = {
+  code: 'CONFLICT',
+  message: 'without this line, Nix would remove more indentation from the remaining lines',
+  hint: 'if their indentation does not matter, indent them alike first'
+}
+
+export const importsNotAList: Message = {
+  code: 'NOT_A_LIST',
+  message: 'imports is not a list here',
+  hint: 'write it as a list:  imports = [ … ];'
+}
+
+/** `item` is the source of the import to add. */
+export function importsInherited(item: string): Message {
+  return {
+    code: 'INHERITED',
+    message: 'imports is inherited here, so nothing can be added to it',
+    hint: `write it out, followed by the inherited value:  imports = [ ${item} ] ++ …;`
+  }
+}

@@ -1,0 +1,47 @@
+// Files that hold no module, or none that can be edited.
+
+import type { Message } from '../errors.ts'
+
+export const emptyFile: Message = { code: 'NOT_A_MODULE', message: 'the file is empty' }
+
+const PASS_A_MODULE = 'pass a module: a file like { config, pkgs, ... }: { … }'
+
+export const noEllipsis: Message = {
+  code: 'NOT_A_MODULE',
+  message: 'this function has no "..." in its formals, so the file is not a NixOS module',
+  hint: PASS_A_MODULE
+}
+
+export const notAnAttributeSet: Message = {
+  code: 'NOT_A_MODULE',
+  message: 'the file does not evaluate to an attribute set, so it is not a NixOS module',
+  hint: PASS_A_MODULE
+}
+
+/** `callee` is the function as written, such as `lib.mkIf`. */
+export function moduleInCall(callee: string): Message {
+  return {
+    code: 'NO_TARGET',
+    message: `the whole module is the result of ${callee}, so no definition added to it always applies`,
+    hint: 'put it into config: { imports = [ ]; config = …; }'
+  }
+}
+
+export const moduleIsUpdated: Message = {
+  code: 'NO_TARGET',
+  message: 'the module is the result of "//", which may override the definitions on its left',
+  hint: 'write the module as one set { … }, or pass another module of your configuration'
+}
+
+export const moduleIsComputed: Message = {
+  code: 'NO_TARGET',
+  message: 'the module is computed here, so there is no set { … } to edit',
+  hint: 'write it as a set { … }, or pass the file that contains the module'
+}
+
+export const definitionsOutsideConfig: Message = {
+  code: 'CONFLICT',
+  message:
+    'a module that declares options must have its definitions in config, and this one does not',
+  hint: 'move them into config = { … }; first, or declare the options in another module'
+}
