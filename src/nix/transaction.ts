@@ -2,6 +2,7 @@ import type { Operation, Position, Target } from './edit/operation.ts'
 import { type NixError, nixError } from './errors.ts'
 import { tooDeeplyNested } from './messages/text.ts'
 import { itemsNotAnArray, notImportable, valueTooDeep } from './messages/values.ts'
+import { editsGiveOtherText } from './messages/verification.ts'
 import type { Definition } from './module/definitions.ts'
 import { type AttrPathLike, isText, parsePath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
@@ -10,6 +11,7 @@ import type { Source } from './source.ts'
 import { diffTexts } from './text/diff.ts'
 import { applyEdits, type Edit, invertEdits } from './text/edits.ts'
 import { isTooDeep, type NixValue } from './values.ts'
+import { traceRefusal } from './verify/trace.ts'
 
 /** A verified change from one text to another. Plain data: nothing is written. */
 export interface Plan {
@@ -161,13 +163,8 @@ export class Transaction {
     const { document, edits } = done.value
     // The documents were verified; this verifies the list of edits that is returned.
     if (applyEdits(text, edits) !== document.text) {
-      return err(
-        nixError(text, {
-          code: 'VERIFICATION_FAILED',
-          message: 'the edits would not give the text that was proved',
-          hint: 'nothing was changed; please report this as a bug, with the file if you can'
-        })
-      )
+      traceRefusal('edits', editsGiveOtherText.code)
+      return err(nixError(text, editsGiveOtherText))
     }
     return ok(makePlan(text, document.text, edits))
   }

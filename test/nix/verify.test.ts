@@ -1,26 +1,29 @@
 import { describe, expect, it } from 'vitest'
 import type { Operation } from '../../src/nix/edit/operation.ts'
-import { type Edit, type NixValue, parseDocument } from '../../src/nix/index.ts'
+import { type Edit, type NixError, type NixValue, parseDocument } from '../../src/nix/index.ts'
 import { verify } from '../../src/nix/verify/verify.ts'
 
-/** What a reader says of one text made from another, where an operation was asked for. */
-function verdict(before: string, after: string, operation: Operation): string {
+/** The error of a verification if `after` was made from `before` for the operation. */
+function faultOf(before: string, after: string, operation: Operation): NixError | undefined {
   const edits = editsBetween(before, after)
   const doc = parseDocument(before)
-  const fault = verify(doc, doc.edited(edits), edits, [operation])
-  return fault ? 'caught' : 'accepted'
+  return verify(doc, doc.edited(edits), edits, [operation])
+}
+
+function verdict(before: string, after: string, operation: Operation): string {
+  return faultOf(before, after, operation) ? 'caught' : 'accepted'
 }
 
 /** The edits that lead from one text to another, token by token. */
 function editsBetween(before: string, after: string): Edit[] {
-  const [old, fresh] = [tokensOf(before), tokensOf(after)]
-  // How many tokens the two have in common from here on.
-  const common = old.map(() => fresh.map(() => 0))
+  const [old, current] = [tokensOf(before), tokensOf(after)]
+  // The number of tokens that the two have in common from here on.
+  const common = old.map(() => current.map(() => 0))
   const at = (i: number, j: number) => common[i]?.[j] ?? 0
   for (let i = old.length - 1; i >= 0; i--) {
-    for (let j = fresh.length - 1; j >= 0; j--) {
+    for (let j = current.length - 1; j >= 0; j--) {
       const row = common[i] as number[]
-      row[j] = old[i] === fresh[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1))
+      row[j] = old[i] === current[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1))
     }
   }
   const edits: Edit[] = []
@@ -30,9 +33,9 @@ function editsBetween(before: string, after: string): Edit[] {
     if (edit.length > 0 || edit.content !== '') edits.push(edit)
     edit = { offset, length: 0, content: '' }
   }
-  for (let i = 0, j = 0; i < old.length || j < fresh.length; ) {
-    const [one = '', other = ''] = [old[i], fresh[j]]
-    if (i < old.length && j < fresh.length && one === other) {
+  for (let i = 0, j = 0; i < old.length || j < current.length; ) {
+    const [one = '', other = ''] = [old[i], current[j]]
+    if (i < old.length && j < current.length && one === other) {
       offset += one.length
       close()
       i++
@@ -53,19 +56,19 @@ function editsBetween(before: string, after: string): Edit[] {
 const tokensOf = (text: string) =>
   text.match(/#[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"\\]|\\[\s\S])*"|[\w.]+|[^\S\n]+|[\s\S]/g) ?? []
 
-const path = (spelt: string) => ({ kind: 'path' as const, path: spelt.split('.') })
-const set = (spelt: string, value: NixValue): Operation => {
-  return { kind: 'set', target: path(spelt), value }
+const path = (source: string) => ({ kind: 'path' as const, path: source.split('.') })
+const set = (source: string, value: NixValue): Operation => {
+  return { kind: 'set', target: path(source), value }
 }
-const add = (spelt: string, ...items: NixValue[]): Operation => {
-  return { kind: 'add', target: path(spelt), items, position: 'end', lines: false }
+const add = (source: string, ...items: NixValue[]): Operation => {
+  return { kind: 'add', target: path(source), items, position: 'end', lines: false }
 }
-const remove = (spelt: string, ...items: NixValue[]): Operation => {
-  const target = path(spelt)
+const remove = (source: string, ...items: NixValue[]): Operation => {
+  const target = path(source)
   return items.length === 0 ? { kind: 'remove', target } : { kind: 'removeItems', target, items }
 }
-const rename = (spelt: string, to: string): Operation => {
-  return { kind: 'rename', target: path(spelt), to: to.split('.') }
+const rename = (source: string, to: string): Operation => {
+  return { kind: 'rename', target: path(source), to: to.split('.') }
 }
 const use = (file: string): Operation => ({ kind: 'import', path: file })
 
@@ -180,7 +183,7 @@ const TRIALS: Record<string, Trial> = {
     right: '{ y, ... }: { a = [ "x" "\\${y}" ]; }',
     wrong: { 'one that is': '{ y, ... }: { a = [ "x" "${y}" ]; }' }
   },
-  'a list beside a condition': {
+  'a list next to a condition': {
     given: '{ lib, ... }: { a = lib.mkIf true [ "x" /* x */ ]; }',
     asked: add('a', 'N'),
     right: '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" /* x */ ]) [ "N" ] ]; }',
@@ -302,11 +305,58 @@ const TRIALS: Record<string, Trial> = {
 }
 
 describe.each(Object.entries(TRIALS))('%s', (_, { given, asked, right, wrong }) => {
-  it('is accepted when it is right', () => {
+  it('accepts the right result', () => {
     expect(verdict(given, right, asked)).toBe('accepted')
   })
 
-  it.each(Object.entries(wrong))('is caught: %s', (_, text) => {
+  it.each(Object.entries(wrong))('refuses a wrong one: %s', (_, text) => {
     expect(verdict(given, text, asked)).toBe('caught')
+  })
+})
+
+describe('a failed verification reports the difference', () => {
+  const message = (before: string, after: string, operation: Operation) =>
+    faultOf(before, after, operation)?.message.replace('the result differs from the request: ', '')
+
+  it.each([
+    ['{ a = 1; b = "x"; }', '{ a = 2; b = "y"; }', set('a', 2), 'b changes from "x" to "y"'],
+    ['{ a = 1; }', '{ a = 2; b = 3; }', set('a', 2), 'b is added as 3'],
+    ['{ a = 1; b = 3; }', '{ a = 2; }', set('a', 2), 'b is removed, which was 3'],
+    ['{ a = 1; }', '{ a = 3; }', set('a', 2), 'a is 3, not 2'],
+    ['{ a = 1; }', '{ a = 1; }', set('b.c', 2), 'b.c = 2 is missing'],
+    ['{ a = [ 1 ]; }', '{ a = [ 1 ]; }', add('a', 2), 'a does not contain 2'],
+    ['{ a = [ 1 ]; }', '{ a = [ 1 2 2 ]; }', add('a', 2), 'a gets the item 2'],
+    ['{ a = [ 1 ]; }', '{ a = [ 2 1 ]; }', add('a', 2), 'a changes from [ 1 ] to [ 2 1 ]'],
+    ['{ a = [ 1 2 ]; }', '{ a = [ 1 2 ]; }', remove('a', 2), 'a still contains 2'],
+    ['{ a = 1; }', '{ a = 1; }', remove('a'), 'a is still defined, as 1'],
+    ['{ a.b = 1; }', '{ a.b = 1; }', remove('a'), 'a is still defined, as a.b = 1'],
+    ['{ a = 1; }', '{ a = 1; }', rename('a', 'b'), 'b does not have exactly the definitions of a'],
+    ['{ imports = [ ]; }', '{ imports = [ ]; }', use('./n.nix'), './n.nix is not always imported'],
+    ['{ a = 1; # one\n}', '{ a = 2; # two\n}', set('a', 2), 'a comment is added: # two'],
+    ['{ a = 1; # one\n}', '{ a = 2;\n}', set('a', 2), 'a comment is removed: # one'],
+    ['{ a = 1; }', '{ b }: { a = 2; }', set('a', 2), 'it is not a module'],
+    ['{ a = 1; }', 'x: { a = 2; }', set('a', 2), 'code outside the options changes'],
+    [
+      '{ x, ... }: { a = 1; }',
+      '{ y, ... }: { a = 2; }',
+      set('a', 2),
+      'code outside the options changes'
+    ],
+    [
+      '{ a = 1; }',
+      '{ a = ; }',
+      set('a', 2),
+      'it has an error at line 1 (a name or a value is missing here)'
+    ]
+  ])('%s -> %s', (before, after, operation, difference) => {
+    expect(message(before, after, operation)).toBe(difference)
+  })
+
+  it('with a condition, without the "config" of the module, and shortened', () => {
+    const before = '{ lib, ... }: { config = lib.mkIf on { b = 1; }; }'
+    const after = `{ lib, ... }: { config = lib.mkIf on { b = "${'x'.repeat(70)}"; }; }`
+    expect(message(before, after, set('a', 2))).toBe(
+      `b changes from 1 if on to "${'x'.repeat(58)}… if on`
+    )
   })
 })

@@ -1,4 +1,4 @@
-// Comments define nothing, but somebody wrote them: which of them may come and go with an edit.
+// Comments define nothing, but users wrote them: which ones an edit may add or remove.
 
 import { bisect } from '../bisect.ts'
 import { insideAny } from '../errors.ts'
@@ -10,31 +10,31 @@ import { type Difference, nodeAfter, nodeBefore } from './diffTrees.ts'
 import type { Claim } from './permitted.ts'
 
 /**
- * A comment that is gone or new without reason; undefined if there is none. New ones are asked for
- * as part of a value. Those inside what is replaced or removed go with it, and those behind what is
- * removed on its line; a part of a `mkMerge`, of which the differences are what is in it, is one of
- * `whole`.
+ * A comment that was added or removed without a request; undefined if there is none. A new comment must
+ * be part of a requested value. Comments inside a replaced or removed node are removed with it, and
+ * those after a removed node on its line. `differences` has the attributes of an added or removed element
+ * of a `mkMerge` in place of the element, which is in `whole`.
  */
 export function strayComment(
   differences: readonly Difference[],
   whole: readonly Difference[],
   claims: readonly Claim[]
-): SyntaxNode | undefined {
+): { kind: 'added' | 'removed'; node: SyntaxNode } | undefined {
   const lost: SyntaxNode[] = []
   const gained: SyntaxNode[] = []
   for (const it of differences) {
-    const [old, fresh] = [nodeBefore(it), nodeAfter(it)]
-    if (old) collectComments(old, lost)
-    if (fresh) collectComments(fresh, gained)
+    const [before, after] = [nodeBefore(it), nodeAfter(it)]
+    if (before) collectComments(before, lost)
+    if (after) collectComments(after, gained)
   }
   if (lost.length === 0 && gained.length === 0) return undefined
 
-  const spelt = (it: SyntaxNode) => withoutCr(it.text)
-  const there = counted(lost.map(spelt))
-  const asked = counted(claims.flatMap(it => it.values.flatMap(commentsOfValue)))
-  for (const comment of gained) {
-    const text = spelt(comment)
-    if (!takeOne(there, text) && !takeOne(asked, text)) return comment
+  const textOf = (it: SyntaxNode) => withoutCr(it.text)
+  const moved = counted(lost.map(textOf))
+  const requested = counted(claims.flatMap(it => it.values.flatMap(commentsOfValue)))
+  for (const node of gained) {
+    const text = textOf(node)
+    if (!takeOne(moved, text) && !takeOne(requested, text)) return { kind: 'added', node }
   }
   const takesComments = claims.some(it => it.takesComments)
   const removedOf = (all: readonly Difference[]) =>
@@ -45,10 +45,11 @@ export function strayComment(
   const isRemoved = insideAny(removed)
   const isReplaced = insideAny(claims.flatMap(it => it.replaced ?? []))
   const ends = [...removed, ...removedOf(whole)].map(it => it.end).sort((a, b) => a - b)
-  const kept = counted(gained.map(spelt))
-  return lost.find(
-    it => !takeOne(kept, spelt(it)) && !isReplaced(it) && !isRemoved(it) && !followsOneOf(it, ends)
+  const kept = counted(gained.map(textOf))
+  const node = lost.find(
+    it => !takeOne(kept, textOf(it)) && !isReplaced(it) && !isRemoved(it) && !followsOneOf(it, ends)
   )
+  return node && { kind: 'removed', node }
 }
 
 function collectComments(node: SyntaxNode, found: SyntaxNode[]): void {
@@ -60,7 +61,7 @@ function collectComments(node: SyntaxNode, found: SyntaxNode[]): void {
   }
 }
 
-/** The comments that a value may bring along, as they are spelt. */
+/** The source of the comments in a value. */
 function commentsOfValue(value: NixValue): string[] {
   if (isAnnotated(value)) return [`# ${value.comment}`.trimEnd(), ...commentsOfValue(value.value)]
   if (isExpr(value)) {
@@ -72,19 +73,19 @@ function commentsOfValue(value: NixValue): string[] {
   return isValueSet(value) ? Object.values(value).flatMap(commentsOfValue) : []
 }
 
-/** With CRLF the grammar takes the CR for a part of a `#` comment. */
+/** With CRLF line endings, the grammar includes the CR in a `#` comment. */
 function withoutCr(comment: string): string {
   return comment.replace(/\r$/, '')
 }
 
-/** How often each text is there. */
+/** The number of times that each text occurs. */
 function counted(all: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>()
   for (const it of all) counts.set(it, (counts.get(it) ?? 0) + 1)
   return counts
 }
 
-/** Takes one away; false if there is none. */
+/** Decrements the count of a text; returns false if there is none left. */
 function takeOne(counts: Map<string, number>, one: string): boolean {
   const count = counts.get(one) ?? 0
   counts.set(one, count - 1)
@@ -92,8 +93,8 @@ function takeOne(counts: Map<string, number>, one: string): boolean {
 }
 
 /**
- * Whether a comment follows a node on its line, with nothing but comments between. `ends` are where
- * the nodes end, in the order of the text.
+ * Whether a comment follows a node on its line, with only comments between them. `ends` are the ends of
+ * the nodes in source order.
  */
 function followsOneOf(comment: SyntaxNode, ends: readonly number[]): boolean {
   const end = ends[bisect(ends.length, i => (ends[i] as number) > comment.start) - 1]

@@ -3,29 +3,29 @@ import type { Source } from '../source.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts } from '../text/edits.ts'
 
-/** What two trees differ in. A node that is only moved is no difference. */
+/** A difference between two trees. A node that only moved is not a difference. */
 export type Difference =
   | { kind: 'added'; node: SyntaxNode }
   | { kind: 'removed'; node: SyntaxNode }
   | { kind: 'replaced'; before: SyntaxNode; after: SyntaxNode }
 
-/** The side of a difference that stands in the text before; undefined for what is new. */
+/** The node of a difference in the tree before; undefined if it was added. */
 export function nodeBefore(difference: Difference): SyntaxNode | undefined {
   if (difference.kind === 'replaced') return difference.before
   return difference.kind === 'removed' ? difference.node : undefined
 }
 
-/** The side of a difference that stands in the text after; undefined for what is gone. */
+/** The node of a difference in the tree after; undefined if it was removed. */
 export function nodeAfter(difference: Difference): SyntaxNode | undefined {
   if (difference.kind === 'replaced') return difference.after
   return difference.kind === 'added' ? difference.node : undefined
 }
 
 /**
- * The differences between the tree of a text and that of the text after `edits`, each as far down
- * as it goes. Text that no edit touches is the same by construction, so where a node of the same
- * kind and size spans it on both sides, nothing below is looked at: the cost follows the edits, not
- * the text.
+ * The differences between the tree of a text and that of the text after `edits`, each as deep in the
+ * tree as possible. Text outside the edits is the same by construction, so nodes of the same type and
+ * size that span it are equal, and are not compared further: the cost depends on the edits, not on the
+ * text.
  */
 export function diffTrees(
   before: SyntaxNode,
@@ -37,33 +37,32 @@ export function diffTrees(
   const fateOf = fatesAfter(edits)
   for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
     const [one, other] = pair
-    const old = flatChildren(one)
-    const fresh = flatChildren(other)
-    if (old.length === 0 && fresh.length === 0) {
+    const [childrenBefore, childrenAfter] = [flatChildren(one), flatChildren(other)]
+    if (childrenBefore.length === 0 && childrenAfter.length === 0) {
       differences.push({ kind: 'replaced', before: one, after: other })
     }
-    compareParts(old, fresh, fateOf, found)
+    compareChildren(childrenBefore, childrenAfter, fateOf, found)
   }
   return differences
 }
 
 interface Found {
   differences: Difference[]
-  /** Nodes that differ somewhere below. */
+  /** Nodes to compare: they differ somewhere below. */
   pairs: [SyntaxNode, SyntaxNode][]
 }
 
-function compareParts(
-  old: readonly SyntaxNode[],
-  fresh: readonly SyntaxNode[],
+function compareChildren(
+  before: readonly SyntaxNode[],
+  after: readonly SyntaxNode[],
   fateOf: (node: SyntaxNode) => Fate,
   { differences, pairs }: Found
 ): void {
   let i = 0
   let j = 0
-  while (i < old.length || j < fresh.length) {
-    const a = old[i]
-    const b = fresh[j]
+  while (i < before.length || j < after.length) {
+    const a = before[i]
+    const b = after[j]
     if (!a) {
       if (b) differences.push({ kind: 'added', node: b })
       j++
@@ -78,7 +77,7 @@ function compareParts(
       j++
     } else {
       if (fate.kind === 'moved' && isImage(a, b, fate)) {
-        // the same text, read the same way
+        // Equal: the same text, parsed in the same way.
       } else if (isGrown(a, b, fate)) pairs.push([a, b])
       else differences.push({ kind: 'replaced', before: a, after: b })
       i++
@@ -87,7 +86,7 @@ function compareParts(
   }
 }
 
-/** Whether `b` is still `a`, with something changed inside or added at its end. */
+/** Whether `b` is `a` with something changed inside or added at its end. */
 function isGrown(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
   if (a.type !== b.type || fate.kind === 'deleted') return false
   return fate.kind === 'touched' || b.start === fate.start
@@ -97,14 +96,14 @@ function isImage(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
   return a.type === b.type && b.start === fate.start && b.end === fate.end && a.size === b.size
 }
 
-/** The children, with those of a `binding_set` in its place: comments move in and out of it. */
+/** The children, with a `binding_set` replaced by its children, since comments move in and out of it. */
 function flatChildren(node: SyntaxNode): readonly SyntaxNode[] {
   const { children } = node
   if (!children.some(it => it.type === 'binding_set')) return children
   return children.flatMap(it => (it.type === 'binding_set' ? it.children : [it]))
 }
 
-/** What became of a node's span: moved whole, touched by an edit, or deleted; and where it is now. */
+/** What happened to a node's range: moved as a whole, touched by an edit, or deleted; and its new range. */
 interface Fate {
   kind: 'moved' | 'touched' | 'deleted'
   start: number
@@ -132,10 +131,14 @@ function fatesAfter(edits: readonly Edit[]): (node: SyntaxNode) => Fate {
   }
 }
 
-/** The document before some edits and after them, each with its module. */
-export interface Sides {
-  before: Source
-  after: Source
-  old: Module
-  fresh: Module
+/** A document and its module. */
+export interface Version {
+  source: Source
+  module: Module
+}
+
+/** A document before some edits, and after them. */
+export interface Versions {
+  before: Version
+  after: Version
 }

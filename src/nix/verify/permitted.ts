@@ -1,4 +1,4 @@
-// What each operation may change in the tree, and which comments may come and go with it.
+// What each operation may change in the tree, and which comments it may add and remove.
 
 import {
   type AddOptions,
@@ -22,137 +22,143 @@ import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
 import { type NixValue, withoutComment } from '../values.ts'
-import { type Difference, nodeAfter, nodeBefore, type Sides } from './diffTrees.ts'
+import { type Difference, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
 
-/** What the two documents say of what an operation is about. */
-interface Both {
-  was: Lookup
-  is: Lookup
+/** The definitions of an operation's target before and after the edits. */
+interface Lookups {
+  before: Lookup
+  after: Lookup
 }
 
-/** What one operation accounts for. */
-export interface Claim extends Both {
-  /** The paths, spelt from the module on, in whose definitions something may change. */
+/** Why a difference is not permitted. */
+export type Objection =
+  | 'addition'
+  | 'removal'
+  | 'replacement'
+  | 'item in another place'
+  | 'change outside the value'
+  | 'change outside the name'
+
+/** The changes that one operation permits. */
+export interface Claim extends Lookups {
+  /** The paths, relative to the module, whose definitions may change. */
   paths: readonly (readonly (string | undefined)[])[]
-  /** What speaks against a difference inside them; undefined if it is of the kind that was asked for. */
-  objectionTo(difference: Difference): string | undefined
-  /** The values that are written, which may bring comments along. */
+  /** Why a difference in these definitions is not permitted; undefined if it is. */
+  objectionTo(difference: Difference): Objection | undefined
+  /** The values that are written, which may contain comments. */
   values: readonly NixValue[]
-  /** A part of the text before that is replaced, and the comments in it with it. */
+  /** The node that is replaced, with the comments in it. */
   replaced: SyntaxNode | undefined
-  /** Whether what goes takes the comments behind it on its line along. */
+  /** Whether comments after a removed node on its line are removed with it. */
   takesComments: boolean
 }
 
-const TAKEN = 'something would be taken away'
-const ADDED = 'something would be added'
-const REPLACED = 'something would be replaced'
-
-export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit[]): Claim {
-  if (operation.kind === 'import') return claimOfImport(operation.path, sides)
-  const both = definitionsOf(sides, edits, operation.target)
-  const path = inModule(sides.old, operation.target.path)
+export function claimOf(operation: Operation, versions: Versions, edits: readonly Edit[]): Claim {
+  if (operation.kind === 'import') return claimOfImport(operation.path, versions)
+  const lookups = lookUpBoth(versions, edits, operation.target)
+  const path = inModule(versions.before.module, operation.target.path)
   switch (operation.kind) {
     case 'set':
-      return claimOfSet(path, both, operation.value)
+      return claimOfSet(path, lookups, operation.value)
     case 'add':
-      return claimOfAdd(path, both, operation.items, operation)
+      return claimOfAdd(path, lookups, operation.items, operation)
     case 'remove':
-      return claimOfRemove(path, both)
+      return claimOfRemove(path, lookups)
     case 'removeItems':
-      return claimOfRemoveItems(path, both, operation.items)
+      return claimOfRemoveItems(path, lookups, operation.items)
     case 'rename':
-      return claimOfRename(path, both, sides, operation.to)
+      return claimOfRename(path, lookups, versions, operation.to)
   }
 }
 
 type Path = readonly (string | undefined)[]
 
-function claimOfImport(file: string, sides: Sides): Claim {
+function claimOfImport(file: string, { before, after }: Versions): Claim {
   const isRequested: IsRequested = it => isImportOf(it, file)
-  const both = { was: lookUp(sides.old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
+  const lookups = {
+    before: lookUp(before.module, ['imports']),
+    after: lookUp(after.module, ['imports'])
+  }
   const growth = { isRequested, isInPlace: placesOf(isRequested, 'end'), areLines: false }
-  const objectionTo = (it: Difference) => objectionToGrowth(it, both, growth)
-  return claim(both, [['imports']], objectionTo)
+  const objectionTo = (it: Difference) => objectionToGrowth(it, lookups, growth)
+  return claim(lookups, [['imports']], objectionTo)
 }
 
-function claimOfSet(path: Path, both: Both, value: NixValue): Claim {
-  const [definition] = both.was.exact
-  if (!definition || definition.inherited) return claim(both, [path], objectionToNew, [value])
+function claimOfSet(path: Path, lookups: Lookups, value: NixValue): Claim {
+  const [definition] = lookups.before.exact
+  if (!definition || definition.inherited) return claim(lookups, [path], objectionToNew, [value])
   const replaced = replaceableValue(definition.value, value)
-  const [now] = both.is.exact
+  const [now] = lookups.after.exact
   const written = now ? [replaceableValue(now.value, value)] : []
   const objectionTo = (it: Difference) =>
-    liesIn(it, [replaced], written) ? undefined : 'something around the value would change'
-  return { ...claim(both, [path], objectionTo, [value]), replaced }
+    isWithin(it, [replaced], written) ? undefined : 'change outside the value'
+  return { ...claim(lookups, [path], objectionTo, [value]), replaced }
 }
 
 function claimOfAdd(
   path: Path,
-  both: Both,
+  lookups: Lookups,
   items: readonly NixValue[],
   { position, lines: wantsLines }: AddOptions
 ): Claim {
   const isItem = oneOf(items)
-  const areLines = wantsLines || definesLines(both.was.exact)
+  const areLines = wantsLines || definesLines(lookups.before.exact)
   const isRequested: IsRequested = areLines ? it => isItem(it) || isText(it) : isItem
-  // Lines are written as one text.
+  // Lines are written as one string.
   const lines = new Set(items.map(withoutComment))
   const isText: IsRequested = it =>
     stringValue(it)
       ?.split('\n')
       .every(line => lines.has(line)) === true
   const growth = { isRequested, isInPlace: placesOf(isRequested, position), areLines }
-  const objectionTo = (it: Difference) => objectionToGrowth(it, both, growth)
-  return claim(both, [path], objectionTo, items)
+  const objectionTo = (it: Difference) => objectionToGrowth(it, lookups, growth)
+  return claim(lookups, [path], objectionTo, items)
 }
 
-function claimOfRemove(path: Path, both: Both): Claim {
-  const bindings = new Set([...both.was.exact, ...both.was.below].map(it => it.binding.start))
-  const isGone = (it: Difference) => it.kind === 'removed' && bindings.has(it.node.start)
-  const objectionTo = (it: Difference) => (isGone(it) ? undefined : ADDED)
-  return { ...claim(both, [path], objectionTo), takesComments: true }
+function claimOfRemove(path: Path, lookups: Lookups): Claim {
+  const { exact, below } = lookups.before
+  const bindings = new Set([...exact, ...below].map(it => it.binding.start))
+  const isRemoved = (it: Difference) => it.kind === 'removed' && bindings.has(it.node.start)
+  const objectionTo = (it: Difference) => (isRemoved(it) ? undefined : 'addition')
+  return { ...claim(lookups, [path], objectionTo), takesComments: true }
 }
 
-function claimOfRemoveItems(path: Path, both: Both, items: readonly NixValue[]): Claim {
+function claimOfRemoveItems(path: Path, lookups: Lookups, items: readonly NixValue[]): Claim {
   const isUnwanted = oneOf(items)
-  const objectionTo = (it: Difference) => objectionToShrinkage(it, both, isUnwanted)
-  return { ...claim(both, [path], objectionTo), takesComments: true }
+  const objectionTo = (it: Difference) => objectionToShrinkage(it, lookups, isUnwanted)
+  return { ...claim(lookups, [path], objectionTo), takesComments: true }
 }
 
-function claimOfRename(path: Path, both: Both, sides: Sides, to: AttrPath): Claim {
+function claimOfRename(path: Path, lookups: Lookups, versions: Versions, to: AttrPath): Claim {
   const namesIn = (found: Lookup) =>
     [...found.exact, ...found.below].flatMap(it => it.binding.field('attrpath') ?? [])
-  const [names, fresh] = [namesIn(both.was), namesIn(lookUp(sides.fresh, to))]
+  const names = namesIn(lookups.before)
+  const newNames = namesIn(lookUp(versions.after.module, to))
   const objectionTo = (it: Difference) =>
-    liesIn(it, names, fresh) ? undefined : 'more than a name would change'
-  return claim(both, [path, inModule(sides.old, to)], objectionTo)
+    isWithin(it, names, newNames) ? undefined : 'change outside the name'
+  return claim(lookups, [path, inModule(versions.before.module, to)], objectionTo)
 }
 
 function claim(
-  { was, is }: Both,
+  { before, after }: Lookups,
   paths: Claim['paths'],
   objectionTo: Claim['objectionTo'],
   values: readonly NixValue[] = []
 ): Claim {
-  return { was, is, paths, objectionTo, values, replaced: undefined, takesComments: false }
+  return { before, after, paths, objectionTo, values, replaced: undefined, takesComments: false }
 }
 
-/** What the two documents say of a target, which may be a definition that the edits moved. */
-function definitionsOf(
-  { before, after, old, fresh }: Sides,
-  edits: readonly Edit[],
-  target: Target
-): Both {
+/** The definitions of a target in both documents. The edits may have moved a chosen definition. */
+function lookUpBoth({ before, after }: Versions, edits: readonly Edit[], target: Target): Lookups {
   const moved =
     target.kind === 'path' ? target : { ...target, offset: moveOffset(edits, target.offset) }
-  return { was: lookUpTarget(before, old, target), is: lookUpTarget(after, fresh, moved) }
+  return {
+    before: lookUpTarget(before.source, before.module, target),
+    after: lookUpTarget(after.source, after.module, moved)
+  }
 }
 
-/**
- * Finds the claims that are about a path, spelt from the module on, or about one that it begins
- * with.
- */
+/** Returns a lookup for the claims on a path, relative to the module, or on a prefix of it. */
 export function claimsByPath(
   claims: readonly Claim[]
 ): (path: readonly (string | undefined)[]) => readonly Claim[] {
@@ -167,15 +173,15 @@ export function claimsByPath(
   return path => keysOf(path).flatMap(it => byKey.get(it) ?? [])
 }
 
-/** Whether what a difference has on each side lies in one of the nodes for that side. */
-function liesIn(
+/** Whether the node of a difference in each tree, if any, is inside one of the given nodes. */
+function isWithin(
   difference: Difference,
-  old: readonly SyntaxNode[],
-  fresh: readonly SyntaxNode[]
+  before: readonly SyntaxNode[],
+  after: readonly SyntaxNode[]
 ): boolean {
-  const lies = (node: SyntaxNode | undefined, all: readonly SyntaxNode[]) =>
+  const isInsideOne = (node: SyntaxNode | undefined, all: readonly SyntaxNode[]) =>
     node === undefined || all.some(it => isInside(node, it))
-  return lies(nodeBefore(difference), old) && lies(nodeAfter(difference), fresh)
+  return isInsideOne(nodeBefore(difference), before) && isInsideOne(nodeAfter(difference), after)
 }
 
 function oneOf(items: readonly NixValue[]): IsRequested {
@@ -183,67 +189,65 @@ function oneOf(items: readonly NixValue[]): IsRequested {
   return element => keys.has(canonicalOfNode(element))
 }
 
-/** One definition more is all that may differ where there was none. */
-function objectionToNew(difference: Difference): string | undefined {
-  if (difference.kind === 'added') return difference.node.type === 'binding' ? undefined : ADDED
-  return difference.kind === 'removed' ? TAKEN : REPLACED
+/** For an option without a definition: only a new binding is permitted. */
+function objectionToNew(difference: Difference): Objection | undefined {
+  if (difference.kind === 'removed') return 'removal'
+  if (difference.kind === 'replaced') return 'replacement'
+  return difference.node.type === 'binding' ? undefined : 'addition'
 }
 
-/** What may be added, and where. */
+/** Which items may be added, and where. */
 interface Growth {
   isRequested: IsRequested
   isInPlace: (list: SyntaxNode, item: SyntaxNode) => boolean
-  /** Whether the strings of the option consist of lines, so that one may get more of them. */
+  /** Whether the strings of the option consist of lines, so that lines may be added. */
   areLines: boolean
 }
 
 function objectionToGrowth(
   difference: Difference,
-  both: Both,
+  lookups: Lookups,
   { isRequested, isInPlace, areLines }: Growth
-): string | undefined {
-  if (both.was.exact.length === 0) return objectionToNew(difference)
-  if (difference.kind === 'removed') return TAKEN
-  // What lines say is compared in `meaning.ts`.
-  if (areLines && isOfLines(difference, both)) return undefined
+): Objection | undefined {
+  if (lookups.before.exact.length === 0) return objectionToNew(difference)
+  if (difference.kind === 'removed') return 'removal'
+  // The values of lines are compared in `semantics.ts`.
+  if (areLines && isInString(difference, lookups)) return undefined
   if (difference.kind === 'replaced') {
-    const { before: was, after: is } = difference
-    const grown = isGrowth(was, is, isRequested)
-    return grown ? undefined : REPLACED
+    const { before, after } = difference
+    return isGrowth(before, after, isRequested) ? undefined : 'replacement'
   }
   const { node } = difference
   const list = node.parent
-  if (!list || !isList(list)) return ADDED
-  if (isRequested(node)) {
-    return isInPlace(list, node) ? undefined : 'an item would stand in another place'
-  }
-  return isListOf(node, isRequested) && isMerged(list) ? undefined : ADDED
+  if (!list || !isList(list)) return 'addition'
+  if (isRequested(node)) return isInPlace(list, node) ? undefined : 'item in another place'
+  return isListOf(node, isRequested) && isMerged(list) ? undefined : 'addition'
 }
 
 function objectionToShrinkage(
   difference: Difference,
-  both: Both,
+  lookups: Lookups,
   isRequested: IsRequested
-): string | undefined {
-  if (difference.kind === 'added') return ADDED
-  if (isOfLines(difference, both)) return undefined
+): Objection | undefined {
+  if (difference.kind === 'added') return 'addition'
+  if (isInString(difference, lookups)) return undefined
   if (difference.kind === 'replaced') {
-    const { before: was, after: is } = difference
-    return isShrinkage(was, is, isRequested) ? undefined : REPLACED
+    const { before, after } = difference
+    return isShrinkage(before, after, isRequested) ? undefined : 'replacement'
   }
   const { node } = difference
   const isItem = node.parent !== undefined && isList(node.parent)
-  return isItem && isRequested(node) ? undefined : TAKEN
+  return isItem && isRequested(node) ? undefined : 'removal'
 }
 
-/** Whether a difference lies in the strings of lines that define the option, not in just any string. */
-function isOfLines(difference: Difference, { was, is }: Both): boolean {
+/** Whether a difference is inside the strings that define the option. */
+function isInString(difference: Difference, { before, after }: Lookups): boolean {
   const strings = ({ exact }: Lookup) =>
     exact.flatMap(it => (it.inherited ? [] : stringsIn(it.value)))
-  return liesIn(difference, strings(was), strings(is))
+  return isWithin(difference, strings(before), strings(after))
 }
 
-/** Says of new items whether they stand where they should among those that were there. */
+/** Returns a test whether a new item is at the requested position. */
 function placesOf(isRequested: IsRequested, position: Position): Growth['isInPlace'] {
   const known = new Map<SyntaxNode, ReadonlySet<number>>()
   return (list, item) => {
@@ -253,11 +257,11 @@ function placesOf(isRequested: IsRequested, position: Position): Growth['isInPla
   }
 }
 
-/** Where the items begin between which, and the end or the item that the position names, only new ones stand. */
+/** The starts of the items that only new items separate from the position: an end, or an item. */
 function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Position): number[] {
   const isBefore = position === 'end' || (typeof position === 'object' && 'before' in position)
   const elements = isBefore ? [...elementsOf(list)].reverse() : elementsOf(list)
-  const beside =
+  const anchor =
     typeof position === 'string'
       ? undefined
       : canonicalOfValue(withoutComment('before' in position ? position.before : position.after))
@@ -265,51 +269,50 @@ function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Posi
   let isInPlace = typeof position === 'string'
   for (const element of elements) {
     if (isInPlace) starts.push(element.start)
-    if (beside !== undefined && canonicalOfNode(element) === beside) isInPlace = true
+    if (anchor !== undefined && canonicalOfNode(element) === anchor) isInPlace = true
     else if (!isRequested(element)) isInPlace = false
   }
   return starts
 }
 
-// The forms in which a list is added to an expression that is no list literal.
+// The forms in which a list is added to an expression that is not a list literal.
 
-/** Says of an element of a list whether it is one of those that are to be added, or taken out. */
-export type IsRequested = (element: SyntaxNode) => boolean
+/** Whether an element of a list is one of those to add or remove. */
+type IsRequested = (element: SyntaxNode) => boolean
 
 /**
- * Whether `is` is `was` with asked items behind it: `was ++ [ … ]` (then also `was` may be one, as
- * `++` is read from the right), or, for a `mkIf`, `mkMerge [ (was) [ … ] ]` by the same prefix, and
- * for one of lines `mkMerge [ (was) "…" ]`.
+ * Whether `after` is `before` followed by requested items: `before ++ [ … ]`, or for a `mkIf`
+ * `mkMerge [ (before) [ … ] ]` with the same prefix, or with lines `mkMerge [ (before) "…" ]`.
  */
-export function isGrowth(was: SyntaxNode, is: SyntaxNode, isRequested: IsRequested): boolean {
-  const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(was)
-  const asked = (node: SyntaxNode) => isListOf(node, isRequested)
-  const inner = unparenthesized(is)
+function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
+  const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(before)
+  const isRequestedList = (node: SyntaxNode) => isListOf(node, isRequested)
+  const inner = unparenthesized(after)
   if (isConcat(inner)) {
     const left = inner.field('left')
     const right = inner.field('right')
-    return left !== undefined && right !== undefined && same(left) && asked(right)
+    return left !== undefined && right !== undefined && same(left) && isRequestedList(right)
   }
   const call = callOf(inner)
   const list = call?.args[0]
   if (call?.name !== 'mkMerge' || call.args.length !== 1 || !list || !isList(list)) return false
   const [first, second, ...others] = elementsOf(list)
   if (!first || !second || !same(first)) return false
-  const isOneList = others.length === 0 && asked(second)
+  const isOneList = others.length === 0 && isRequestedList(second)
   const areLines = [second, ...others].every(isRequested)
   if (!isOneList && !areLines) return false
-  const condition = callOf(unwrapped(was))
+  const condition = callOf(unwrapped(before))
   const isSamePrefix = condition?.callee.replace(/mkIf$/, 'mkMerge') === call.callee
   return isSamePrefix && (call.callee.includes('.') || isInScope(inner, call.callee))
 }
 
-/** Whether `is` is `was` without those of its operands that are `[ … ]` of nothing but asked items. */
-export function isShrinkage(was: SyntaxNode, is: SyntaxNode, isRequested: IsRequested): boolean {
-  const kept = restOf(is, () => false)
-  return isConcat(unparenthesized(was)) && restOf(was, isRequested) === kept
+/** Whether `after` is `before` without operands of `++` that are lists of only requested items. */
+function isShrinkage(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
+  const kept = restOf(after, () => false)
+  return isConcat(unparenthesized(before)) && restOf(before, isRequested) === kept
 }
 
-/** The operands of a chain of `++` that are no list of asked items only, in canonical form. */
+/** The operands of a chain of `++`, except lists of only requested items, in canonical form. */
 function restOf(node: SyntaxNode, isRequested: IsRequested): string {
   const operands: string[] = []
   const stack = [node]
@@ -323,8 +326,8 @@ function restOf(node: SyntaxNode, isRequested: IsRequested): string {
   return operands.join(' ++ ')
 }
 
-/** Whether a node is a list literal of asked items, with at least one. */
-export function isListOf(node: SyntaxNode, isRequested: IsRequested): boolean {
+/** Whether a node is a list literal of requested items, with at least one. */
+function isListOf(node: SyntaxNode, isRequested: IsRequested): boolean {
   const inner = unparenthesized(node)
   if (!isList(inner)) return false
   const elements = elementsOf(inner)

@@ -1,13 +1,14 @@
-// What the names in a text mean depends on what is defined around them.
+// The meaning of a name depends on the definitions around it.
 
 import { insideAny, isInside, type NixError, nixError } from '../errors.ts'
+import { notInScope } from '../messages/values.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { isInScope, variablesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, writtenRanges } from '../text/edits.ts'
 import { type Difference, nodeAfter, nodeBefore } from './diffTrees.ts'
 
-/** `BAD_VALUE` for a variable in what was written that nothing around it defines: Nix rejects the file. */
+/** `BAD_VALUE` for a variable in new text that is not defined around it: Nix rejects the file. */
 export function undefinedName(
   differences: readonly Difference[],
   edits: readonly Edit[]
@@ -18,19 +19,15 @@ export function undefinedName(
       if (!isWritten(variable)) continue
       const name = variable.text
       if (isInScope(variable, name)) continue
-      return nixError('', {
-        code: 'BAD_VALUE',
-        message: `"${name}" is not in scope where it would be written, so Nix would reject the file`,
-        hint: `if it is an argument of the module, name it at the top:  { ${name}, ... }:`
-      })
+      return nixError('', notInScope(name))
     }
   }
   return undefined
 }
 
 /**
- * A name of a `rec` set that others in the set use while what it says, or a part of that, comes or
- * goes; undefined if none does. A value that was replaced is not looked into: it was asked for.
+ * A name of a `rec` set that was added, removed or changed although others in the set use it as a
+ * variable; undefined if there is none. Replaced values are ignored, since they were requested.
  */
 export function disturbedName(
   differences: readonly Difference[],
@@ -38,15 +35,15 @@ export function disturbedName(
 ): string | undefined {
   const isReplaced = insideAny(replaced)
   for (const it of differences) {
-    const [old, fresh] = [nodeBefore(it), nodeAfter(it)]
-    if (old && isReplaced(old)) continue
-    const name = (old && usedNameOf(old)) || (fresh && usedNameOf(fresh))
+    const [before, after] = [nodeBefore(it), nodeAfter(it)]
+    if (before && isReplaced(before)) continue
+    const name = (before && usedNameOf(before)) || (after && usedNameOf(after))
     if (name) return name
   }
   return undefined
 }
 
-/** The name by which others in a `rec` set use a binding that differs, or one around it. */
+/** The name that others in a `rec` set use for a changed binding, or for one around it. */
 function usedNameOf(node: SyntaxNode): string | undefined {
   let binding: SyntaxNode | undefined = node
   while (binding && !/^(?:binding|.*_expression|source_code)$/.test(binding.type)) {

@@ -1,124 +1,150 @@
-// The last part of the proof: what the definitions of a path say before and after an edit.
+// The last step of the verification: compares the definitions of the target before and after an edit.
 
 import type { Operation, Target } from '../edit/operation.ts'
+import { printInline } from '../edit/print.ts'
+import type { Message } from '../errors.ts'
+import {
+  importMissing,
+  importsDiffer,
+  itemAdded,
+  itemLost,
+  itemMissing,
+  itemNotRemoved,
+  optionChanged,
+  renamedPartly,
+  stillDefined,
+  valueDiffers
+} from '../messages/verification.ts'
 import { candidatesOf, replaceableValue, winnersOf } from '../module/combinators.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
 import { importsOf, isImported } from '../module/imports.ts'
 import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
-import { type AttrPath, formatPathPattern } from '../path.ts'
+import type { AttrPath } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { elementsOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type NixValue, withoutComment } from '../values.ts'
-import type { Sides } from './diffTrees.ts'
+import type { Versions } from './diffTrees.ts'
 import type { Claim } from './permitted.ts'
 
-/** Why the definitions after the edits are not those before with what was asked; undefined if they are. */
+/** Why the target's definitions are not the previous ones with the requested change; undefined if they are. */
 export function meaningFault(
-  sides: Sides,
+  versions: Versions,
   operation: Operation,
-  { was, is }: Claim
-): string | undefined {
-  if (operation.kind === 'import') {
-    const more = importsOf(sides.fresh).length - importsOf(sides.old).length
-    const counts = isImported(sides.fresh, operation.path) && more === 1
-    return counts ? undefined : 'the import would not count'
-  }
-  const fault = faultOf(sides, operation, was, is)
-  return fault === undefined
-    ? undefined
-    : `${formatPathPattern(operation.target.path)} would ${fault}`
-}
-
-/** What is wrong with the option; undefined if it is what was asked. */
-function faultOf(
-  sides: Sides,
-  operation: Exclude<Operation, { kind: 'import' }>,
-  was: Lookup,
-  is: Lookup
-): string | undefined {
+  { before, after }: Claim
+): Message | undefined {
+  if (operation.kind === 'import') return importFault(versions, operation.path)
+  const { path } = operation.target
+  const definitions = [...after.exact, ...after.below]
   switch (operation.kind) {
     case 'set':
-      return hasValue(was, is, operation.value) ? undefined : 'not have the value'
+      return hasValue(before, after, operation.value)
+        ? undefined
+        : valueDiffers(path, printInline(operation.value), definitions)
     case 'add':
-      return hasGrown(was, is, operation.items) ? undefined : 'not hold the items'
+      return growthFault(path, before, after, operation.items)
     case 'remove':
-      // Behind a chosen definition that went, another may stand at its place now.
-      return operation.target.kind === 'definition' || is.exact.length + is.below.length === 0
+      // At the place of a chosen definition that was removed, there may be another one now.
+      return operation.target.kind === 'definition' || definitions.length === 0
         ? undefined
-        : 'still be defined'
+        : stillDefined(path, definitions)
     case 'removeItems':
-      return hasShrunk(was, is, operation.items) ? undefined : 'not keep its other items'
+      return shrinkageFault(path, before, after, operation.items)
     case 'rename':
-      return hasMoved(sides, was, operation.target, operation.to)
+      return hasMoved(versions, before, operation.target, operation.to)
         ? undefined
-        : 'not have moved whole'
+        : renamedPartly(path, operation.to)
   }
 }
 
-function hasValue(was: Lookup, is: Lookup, value: NixValue): boolean {
-  const [definition] = is.exact
-  if (!definition || is.exact.length !== 1 || is.below.length > 0) return false
-  if (is.opaque.length !== was.opaque.length || definition.conditions.length > 0) return false
+type Names = readonly (string | undefined)[]
+
+function importFault({ before, after }: Versions, path: string): Message | undefined {
+  if (!isImported(after.module, path)) return importMissing(path)
+  const added = importsOf(after.module).length - importsOf(before.module).length
+  return added === 1 ? undefined : importsDiffer(added)
+}
+
+function hasValue(before: Lookup, after: Lookup, value: NixValue): boolean {
+  const [definition] = after.exact
+  if (!definition || after.exact.length !== 1 || after.below.length > 0) return false
+  if (after.opaque.length !== before.opaque.length || definition.conditions.length > 0) return false
   const written = replaceableValue(definition.value, value)
   return canonicalOfNode(written) === canonicalOfValue(value)
 }
 
-/** The new items always count, and the old ones are all there, in their order. */
-function hasGrown(was: Lookup, is: Lookup, items: readonly NixValue[]): boolean {
-  if (is.exact.length !== Math.max(was.exact.length, 1)) return false
-  const isString = is.exact.some(it => !it.inherited && stringsIn(it.value).length > 0)
+/** Undefined if the new items always apply, and the previous ones are all kept in their order. */
+function growthFault(
+  path: Names,
+  before: Lookup,
+  after: Lookup,
+  items: readonly NixValue[]
+): Message | undefined {
+  const changed = () => optionChanged(path, before.exact, after.exact)
+  if (after.exact.length !== Math.max(before.exact.length, 1)) return changed()
+  const isString = after.exact.some(it => !it.inherited && stringsIn(it.value).length > 0)
   const keyOf = isString ? (it: NixValue) => String(withoutComment(it)) : canonicalOfValue
-  const asked = new Set(items.map(keyOf))
-  const had = was.exact.flatMap(allIn)
-  const has = is.exact.flatMap(allIn)
-  const winners = winnersOf(candidatesOf(is.exact.filter(it => !it.inherited)))
+  const keys = items.map(keyOf)
+  const requested = new Set(keys)
+  const previous = before.exact.flatMap(allIn)
+  const current = after.exact.flatMap(allIn)
+  const winners = winnersOf(candidatesOf(after.exact.filter(it => !it.inherited)))
   const certain = new Set(winners.filter(it => it.isCertain).flatMap(it => certainIn(it.value)))
-  const more = takeOut(has, had)
-  return (
-    more?.every(it => asked.has(it)) === true &&
-    new Set(more).size === more.length &&
-    [...asked].every(it => it !== undefined && certain.has(it))
-  )
+  const missing = keys.findIndex(it => it === undefined || !certain.has(it))
+  if (missing !== -1) return itemMissing(path, printInline(items[missing] as NixValue))
+  const added = withoutItems(current, previous)
+  if (!added) return changed()
+  const known = new Set<string>()
+  for (const it of added) {
+    if (!requested.has(it) || known.has(it)) return itemAdded(path, it)
+    known.add(it)
+  }
+  return undefined
 }
 
-/** Only the unwanted items are gone, and the others are there in their order. */
-function hasShrunk(was: Lookup, is: Lookup, items: readonly NixValue[]): boolean {
+/** Undefined if only the unwanted items were removed, and the others are kept in their order. */
+function shrinkageFault(
+  path: Names,
+  before: Lookup,
+  after: Lookup,
+  items: readonly NixValue[]
+): Message | undefined {
   const unwanted = new Set([
     ...items.map(canonicalOfValue),
     ...items.map(withoutComment).filter(it => typeof it === 'string')
   ])
-  const had = was.exact.flatMap(allIn)
-  const has = is.exact.flatMap(allIn)
-  const gone = takeOut(had, has)
-  return (
-    is.exact.length === was.exact.length &&
-    gone?.every(it => unwanted.has(it)) === true &&
-    !has.some(it => unwanted.has(it))
-  )
+  const current = after.exact.flatMap(allIn)
+  const removed = withoutItems(before.exact.flatMap(allIn), current)
+  if (!removed || after.exact.length !== before.exact.length) {
+    return optionChanged(path, before.exact, after.exact)
+  }
+  const lost = removed.find(it => !unwanted.has(it))
+  if (lost !== undefined) return itemLost(path, lost)
+  const kept = current.find(it => unwanted.has(it))
+  return kept === undefined ? undefined : itemNotRemoved(path, kept)
 }
 
-function hasMoved({ old, fresh }: Sides, was: Lookup, target: Target, to: AttrPath): boolean {
-  const there = lookUp(fresh, to)
-  // A chosen definition is looked up without what it depends on.
+function hasMoved(versions: Versions, before: Lookup, target: Target, to: AttrPath): boolean {
+  const renamed = lookUp(versions.after.module, to)
+  // A chosen definition is looked up without its conditions.
   const conditionsOf = (it: Definition) => (target.kind === 'path' ? it.conditions : [])
   const describe = (from: number) => (it: Definition) =>
     JSON.stringify([it.path.slice(from), conditionsOf(it), canonicalOfNode(it.value)])
-  const all = [...was.exact, ...was.below].map(describe(target.path.length))
-  const now = new Set([...there.exact, ...there.below].map(describe(to.length)))
-  // In an operand of `//` the new name may hide what another operand says of it.
+  const all = [...before.exact, ...before.below].map(describe(target.path.length))
+  const now = new Set([...renamed.exact, ...renamed.below].map(describe(to.length)))
+  // In an operand of `//`, the new name may override definitions in another operand.
   const countOf = (module: Module) => {
     const { exact, below } = lookUp(module, to.slice(0, 1))
     return exact.length + below.length
   }
-  const stays = [...was.exact, ...was.below].every(it => it.path[0] === to[0])
-  const more = countOf(fresh) - countOf(old)
+  const keepsFirstName = [...before.exact, ...before.below].every(it => it.path[0] === to[0])
+  const added = countOf(versions.after.module) - countOf(versions.before.module)
   return (
-    all.length === there.exact.length + there.below.length &&
+    all.length === renamed.exact.length + renamed.below.length &&
     all.every(it => now.has(it)) &&
-    more === (stays ? 0 : all.length)
+    added === (keepsFirstName ? 0 : all.length)
   )
 }
 
@@ -132,15 +158,15 @@ function allIn(definition: Definition): string[] {
   return allListsOf(definition.value).flatMap(elementsOf).map(canonicalOfNode)
 }
 
-/** Those that count whatever the conditions in the value are. */
+/** The items or lines that apply regardless of the conditions in the value. */
 function certainIn(value: SyntaxNode): string[] {
   const string = stringIn(value)
   if (string) return linesOf(string)
   return certainItemsOf(value).map(canonicalOfNode)
 }
 
-/** What is left of `all` when `some` is taken out in its order; undefined if it is not in there. */
-function takeOut(all: readonly string[], some: readonly string[]): string[] | undefined {
+/** `all` without `some`, which must occur in the same order; undefined if they do not. */
+function withoutItems(all: readonly string[], some: readonly string[]): string[] | undefined {
   const rest: string[] = []
   let next = 0
   for (const it of all) {

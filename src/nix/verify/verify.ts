@@ -1,8 +1,21 @@
 import type { Operation } from '../edit/operation.ts'
-import { errorAt, insideAny, type NixError, nixError } from '../errors.ts'
+import { errorAt, insideAny, type Message, type NixError, nixError } from '../errors.ts'
+import { definedTwice, duplicateAfterRename } from '../messages/definitions.ts'
+import {
+  attributeDuplicated,
+  codeOutsideOptions,
+  commentDiffers,
+  commentReplaced,
+  noModuleLeft,
+  optionChanged,
+  parsedDifferently,
+  resultInvalid,
+  variableDiffers
+} from '../messages/verification.ts'
 import { isMerged } from '../module/combinators.ts'
+import { asOption, lookUp } from '../module/definitions.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
-import { formatPathPattern } from '../path.ts'
+import type { AttrPath } from '../path.ts'
 import type { Source } from '../source.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/nodes.ts'
@@ -10,20 +23,28 @@ import type { ParserWorkaround } from '../syntax/parser.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts, writtenRanges } from '../text/edits.ts'
 import { strayComment } from './comments.ts'
-import { type Difference, diffTrees, nodeAfter, type Sides } from './diffTrees.ts'
-import { type Claim, claimOf, claimsByPath } from './permitted.ts'
+import { type Difference, diffTrees, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
+import { type Claim, claimOf, claimsByPath, type Objection } from './permitted.ts'
 import { disturbedName, undefinedName } from './scoping.ts'
 import { meaningFault } from './semantics.ts'
+import { type Step, traceRefusal } from './trace.ts'
+
+/** Why a result is refused, and by which check. `reason` has no text of the document. */
+interface Refusal {
+  step: Step
+  error: NixError
+  reason?: string
+}
 
 /**
- * Why the document after some edits is not the one before with exactly what was asked; undefined if
- * it is. It shares with the planning only how a tree is read, not where or what was written:
+ * Checks that the document after some edits is the one before with exactly the requested change. Returns
+ * an error if it is not. Shares with the planning only how a tree is read, not where or what was written:
  *
- * - the result parses, with no new stand-in and no duplicate that Nix would reject;
- * - no variable in it lost what it means;
- * - every difference between the two trees lies in the definitions of the path that was asked for,
- *   and is of the kind that was asked for (`claims.ts`), comments too (`comments.ts`);
- * - the definitions of that path say what was asked, and as much else as before (`meaning.ts`).
+ * - the result parses, with no new workaround and no duplicate that Nix would reject;
+ * - no variable in it changed its meaning;
+ * - every difference between the two trees is in the definitions of a requested path, and is of the
+ *   requested kind (`permitted.ts`), and so are comments (`comments.ts`);
+ * - the definitions of that path are the previous ones with the requested change (`semantics.ts`).
  */
 export function verify(
   before: Source,
@@ -31,99 +52,134 @@ export function verify(
   edits: readonly Edit[],
   operations: readonly Operation[]
 ): NixError | undefined {
-  const fail = (why: string, node?: SyntaxNode) =>
-    nixError(after.text, {
-      code: 'VERIFICATION_FAILED',
-      message: `the edit would not do what was asked: ${why}`,
-      ...(node ? { range: { start: node.start, end: node.end } } : {}),
-      hint: 'nothing was changed; please report this as a bug, with the file if you can'
-    })
-  const [fault] = after.errors
-  if (fault) return fail(`the result has an error at line ${fault.at.line}: ${fault.message}`)
-  if (parsesOtherwise(before, after, edits)) return fail('the result parses differently')
-  const old = before.module()
-  const fresh = after.module()
-  if (!old.ok || !fresh.ok) return fail('the result is no module any more')
+  const refusal = refusalOf(before, after, edits, operations)
+  if (refusal) traceRefusal(refusal.step, refusal.reason ?? refusal.error.code)
+  return refusal?.error
+}
 
-  const sides = { before, after, old: old.value, fresh: fresh.value }
-  const claims = operations.map(it => claimOf(it, sides, edits))
+function refusalOf(
+  before: Source,
+  after: Source,
+  edits: readonly Edit[],
+  operations: readonly Operation[]
+): Refusal | undefined {
+  const fail = (step: Step, message: Message, node?: SyntaxNode): Refusal => ({
+    step,
+    error: node ? errorAt(node, message) : nixError(after.text, message)
+  })
+  const [fault] = after.errors
+  if (fault) return fail('syntax', resultInvalid(fault.at.line, fault.message))
+  if (parsesDifferently(before, after, edits)) return fail('workarounds', parsedDifferently)
+  const [moduleBefore, moduleAfter] = [before.module(), after.module()]
+  if (!moduleBefore.ok || !moduleAfter.ok) return fail('module', noModuleLeft)
+
+  const versions = {
+    before: { source: before, module: moduleBefore.value },
+    after: { source: after, module: moduleAfter.value }
+  }
+  const claims = operations.map(it => claimOf(it, versions, edits))
   const whole = diffTrees(before.root, after.root, edits)
   const differences = whole.flatMap(opened)
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
-    const why = objectionOfAll(difference, claimsOn, sides)
-    if (why) return fail(why, nodeAfter(difference))
+    const objection = objectionOfAll(difference, claimsOn, versions)
+    if (!objection) continue
+    const message = changeOf(difference, versions)
+    return { ...fail('differences', message, nodeAfter(difference)), reason: objection }
   }
-  const replaced = claims.flatMap(it => it.replaced ?? [])
-  const disturbed = disturbedName(differences, replaced)
-  if (disturbed !== undefined) return fail(`"${disturbed}" would mean something else`)
+  const disturbed = disturbedName(
+    differences,
+    claims.flatMap(it => it.replaced ?? [])
+  )
+  if (disturbed !== undefined) return fail('variables', variableDiffers(disturbed))
   const unknown = undefinedName(differences, edits)
-  if (unknown) return unknown
-  if (strayComment(differences, whole, claims)) return fail('a comment would change')
-  for (const path of claims.flatMap(it => it.paths)) {
-    const duplicate = findDuplicate(setFor(fresh.value, path), path)
-    if (!duplicate || findDuplicate(setFor(old.value, path), path)) continue
-    const known = findDuplicate(setFor(old.value, path), path.slice(0, 1))
-    if (!known && operations.some(it => it.kind === 'rename')) return joinedTwice(before.text)
-    return known ? definedTwice(known) : fail('an attribute would be defined twice', duplicate)
-  }
+  if (unknown) return { step: 'scope', error: unknown }
+  const comment = strayComment(differences, whole, claims)
+  if (comment) return fail('comments', commentDiffers(comment.kind, comment.node.text))
+  const duplicate = duplicateFault(versions, claims, operations)
+  if (duplicate) return { step: 'duplicates', error: duplicate }
   for (const [i, operation] of operations.entries()) {
-    const why = meaningFault(sides, operation, claims[i] as Claim)
-    if (why !== undefined) return fail(why)
+    const message = meaningFault(versions, operation, claims[i] as Claim)
+    if (message) return { ...fail('definitions', message), reason: operation.kind }
   }
   return undefined
 }
 
-function joinedTwice(text: string): NixError {
-  return nixError(text, {
-    code: 'CONFLICT',
-    message: 'under the new name Nix would take it for defined twice',
-    hint: 'remove the one and set the other'
-  })
+/** Why Nix rejects the result because of an attribute that is defined twice; undefined if it does not. */
+function duplicateFault(
+  { before, after }: Versions,
+  claims: readonly Claim[],
+  operations: readonly Operation[]
+): NixError | undefined {
+  for (const path of claims.flatMap(it => it.paths)) {
+    const duplicate = findDuplicate(setFor(after.module, path), path)
+    if (!duplicate || findDuplicate(setFor(before.module, path), path)) continue
+    const existing = findDuplicate(setFor(before.module, path), path.slice(0, 1))
+    if (existing) return errorAt(existing, definedTwice)
+    return operations.some(it => it.kind === 'rename')
+      ? nixError(before.source.text, duplicateAfterRename)
+      : errorAt(duplicate, attributeDuplicated(asOption(after.module, path)))
+  }
+  return undefined
 }
 
-function definedTwice(binding: SyntaxNode): NixError {
-  return errorAt(binding, {
-    code: 'DUPLICATE_ATTRIBUTE',
-    message: 'this is defined twice already, which Nix rejects',
-    hint: 'leave one definition'
-  })
-}
-
-/** What speaks against one difference; undefined if it is of the kind that one of the edits asks for. */
+/** Why no claim permits a difference; undefined if one does. */
 function objectionOfAll(
   difference: Difference,
   claimsOn: ReturnType<typeof claimsByPath>,
-  { old, fresh }: Pick<Sides, 'old' | 'fresh'>
+  versions: Versions
 ): string | undefined {
   const { kind } = difference
   const node = kind === 'replaced' ? difference.before : difference.node
   if (isComment(node))
-    return kind === 'replaced' && !isComment(difference.after)
-      ? 'a comment would change'
-      : undefined
-  const at = optionPathOf(kind === 'added' ? fresh : old, node)
-  if (!at) return 'something outside the options would change'
-  let objection: string | undefined
-  for (const claim of claimsOn(at)) {
+    return kind === 'replaced' && !isComment(difference.after) ? 'comment' : undefined
+  const path = pathOf(difference, versions)
+  if (!path || path.length === 0) return 'change outside the options'
+  let objection: Objection | undefined
+  for (const claim of claimsOn(path)) {
     objection = claim.objectionTo(difference)
     if (objection === undefined) return undefined
   }
-  return objection ?? `${formatPathPattern(at)} would change`
+  return objection ?? 'change of another option'
 }
 
-/** Whether text that no edit touched needs a stand-in that it did not need before, or the other way. */
-function parsesOtherwise(before: Source, after: Source, edits: readonly Edit[]): boolean {
+/** The path of the option that contains a difference, relative to the module; undefined if none does. */
+function pathOf(
+  difference: Difference,
+  { before, after }: Versions
+): readonly (string | undefined)[] | undefined {
+  if (difference.kind === 'added') return optionPathOf(after.module, difference.node)
+  const node = difference.kind === 'replaced' ? difference.before : difference.node
+  return optionPathOf(before.module, node)
+}
+
+/** How a difference changes the option that contains it. */
+function changeOf(difference: Difference, versions: Versions): Message {
+  const node = nodeBefore(difference)
+  if (node && isComment(node)) return commentReplaced
+  const path = pathOf(difference, versions)
+  if (!path || path.length === 0) return codeOutsideOptions
+  const [before, after] = [versions.before.module, versions.after.module].map(module => {
+    const option = asOption(module, path)
+    if (option.includes(undefined)) return []
+    const { exact, below } = lookUp(module, option as AttrPath)
+    return [...exact, ...below]
+  })
+  return optionChanged(asOption(versions.before.module, path), before ?? [], after ?? [])
+}
+
+/** Whether unchanged text needs a workaround that it did not need before, or no longer needs one. */
+function parsesDifferently(before: Source, after: Source, edits: readonly Edit[]): boolean {
   const shifts = new Shifts(edits)
   const isTouched = (it: ParserWorkaround) =>
     (edits[shifts.before(it.start)]?.offset ?? it.end) < it.end
-  const kept = before.workarounds.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
+  const expected = before.workarounds.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
   const isWritten = insideAny(writtenRanges(edits))
-  const old = after.workarounds.filter(it => !isWritten(it))
-  return old.length !== kept.length || old.some((it, i) => it.start !== kept[i])
+  const found = after.workarounds.filter(it => !isWritten(it))
+  return found.length !== expected.length || found.some((it, i) => it.start !== expected[i])
 }
 
-/** A part of a `mkMerge` that comes or goes says what its bindings alone would say. */
+/** For an element of a `mkMerge` that was added or removed, the differences of its attributes. */
 function opened(difference: Difference): readonly Difference[] {
   if (difference.kind === 'replaced') return [difference]
   const { kind, node } = difference
