@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import type { Edit, NixDocument } from '../../src/nix/index.ts'
 import { everyPlan } from './support/cases.ts'
-import type { Asked } from './support/edits.ts'
+import type { EditRequest } from './support/edits.ts'
 import { commentsAndStrings, type Token } from './support/lexer.ts'
 
 describe('for every module and every edit', () => {
-  it('the comments are the same ones, less those inside what was replaced or removed', async () => {
-    await everyPlan(3000, ({ module, asked, doc, plan: { text } }) => {
+  it('comments are kept, except those inside a replaced or removed node', async () => {
+    await everyPlan(3000, ({ module, requests, doc, plan: { text } }) => {
       const before = commentsOf(module.text)
       const after = commentsOf(text).filter(it => it.text !== '# a card')
-      const gone = goneWith(doc, asked)
+      const gone = goneWith(doc, requests)
       const kept = before.filter(
         it => !gone.some(([start, end]) => it.start >= start && it.start < end)
       )
@@ -18,7 +18,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('what stands beside a comment goes on to stand beside it', async () => {
+  it('a comment stays next to its code', async () => {
     await everyPlan(3000, ({ module, plan: { edits, text } }) => {
       const [before, after] = [sidesOf(module.text), sidesOf(text)]
       for (const comment of commentsOf(module.text)) {
@@ -37,7 +37,7 @@ describe('for every module and every edit', () => {
 const commentsOf = (text: string) => commentsAndStrings(text).filter(it => it.kind === 'comment')
 const textsOf = (tokens: readonly Token[]) => tokens.map(it => it.text)
 
-/** What is left of `all` when each of `some` is taken out once. */
+/** `all` without one of each of `some`. */
 function less(all: readonly string[], some: readonly string[]): string[] {
   const rest = [...some]
   return all.filter(it => {
@@ -47,9 +47,9 @@ function less(all: readonly string[], some: readonly string[]): string[] {
   })
 }
 
-/** The stretches of the text whose comments go with what is replaced or removed. */
-function goneWith(doc: NixDocument, asked: readonly Asked[]): [number, number][] {
-  return asked.flatMap((it): [number, number][] => {
+/** The ranges of the text whose comments are removed with a replaced or removed node. */
+function goneWith(doc: NixDocument, requests: readonly EditRequest[]): [number, number][] {
+  return requests.flatMap((it): [number, number][] => {
     if (it.kind === 'import' || it.kind === 'rename' || it.kind === 'add') return []
     const definitions = doc.getIn(it.path)
     if (it.kind !== 'remove') return definitions.map(({ value }) => [value.start, value.end])
@@ -60,7 +60,7 @@ function goneWith(doc: NixDocument, asked: readonly Asked[]): [number, number][]
   })
 }
 
-/** Where a place is after the edits; undefined if they took it away. */
+/** The offset after the edits; undefined if they removed it. */
 function movedBy(edits: readonly Edit[], place: number): number | undefined {
   let moved = place
   for (const { offset, length, content } of edits) {
@@ -71,7 +71,7 @@ function movedBy(edits: readonly Edit[], place: number): number | undefined {
   return moved
 }
 
-/** The places of the last character of code before a stretch, and of the first one behind it. */
+/** Finds the last character of code before a range, and the first one after it. */
 function sidesOf(text: string) {
   const isCode = Array.from({ length: text.length }, (_, at) => /\S/.test(text[at] ?? ''))
   for (const { start, end } of commentsOf(text)) isCode.fill(false, start, end)
@@ -79,27 +79,27 @@ function sidesOf(text: string) {
     const at = isCode.lastIndexOf(true, start - 1)
     return start === 0 || at === -1 ? undefined : at
   }
-  const behind = (_start: number, end: number) => {
+  const after = (_start: number, end: number) => {
     const at = isCode.indexOf(true, end)
     return at === -1 ? undefined : at
   }
-  return { before, behind }
+  return { before, after }
 }
 
 /**
- * What a comment is about: what stands before it on its line, else what follows it. Nothing where a
- * blank line parts them, and at the end of a set or list.
+ * The code that a comment belongs to: the code before it on its line, else the code after it. Undefined
+ * if a blank line separates them, and at the end of a set or list.
  */
 function ownerOf(
   text: string,
   sides: ReturnType<typeof sidesOf>,
   { start, end }: Token
-): { owner: number | undefined; side: 'before' | 'behind' } {
+): { owner: number | undefined; side: 'before' | 'after' } {
   const before = sides.before(start)
   if (before !== undefined && !text.slice(before, start).includes('\n'))
     return { owner: before, side: 'before' }
-  const behind = sides.behind(start, end)
-  const isApart = behind === undefined || /\n[ \t]*\r?\n/.test(text.slice(end, behind))
-  const isLast = behind !== undefined && /[\]})]/.test(text[behind] ?? '')
-  return { owner: isApart || isLast ? undefined : behind, side: 'behind' }
+  const after = sides.after(start, end)
+  const isApart = after === undefined || /\n[ \t]*\r?\n/.test(text.slice(end, after))
+  const isLast = after !== undefined && /[\]})]/.test(text[after] ?? '')
+  return { owner: isApart || isLast ? undefined : after, side: 'after' }
 }

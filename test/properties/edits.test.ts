@@ -5,7 +5,7 @@ import { planOf } from './support/edits.ts'
 import { commentsAndStrings, type Token } from './support/lexer.ts'
 
 describe('for every module and every edit', () => {
-  it('the module parses, and its print is its text', async () => {
+  it('the module parses and is printed unchanged', async () => {
     await everyModule(1000, ({ text }) => {
       const doc = parseDocument(text)
       expect(doc.errors.map(it => it.render())).toEqual([])
@@ -13,7 +13,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('an edit that asks for nothing changes nothing', async () => {
+  it('an empty edit changes nothing', async () => {
     await everyModule(200, ({ text }) => {
       const plan = parseDocument(text).edit().plan()
       if (plan.ok)
@@ -21,9 +21,9 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('the refusals are refusals, and never a failed verification', async () => {
-    await everyCase(3000, ({ module, asked }) => {
-      const plan = planOf(parseDocument(module.text), asked)
+  it('a refusal is never a failed verification', async () => {
+    await everyCase(3000, ({ module, requests }) => {
+      const plan = planOf(parseDocument(module.text), requests)
       if (plan.ok) return
       expect(plan.error.render()).not.toContain('VERIFICATION_FAILED')
       const { start, end } = plan.error.range
@@ -33,7 +33,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('the edits are sorted and disjoint, lie inside the text, make its result, and each changes something', async () => {
+  it('the edits are sorted and disjoint, are inside the text, give the result, and each changes something', async () => {
     await everyPlan(2000, ({ module, plan: { edits, text, changed } }) => {
       let end = -1
       for (const { offset, length, content } of edits) {
@@ -54,17 +54,17 @@ describe('for every module and every edit', () => {
   })
 
   it('planned again on the result, there is nothing to do', async () => {
-    await everyPlan(2000, ({ asked, plan: { text } }) => {
-      const renamed = asked.some(it => it.kind === 'rename')
+    await everyPlan(2000, ({ requests, plan: { text } }) => {
+      const renamed = requests.some(it => it.kind === 'rename')
       if (renamed) return
-      const again = planOf(parseDocument(text), asked)
+      const again = planOf(parseDocument(text), requests)
       expect(again.ok ? again.value.text : again.error.render()).toBe(text)
     })
   })
 
-  it('no edit begins or ends inside a comment, or inside a string that was not asked for', async () => {
-    await everyPlan(2000, ({ module, asked, plan: { edits } }) => {
-      const editsLines = asked.some(it => 'items' in it)
+  it('no edit begins or ends inside a comment, or inside a string that was not requested', async () => {
+    await everyPlan(2000, ({ module, requests, plan: { edits } }) => {
+      const editsLines = requests.some(it => 'items' in it)
       for (const token of commentsAndStrings(module.text)) {
         if (token.kind === 'string' && editsLines) continue
         for (const edit of edits)
@@ -73,11 +73,11 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('all of it at once gives what its edits give one after the other, layout aside', async () => {
-    await everyCase(1500, ({ module, asked }) => {
-      const plan = planOf(parseDocument(module.text), asked)
+  it('all edits at once give the same as one after the other, except for layout', async () => {
+    await everyCase(1500, ({ module, requests }) => {
+      const plan = planOf(parseDocument(module.text), requests)
       let text = module.text
-      for (const it of asked) {
+      for (const it of requests) {
         const step = planOf(parseDocument(text), [it])
         if (!step.ok) {
           expect(plan.ok ? plan.value.text : plan.error.code).toBe(step.error.code)
@@ -85,7 +85,7 @@ describe('for every module and every edit', () => {
         }
         text = step.value.text
       }
-      // A first edit alone may tip the habits of a file that the next one keeps to.
+      // A first edit alone may change the style of a file, which the next one follows.
       expect(plan.ok ? withoutBlanks(plan.value.text) : plan.error.render()).toBe(
         withoutBlanks(text)
       )
@@ -95,7 +95,7 @@ describe('for every module and every edit', () => {
 
 const withoutBlanks = (text: string) => text.replace(/\s+/g, '')
 
-/** Whether an edit takes a part of a token away or breaks it; taking it whole does not. */
+/** Whether an edit removes a part of a token or splits it; removing the whole token does not count. */
 function cuts({ offset, length }: Edit, { start, end }: Token): boolean {
   const until = offset + length
   if (length === 0) return offset > start && offset < end

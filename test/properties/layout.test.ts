@@ -4,7 +4,7 @@ import { everyCase, everyPlan } from './support/cases.ts'
 import { planOf } from './support/edits.ts'
 
 describe('for every module and every edit', () => {
-  it('a new binding or item on a line of its own is indented like one beside it', async () => {
+  it('a new binding or item on a line of its own is indented like its neighbors', async () => {
     await everyPlan(3000, ({ plan: { edits, text } }) => {
       const isNew = newIn(edits)
       visit(parseDocument(text), node => {
@@ -20,41 +20,41 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('in a file with CRLF the result is that for LF with CRLF', async () => {
+  it('the result for a CRLF file is that for LF with CRLF', async () => {
     const crlf = (text: string) => text.replaceAll('\n', '\r\n')
-    await everyCase(2000, ({ module, asked }) => {
+    await everyCase(2000, ({ module, requests }) => {
       const lists = module.options.filter(it => it.kind === 'list').map(it => it.path)
-      // In an indented string of a CRLF file, Nix counts the carriage returns.
-      if (module.isCrlf || asked.some(it => 'items' in it && !lists.includes(it.path))) return
-      const plan = planOf(parseDocument(module.text), asked)
-      const other = planOf(parseDocument(crlf(module.text)), asked)
+      // In an indented string of a CRLF file, the carriage returns are significant.
+      if (module.isCrlf || requests.some(it => 'items' in it && !lists.includes(it.path))) return
+      const plan = planOf(parseDocument(module.text), requests)
+      const other = planOf(parseDocument(crlf(module.text)), requests)
       if (plan.ok)
         expect(other.ok ? other.value.text : other.error.render()).toBe(crlf(plan.value.text))
       else expect(other.ok ? other.value.text : other.error.code).toBe(plan.error.code)
     })
   })
 
-  it('in a file with tabs the result is that for blanks with tabs', async () => {
+  it('the result for a file with tabs is that for spaces with tabs', async () => {
     const tabs = (text: string) =>
-      text.replace(/^(?: {2})+/gm, blanks => '\t'.repeat(blanks.length / 2))
-    await everyCase(2000, ({ module, asked }) => {
-      // In an indented string, tabs count; and with nothing indented, a step is two blanks.
+      text.replace(/^(?: {2})+/gm, spaces => '\t'.repeat(spaces.length / 2))
+    await everyCase(2000, ({ module, requests }) => {
+      // In an indented string, tabs are significant; and without indentation, a level is two spaces.
       if (/''\n|^\t/m.test(module.text) || !/^ {2}\S/m.test(module.text)) return
-      if (asked.some(it => it.kind === 'set' && typeof it.value === 'object')) return
-      const plan = planOf(parseDocument(module.text), asked)
-      const other = planOf(parseDocument(tabs(module.text)), asked)
+      if (requests.some(it => it.kind === 'set' && typeof it.value === 'object')) return
+      const plan = planOf(parseDocument(module.text), requests)
+      const other = planOf(parseDocument(tabs(module.text)), requests)
       if (plan.ok)
         expect(other.ok ? other.value.text : other.error.render()).toBe(tabs(plan.value.text))
       else expect(other.ok ? other.value.text : other.error.code).toBe(plan.error.code)
     })
   })
 
-  it('in a file whose last line has no end the edits are those of one that has it', async () => {
-    await everyCase(2000, ({ module, asked }) => {
+  it('the edits do not depend on a line ending at the end of the file', async () => {
+    await everyCase(2000, ({ module, requests }) => {
       const short = module.text.replace(/\r?\n$/, '')
       const end = module.text.slice(short.length) || '\n'
-      const plan = planOf(parseDocument(short + end), asked)
-      const other = planOf(parseDocument(short), asked)
+      const plan = planOf(parseDocument(short + end), requests)
+      const other = planOf(parseDocument(short), requests)
       if (plan.ok)
         expect(other.ok ? other.value.edits : other.error.render()).toEqual(plan.value.edits)
       else expect(other.ok ? other.value.text : other.error.code).toBe(plan.error.code)
@@ -62,7 +62,7 @@ describe('for every module and every edit', () => {
   })
 })
 
-/** Whether a place of the result was written by the edits. */
+/** Whether the edits wrote the text at a place of the result. */
 function newIn(edits: readonly Edit[]): (place: number) => boolean {
   let shift = 0
   const written = edits.map(({ offset, length, content }) => {
@@ -73,13 +73,13 @@ function newIn(edits: readonly Edit[]): (place: number) => boolean {
   return place => written.some(it => place >= it.start && place < it.end)
 }
 
-/** The bindings of a set, the items of a list. */
+/** The bindings of a set, or the items of a list. */
 function siblingsIn(node: SyntaxNode): readonly SyntaxNode[] {
   const isOne = node.type === 'list_expression' || node.type === 'binding_set'
   return isOne ? node.children.filter(it => it.isNamed && it.type !== 'comment') : []
 }
 
-/** The blanks before what begins its line. */
+/** The indentation of a node that begins its line. */
 function indentOf(text: string, start: number): string | undefined {
   const line = text.lastIndexOf('\n', start - 1) + 1
   const before = text.slice(line, start)

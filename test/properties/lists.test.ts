@@ -12,7 +12,7 @@ import type { GeneratedModule, Option } from './support/modules.ts'
 import { trees } from './support/trees.ts'
 
 describe('for every module', () => {
-  it('what is added to a list with items and removed again leaves the bytes as they were', async () => {
+  it('adding items to a non-empty list and removing them restores the bytes', async () => {
     await everyModule(1500, module => {
       for (const { doc, path } of literalLists(module)) {
         if (doc.itemsIn(path).length === 0) continue
@@ -28,7 +28,7 @@ describe('for every module', () => {
     })
   })
 
-  it('items go where they were asked to go', async () => {
+  it('items are added at the requested position', async () => {
     await everyModule(300, module => {
       for (const { doc, path } of literalLists(module)) {
         const items = doc.itemsIn(path)
@@ -50,14 +50,14 @@ describe('for every module', () => {
 })
 
 describe('for every tree of options', () => {
-  it('of several definitions of one, the chosen one changes and no other', async () => {
+  it('of several definitions, only the chosen one changes', async () => {
     await every(trees, 500, ({ dotted, nested, mixed }) => {
       const [first, second, third] = [dotted, nested, mixed].map(it => it.replace('{ ... }:\n', ''))
       const doc = parseDocument(
         `{ lib, on, ... }:\n{\n  config = lib.mkMerge [\n${first}(lib.mkIf on ${second})\n${third}];\n}\n`
       )
       const paths = new Set(doc.leaves().map(it => formatPath(it.path as string[])))
-      // Where all is empty, that is what is left.
+      // If all are empty, nothing else remains.
       paths.delete('config')
       for (const path of paths) {
         const before = doc.getIn(path)
@@ -79,7 +79,7 @@ function textOf(plan: Planned): Plan['text'] {
   return plan.ok ? plan.value.text : ''
 }
 
-/** The options that are one list that is written out, and counts always. */
+/** The options with one list literal that always applies. */
 function literalLists({
   text,
   options
@@ -88,7 +88,7 @@ function literalLists({
   return options.flatMap(({ path }) => {
     const [only, second] = doc.getIn(path)
     const isOne = only && !second && only.conditions.length === 0
-    // In a recursive set, others may use it by its name.
+    // In a recursive set, others may use it as a variable.
     const isFree = path[0] !== 'custom'
     return isOne && isFree && only.value.type === 'list_expression' ? [{ doc, path }] : []
   })

@@ -10,37 +10,37 @@ import {
 } from '../../src/nix/index.ts'
 import { everyCase } from './support/cases.ts'
 import { every } from './support/choices.ts'
-import { type Asked, planOf } from './support/edits.ts'
+import { type EditRequest, planOf } from './support/edits.ts'
 import { trees } from './support/trees.ts'
 
 describe('for every module and every edit', () => {
-  it('edits of different options come to the same in any order', async () => {
-    await everyCase(4000, ({ module, asked }) => {
+  it('edits of different options give the same result in any order', async () => {
+    await everyCase(4000, ({ module, requests }) => {
       const doc = parseDocument(module.text)
-      if (asked.length < 2 || !areApart(asked, namesThatPart(doc))) return
-      const plan = planOf(doc, asked)
-      const other = planOf(doc, asked.toReversed())
+      if (requests.length < 2 || !areApart(requests, namesThatPart(doc))) return
+      const plan = planOf(doc, requests)
+      const other = planOf(doc, requests.toReversed())
       expect(outcomeOf(other)).toEqual(outcomeOf(plan))
     })
   })
 })
 
 describe('for every tree of options', () => {
-  it('however its paths are spelt, an edit comes to the same', async () => {
-    await every(trees, 2000, ({ dotted, nested, mixed, asked }) => {
-      const plan = outcomeOf(planOf(parseDocument(dotted), asked))
-      expect(outcomeOf(planOf(parseDocument(nested), asked))).toEqual(plan)
-      expect(outcomeOf(planOf(parseDocument(mixed), asked))).toEqual(plan)
+  it('an edit gives the same result for every notation of the paths', async () => {
+    await every(trees, 2000, ({ dotted, nested, mixed, requests }) => {
+      const plan = outcomeOf(planOf(parseDocument(dotted), requests))
+      expect(outcomeOf(planOf(parseDocument(nested), requests))).toEqual(plan)
+      expect(outcomeOf(planOf(parseDocument(mixed), requests))).toEqual(plan)
     })
   })
 })
 
-/** What each option is after the plan, by its path. */
+/** The value of each option after the plan, by its path. */
 function outcomeOf(plan: Result<Plan, NixError>): string | Record<string, string[]> {
   return plan.ok ? meaningOf(plan.value.text) : 'refused'
 }
 
-/** All definitions of each option in their order. What a set is, the options in it say. */
+/** The definitions of each option in their order. For a set, those of the options in it. */
 function meaningOf(text: string): Record<string, string[]> {
   const meaning: Record<string, string[]> = {}
   for (const { path, value } of parseDocument(text).leaves()) {
@@ -53,8 +53,8 @@ function meaningOf(text: string): Record<string, string[]> {
 }
 
 /**
- * How many names of a path say where it goes. Of the operands of a `//` the last that has a path's
- * first name decides, so that of two edits below one name the first says where the other goes.
+ * The number of names of a path that determine its place. In a `//`, that is the last operand with the
+ * first name of the path, so the first of two edits below one name determines the place of the other.
  */
 function namesThatPart(doc: NixDocument): number {
   const module = doc.module()
@@ -62,12 +62,11 @@ function namesThatPart(doc: NixDocument): number {
 }
 
 /**
- * Whether no edit is about an option that another is about, or that lies around or inside it, as far
- * as that many names tell.
+ * Whether no two edits concern the same option, or one inside the other, compared by that many names.
  */
-function areApart(asked: readonly Asked[], names: number): boolean {
-  const paths = asked.flatMap(it => {
-    // Imports keep the order in which they were asked for.
+function areApart(requests: readonly EditRequest[], names: number): boolean {
+  const paths = requests.flatMap(it => {
+    // Imports keep the order of the requests.
     if (it.kind === 'import') return [['imports']]
     return it.kind === 'rename' ? [it.path, it.to] : [it.path]
   })

@@ -14,8 +14,8 @@ import { edited, pruned, trees } from './support/trees.ts'
 const report = ({ plan, ...it }: PlannedCase, why: string) =>
   `${show(it)}--- gave:\n${plan.text}\n${why}`
 
-describe.runIf(hasNix)('to real Nix', () => {
-  it('the result of every edit is Nix where the original was', () => {
+describe.runIf(hasNix)('in real Nix', () => {
+  it('the result of every edit is valid if the original was', () => {
     const planned = samplePlanned(1500)
     const before = parsedByNix(planned.map(it => it.module.text))
     const after = parsedByNix(planned.map(it => it.plan.text))
@@ -24,28 +24,28 @@ describe.runIf(hasNix)('to real Nix', () => {
     expect(wrong.map(it => report(it, 'Nix rejects that')).join('')).toBe('')
   }, 300_000)
 
-  it('the values are those before with what was asked', () => {
+  it('the values are the previous ones with the requested change', () => {
     const all = fc.sample(trees, { seed, numRuns: 1500 }).flatMap(it => {
-      const asked = it.asked.filter(wish => wish.kind !== 'import')
+      const requests = it.requests.filter(request => request.kind !== 'import')
       return [it.dotted, it.nested, it.mixed].flatMap(before => {
-        const plan = planOf(parseDocument(before), asked)
-        return plan.ok ? [{ ...it, asked, before, after: plan.value.text }] : []
+        const plan = planOf(parseDocument(before), requests)
+        return plan.ok ? [{ ...it, requests, before, after: plan.value.text }] : []
       })
     })
     expect(all.length).toBeGreaterThan(3000)
     const values = evaluated([...all.map(it => it.before), ...all.map(it => it.after)])
-    for (const [i, { model, asked, before, after }] of all.entries()) {
-      const wishes = JSON.stringify(asked)
+    for (const [i, { model, requests, before, after }] of all.entries()) {
+      const listed = JSON.stringify(requests)
       expect(values[i], before).toEqual(pruned(model))
-      expect(values[i + all.length], `${before}${wishes}\n${after}`).toEqual(
-        pruned(edited(model, asked))
+      expect(values[i + all.length], `${before}${listed}\n${after}`).toEqual(
+        pruned(edited(model, requests))
       )
     }
   }, 300_000)
 })
 
-describeWithOracle('to the module system', ({ nixpkgsLib }) => {
-  it('the options are those before with what was asked, and all others the same', () => {
+describeWithOracle('in the module system', ({ nixpkgsLib }) => {
+  it('the requested options change, and all others do not', () => {
     const planned = samplePlanned(200).filter(it => it.module.isCallable)
     const before = meaningsOf(
       nixpkgsLib,
@@ -59,7 +59,7 @@ describeWithOracle('to the module system', ({ nixpkgsLib }) => {
     const wrong = planned.flatMap((it, i) => {
       const [was, is] = [before[i], after[i]]
       if (!was) return []
-      const why = is ? wrongMeaning(was, is, it.asked) : ['the module system rejects it']
+      const why = is ? wrongMeaning(was, is, it.requests) : ['the module system rejects it']
       return why.length === 0 ? [] : [report(it, why.join('\n'))]
     })
     expect(wrong.at(0) ?? '').toBe('')

@@ -12,7 +12,7 @@ import { moduleOf } from './support/modules.ts'
 
 const modules = built(moduleOf)
 
-/** Every node of a tree with its place, in the order of the text. */
+/** Every node of a tree with its place, in source order. */
 function nodesOf(root: SyntaxNode): string[] {
   const nodes: string[] = []
   const stack = [root]
@@ -23,7 +23,7 @@ function nodesOf(root: SyntaxNode): string[] {
   return nodes
 }
 
-/** A few edits anywhere in a text, also such that break it. */
+/** A few edits anywhere in a text, including ones that break its syntax. */
 const edited = built(c => {
   const { text } = moduleOf(c)
   const edits: Edit[] = []
@@ -51,7 +51,7 @@ const edited = built(c => {
 })
 
 describe('the tree of every module', () => {
-  it('is the same whether the text was parsed or came from another by edits', async () => {
+  it('is the same for a parsed and for an edited text', async () => {
     await every(edited, 1500, ({ text, edits }) => {
       const fresh = parseDocument(applyEdits(text, edits))
       const reused = parseDocument(text).edited(edits)
@@ -67,7 +67,7 @@ describe('the tree of every module', () => {
     })
   })
 
-  it('holds its children in order, inside itself, with their parent', async () => {
+  it('has its children in order, inside itself, with their parent', async () => {
     await every(modules, 200, ({ text }) => {
       const stack: SyntaxNode[] = [parseDocument(text).root]
       for (let node = stack.pop(); node; node = stack.pop()) {
@@ -86,7 +86,7 @@ describe('the tree of every module', () => {
     })
   })
 
-  it('has the comments that the text has', async () => {
+  it('has the comments of the text', async () => {
     await every(modules, 500, ({ text }) => {
       const comments = nodesOf(parseDocument(text).root)
         .filter(it => it.startsWith('comment '))

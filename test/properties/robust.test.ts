@@ -56,7 +56,7 @@ const values: fc.Arbitrary<NixValue> = fc.letrec<{ value: NixValue }>(tie => ({
   )
 })).value
 
-/** Text that is nearly Nix: pieces of it in any order, and modules with something put in. */
+/** Text that is almost Nix: pieces of it in any order, and modules with inserted text. */
 const PIECES = [
   '{',
   '}',
@@ -142,12 +142,12 @@ function take(edit: Transaction, step: Step): Transaction {
 
 const isWellFormed = (text: string) => Buffer.from(text).toString() === text
 
-/** What an edit of any kind may give: a plan that parses, or an error with a place. */
+/** The allowed results of any edit: a plan that parses, or an error with a place. */
 function expectOutcome(doc: NixDocument, all: readonly Step[]) {
   const plan = all.reduce(take, doc.edit()).plan()
   if (plan.ok) {
     expect(parseDocument(plan.value.text).errors).toEqual([])
-    // What is written to a file as UTF-8 has to come back as it is.
+    // A text written to a file as UTF-8 must be read back unchanged.
     const { text } = plan.value
     if (isWellFormed(doc.text)) expect(isWellFormed(text)).toBe(true)
     return
@@ -157,8 +157,8 @@ function expectOutcome(doc: NixDocument, all: readonly Step[]) {
   expect(plan.error.render()).toContain(visible(plan.error.message))
 }
 
-describe('nothing is ever thrown', () => {
-  it('whatever the text is, it is printed back, and its errors lie in it', async () => {
+describe('nothing ever throws', () => {
+  it('any text is printed unchanged, and its errors are inside it', async () => {
     await every(texts, 3000, text => {
       const doc = parseDocument(text)
       expect(String(doc)).toBe(text)
@@ -170,21 +170,21 @@ describe('nothing is ever thrown', () => {
     })
   })
 
-  it('whatever is asked of whatever text, there is a plan or an error', async () => {
+  it('any request for any text gives a plan or an error', async () => {
     const cases = fc.tuple(texts, fc.array(steps, { minLength: 1, maxLength: 2 }))
     await every(cases, 3000, ([text, all]) => {
       expectOutcome(parseDocument(text), all)
     })
   })
 
-  it('whatever path and value are asked of a module, there is a plan or an error', async () => {
+  it('any path and value give a plan or an error for a module', async () => {
     const cases = fc.tuple(built(moduleOf), fc.array(steps, { minLength: 1, maxLength: 3 }))
     await every(cases, 3000, ([{ text }, all]) => {
       expectOutcome(parseDocument(text), all)
     })
   })
 
-  it('whatever an option is, it can be read', async () => {
+  it('any option can be read', async () => {
     await every(fc.tuple(texts, paths), 1000, ([text, path]) => {
       const doc = parseDocument(text)
       for (const it of [...doc.getIn(path), ...doc.getBelow(path)]) {
@@ -232,7 +232,7 @@ describe('nothing is ever thrown', () => {
     doc.itemsIn('a')
   })
 
-  it('values may be deep, or contain themselves', () => {
+  it('values can be deep or cyclic', () => {
     const ring: NixValue[] = []
     ring.push(ring)
     let deep: NixValue = 1

@@ -1,4 +1,4 @@
-// Many edits in one transaction give the text that they give one after the other, to the character.
+// Edits in one transaction give exactly the same text as one after the other.
 
 import { expect, it } from 'vitest'
 import type { Operation } from '../../src/nix/edit/operation.ts'
@@ -8,7 +8,7 @@ import type { Source } from '../../src/nix/source.ts'
 import { built, type Choices, every } from './support/choices.ts'
 import { moduleOf } from './support/modules.ts'
 
-// Modules in which much is decided by what stands around a definition.
+// Modules in which the text around a definition matters.
 const SMALL = [
   '{\n}\n',
   '{ }',
@@ -91,19 +91,19 @@ function after(doc: Source, operations: readonly Operation[]): Source | string {
   return done.ok ? done.value.document : `${done.error.code}: ${done.error.message}`
 }
 
-it('gives the text, or the refusal, that the edits give one after the other', async () => {
+it('gives the same text or refusal as the edits one after the other', async () => {
   await every(built(caseOf), 3000, ({ text, operations }) => {
     let doc: Source = parseDocument(text)
     const done: Operation[] = []
     for (const operation of operations) {
-      // Removals that follow one another go as one.
+      // Consecutive removals are planned together.
       if (operation.kind === 'remove' && done.at(-1)?.kind === 'remove') continue
       const next = after(doc, [operation])
       const all = after(parseDocument(text), [...done, operation])
-      const asked = done.map(
+      const requests = done.map(
         it => `${it.kind} ${it.kind === 'import' ? '' : formatPath(it.target.path as string[])}`
       )
-      expect(String(all), `${text}${asked.join('\n')}`).toBe(String(next))
+      expect(String(all), `${text}${requests.join('\n')}`).toBe(String(next))
       if (typeof next === 'string') continue
       doc = next
       done.push(operation)

@@ -1,14 +1,14 @@
-// Modules and what is asked of them.
+// Modules with edit requests.
 
 import fc from 'fast-check'
 import { type NixDocument, type Plan, parseDocument } from '../../../src/nix/index.ts'
 import { built, every, runs } from './choices.ts'
-import { type Asked, askedOf, planOf } from './edits.ts'
+import { type EditRequest, planOf, requestsOf } from './edits.ts'
 import { type GeneratedModule, moduleOf } from './modules.ts'
 
 export interface Case {
   module: GeneratedModule
-  asked: readonly Asked[]
+  requests: readonly EditRequest[]
 }
 
 export interface PlannedCase extends Case {
@@ -16,19 +16,19 @@ export interface PlannedCase extends Case {
   plan: Plan
 }
 
-/** How many edits of each module are looked at; `PROPERTY_OPERATIONS` in the environment changes it. */
+/** The number of edits of each module; `PROPERTY_OPERATIONS` in the environment changes it. */
 const operations = Number(process.env.PROPERTY_OPERATIONS ?? 1)
 
-/** A module and what is asked of it, each time one to three things; a failure shows all of it. */
+/** A module and its requests, one to three each time; a failure shows all of them. */
 const casesOfModule: fc.Arbitrary<readonly Case[]> = built<Case[]>(
   c => {
     const module = moduleOf(c)
-    return Array.from({ length: operations }, () => ({ module, asked: askedOf(c, module) }))
+    return Array.from({ length: operations }, () => ({ module, requests: requestsOf(c, module) }))
   },
   400 + 10 * operations
 ).map(all => Object.assign(all, { [fc.toStringMethod]: () => all.map(show).join('') }))
 
-/** Checks something of every module. */
+/** Checks a property of every module. */
 export async function everyModule(
   numRuns: number,
   check: (module: GeneratedModule) => void
@@ -40,7 +40,7 @@ export async function everyModule(
   )
 }
 
-/** Checks something of every module and what is asked of it. */
+/** Checks a property of every module and its requests. */
 export async function everyCase(numRuns: number, check: (it: Case) => void): Promise<void> {
   await every(casesOfModule, numRuns, all => {
     for (const it of all) {
@@ -53,16 +53,16 @@ export async function everyCase(numRuns: number, check: (it: Case) => void): Pro
   })
 }
 
-/** Checks something of every module and edit that can be planned. */
+/** Checks a property of every module and plan. */
 export async function everyPlan(numRuns: number, check: (it: PlannedCase) => void): Promise<void> {
   await everyCase(numRuns, it => {
     const doc = parseDocument(it.module.text)
-    const plan = planOf(doc, it.asked)
+    const plan = planOf(doc, it.requests)
     if (plan.ok) check({ ...it, doc, plan: plan.value })
   })
 }
 
-/** A sample of cases that were planned and change something. The seed is that of all properties. */
+/** A sample of planned cases that change something. The seed is that of all properties. */
 export function samplePlanned(count: number): PlannedCase[] {
   const { seed } = runs(count)
   return fc
@@ -70,13 +70,13 @@ export function samplePlanned(count: number): PlannedCase[] {
     .flat()
     .flatMap(it => {
       const doc = parseDocument(it.module.text)
-      const plan = planOf(doc, it.asked)
+      const plan = planOf(doc, it.requests)
       return plan.ok && plan.value.changed ? [{ ...it, doc, plan: plan.value }] : []
     })
     .slice(0, count)
 }
 
-export function show({ module, asked }: Case): string {
-  const wishes = asked.map(it => JSON.stringify(it)).join('\n')
-  return `\n${module.text}\n--- asked:\n${wishes}\n`
+export function show({ module, requests }: Case): string {
+  const listed = requests.map(it => JSON.stringify(it)).join('\n')
+  return `\n${module.text}\n--- requests:\n${listed}\n`
 }

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { seed } from '../../support/seed.ts'
 
-/** Decisions read off a tape of numbers. An empty tape gives the first and simplest of everything. */
+/** Decisions read from a tape of numbers. An empty tape gives the first and simplest of each. */
 export interface Choices {
   pick<T>(...options: readonly [T, ...T[]]): T
-  /** True in about so many of a hundred cases. */
+  /** True with this probability in percent. */
   chance(percent: number): boolean
   /** 0 to `max`, both included. */
   count(max: number): number
@@ -21,8 +21,8 @@ export function choicesOf(tape: readonly number[]): Choices {
 }
 
 /**
- * Anything that can be built from choices, `maxChoices` of them at most; it shrinks to what fewer and
- * smaller choices build.
+ * An arbitrary of values built from at most `maxChoices` choices; it shrinks to values from fewer and
+ * smaller choices.
  */
 export function built<T>(build: (choices: Choices) => T, maxChoices = 400): fc.Arbitrary<T> {
   return fc
@@ -31,9 +31,9 @@ export function built<T>(build: (choices: Choices) => T, maxChoices = 400): fc.A
 }
 
 /**
- * The settings of a run. `PROPERTY_DOCUMENTS` in the environment changes how many cases there are,
- * without an end to the time; a failure prints the seed and the path to the smallest example, or with
- * `PROPERTY_DOCUMENTS` to the first.
+ * The settings of a run. `PROPERTY_DOCUMENTS` in the environment sets the number of cases, without a time
+ * limit; a failure prints the seed and the path to the smallest example, or with `PROPERTY_DOCUMENTS` to
+ * the first.
  */
 export function runs(numRuns: number): fc.Parameters<unknown> {
   const { PROPERTY_DOCUMENTS } = process.env
@@ -42,7 +42,7 @@ export function runs(numRuns: number): fc.Parameters<unknown> {
   return { seed, numRuns, interruptAfterTimeLimit: 10_000 }
 }
 
-/** Checks something of everything that an arbitrary gives. */
+/** Checks a property of all values of an arbitrary. */
 export async function every<T>(
   arbitrary: fc.Arbitrary<T>,
   numRuns: number,

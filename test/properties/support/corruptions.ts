@@ -1,4 +1,4 @@
-// Right edits, made wrong.
+// Correct edits with an injected fault.
 
 import { applyEdits, type Edit } from '../../../src/nix/index.ts'
 import type { Choices } from './choices.ts'
@@ -9,7 +9,7 @@ export interface Corruption {
   edits: Edit[]
 }
 
-/** One corruption of the edits of a text; undefined where this one can't be done. */
+/** One corruption of the edits of a text; undefined if it does not apply. */
 export function corruptionOf(
   c: Choices,
   text: string,
@@ -46,8 +46,7 @@ export function corruptionOf(
   return c.pick<() => Corruption | undefined>(
     () => changed('shifted', { offset: offset + c.pick(1, -1, 2, -2, 5, -5) }),
     () => changed('moved', { offset: anywhere() }),
-    () =>
-      changed('moved behind a "{", "[" or ";"', { offset: inserted(/[{[;]/g, '')?.offset ?? 0 }),
+    () => changed('moved after a "{", "[" or ";"', { offset: inserted(/[{[;]/g, '')?.offset ?? 0 }),
     () => changed('moved before a "}" or "]"', { offset: found(/[}\]]/g)?.index ?? 0 }),
     () => corruption('dropped', text, [...edits.slice(0, at), ...edits.slice(at + 1)]),
     () => changed('doubled', { content: content + content }),
@@ -65,26 +64,26 @@ export function corruptionOf(
     () => changed('longer', { length: length + c.pick(1, 2, 5, 20, 60) }),
     () => changed('longer at its head', { offset: offset - 3, length: length + 3 }),
     () => changed('shorter', { length: Math.max(0, length - c.pick(1, 2, 5, 20)) }),
-    () => more('a string is another', replaced(/"quiet"|"b"/g, '"wrong"')),
-    () => more('a value is another', replaced(/= true;/g, '= null;')),
-    () => more('a condition is another', replaced(/If true/g, 'If false')),
-    () => more('a list has one more', inserted(/\[/g, ' "wrong"')),
-    () => more('a set has one more', inserted(/\{/g, ' wrong = 1;')),
-    () => more('a binding is gone', replaced(/[a-z.]+ = [^;{[]*;/gi, '')),
-    () => more('an item is gone', replaced(/"quiet"/g, '')),
+    () => more('a string is changed', replaced(/"quiet"|"b"/g, '"wrong"')),
+    () => more('a value is changed', replaced(/= true;/g, '= null;')),
+    () => more('a condition is changed', replaced(/If true/g, 'If false')),
+    () => more('a list has one more item', inserted(/\[/g, ' "wrong"')),
+    () => more('a set has one more binding', inserted(/\{/g, ' wrong = 1;')),
+    () => more('a binding is removed', replaced(/[a-z.]+ = [^;{[]*;/gi, '')),
+    () => more('an item is removed', replaced(/"quiet"/g, '')),
     () => more('items are swapped', replaced(/"a=1"\s+"quiet"/g, '"quiet" "a=1"')),
-    () => more('a wrapper is gone', replaced(/(?:lib\.)?mk(?:Force|Default|After) /g, '')),
+    () => more('a wrapper is removed', replaced(/(?:lib\.)?mk(?:Force|Default|After) /g, '')),
     () => {
       const it = token('comment')
       return more(
-        'a comment is gone',
+        'a comment is removed',
         it && { offset: it.start, length: it.end - it.start, content: '' }
       )
     },
     () => {
       const it = token('comment')
       return more(
-        'a comment is another',
+        'a comment is changed',
         it && { offset: it.start + 2, length: 0, content: 'wrong' }
       )
     },
@@ -92,14 +91,14 @@ export function corruptionOf(
       const it = token('string')
       return more('a string grows', it && { offset: it.start, length: 0, content: 'wrong' })
     },
-    () => more('a comment is new', inserted(/[;[{]/g, ' /* wrong */')),
-    () => more('a let is another', replaced(/names = \[/g, 'names = [ "wrong"')),
-    () => more('a head is another', replaced(/\.\.\. \}/g, '..., wrong ? 1 }')),
-    () => more('blanks', inserted(/[;{[]/g, '  '))
+    () => more('a comment is added', inserted(/[;[{]/g, ' /* wrong */')),
+    () => more('a let is changed', replaced(/names = \[/g, 'names = [ "wrong"')),
+    () => more('the formals are changed', replaced(/\.\.\. \}/g, '..., wrong ? 1 }')),
+    () => more('spaces', inserted(/[;{[]/g, '  '))
   )()
 }
 
-/** The edits in order; undefined if they overlap, leave the text or change nothing. */
+/** The edits in order; undefined if they overlap, are outside the text or change nothing. */
 function corruption(name: string, text: string, edits: readonly Edit[]): Corruption | undefined {
   const sorted = edits
     .filter(it => text.slice(it.offset, it.offset + it.length) !== it.content)

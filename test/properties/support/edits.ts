@@ -1,4 +1,4 @@
-// What somebody could ask of a module, and what its options should be afterwards.
+// Requests to edit a module.
 
 import {
   annotated,
@@ -11,7 +11,7 @@ import {
 import type { Choices } from './choices.ts'
 import type { GeneratedModule, Kind } from './modules.ts'
 
-export type Asked =
+export type EditRequest =
   | { kind: 'set'; path: readonly string[]; value: NixValue }
   | { kind: 'add'; path: readonly string[]; items: readonly NixValue[] }
   | { kind: 'remove'; path: readonly string[] }
@@ -60,9 +60,9 @@ function valueFor(c: Choices, kind: Kind): NixValue {
   return c.pick(...SCALARS)
 }
 
-/** One to three wishes about options that do not lie inside each other. */
-export function askedOf(c: Choices, module: GeneratedModule): Asked[] {
-  const asked: Asked[] = []
+/** One to three requests for options that are not inside each other. */
+export function requestsOf(c: Choices, module: GeneratedModule): EditRequest[] {
+  const requests: EditRequest[] = []
   const taken: (readonly string[])[] = []
   const all = [...module.options, ...FRESH]
   const isFree = (path: readonly string[]) =>
@@ -70,21 +70,21 @@ export function askedOf(c: Choices, module: GeneratedModule): Asked[] {
   for (let more = 1 + c.pick(0, 0, 1, 2); more > 0; more--) {
     if (c.chance(15)) {
       const path = c.pick('./zz-c.nix', './zz-a.nix', './zz dir/a.nix')
-      if (!asked.some(it => it.path === path)) asked.push({ kind: 'import', path })
+      if (!requests.some(it => it.path === path)) requests.push({ kind: 'import', path })
       continue
     }
     const option = all[c.count(all.length - 1)]
     if (!option || !isFree(option.path)) continue
     taken.push(option.path)
-    asked.push(askedAbout(c, option.path, option.kind))
+    requests.push(askedAbout(c, option.path, option.kind))
   }
-  return asked
+  return requests
 }
 
-function askedAbout(c: Choices, path: readonly string[], kind: Kind): Asked {
+function askedAbout(c: Choices, path: readonly string[], kind: Kind): EditRequest {
   const isList = kind === 'list' || kind === 'lines'
-  const remove: Asked = { kind: 'remove', path }
-  const set: Asked = { kind: 'set', path, value: valueFor(c, kind) }
+  const remove: EditRequest = { kind: 'remove', path }
+  const set: EditRequest = { kind: 'set', path, value: valueFor(c, kind) }
   if (!isList) {
     const to = c.pick(
       [...path.slice(0, -1), 'zzRenamed'],
@@ -94,17 +94,17 @@ function askedAbout(c: Choices, path: readonly string[], kind: Kind): Asked {
       [...path, 'zzRenamed']
     )
     if (c.chance(5)) return { kind: 'add', path, items: ['N1'] }
-    return c.pick<Asked>(set, set, set, remove, { kind: 'rename', path, to })
+    return c.pick<EditRequest>(set, set, set, remove, { kind: 'rename', path, to })
   }
-  const add: Asked = { kind: 'add', path, items: itemsFor(c, kind) }
-  const removeItems: Asked = { kind: 'removeItems', path, items: itemsFor(c, kind) }
+  const add: EditRequest = { kind: 'add', path, items: itemsFor(c, kind) }
+  const removeItems: EditRequest = { kind: 'removeItems', path, items: itemsFor(c, kind) }
   return kind === 'lines'
-    ? c.pick<Asked>(add, set, remove)
-    : c.pick<Asked>(add, add, add, set, remove, removeItems)
+    ? c.pick<EditRequest>(add, set, remove)
+    : c.pick<EditRequest>(add, add, add, set, remove, removeItems)
 }
 
-/** Plans them all in one transaction. */
-export function planOf(doc: NixDocument, all: readonly Asked[]): Result<Plan, NixError> {
+/** Plans all requests in one transaction. */
+export function planOf(doc: NixDocument, all: readonly EditRequest[]): Result<Plan, NixError> {
   const edit = doc.edit()
   for (const it of all) {
     if (it.kind === 'set') edit.setIn(it.path, it.value)

@@ -1,18 +1,22 @@
-// What the options of a module should be after an edit, told from what they were before.
+// The expected options of a module after an edit, derived from the options before.
 
 import { isDeepStrictEqual } from 'node:util'
 import type { NixValue } from '../../../src/nix/index.ts'
 import { isValueList, isValueSet, withoutComment } from '../../../src/nix/values.ts'
-import type { Asked } from './edits.ts'
+import type { EditRequest } from './edits.ts'
 import type { Meaning } from './nix.ts'
 
-/** What is wrong with the meaning after the edits, in words; empty if it is what was asked. */
-export function wrongMeaning(before: Meaning, after: Meaning, all: readonly Asked[]): string[] {
+/** The faults of the meaning after the edits; empty if it is as requested. */
+export function wrongMeaning(
+  before: Meaning,
+  after: Meaning,
+  all: readonly EditRequest[]
+): string[] {
   const expected = new Map(before)
   const seen = new Map(after)
   const wrong: string[] = []
-  for (const asked of all) {
-    const why = check(expected, seen, asked)
+  for (const request of all) {
+    const why = check(expected, seen, request)
     if (why !== undefined) wrong.push(why)
   }
   for (const path of new Set([...expected.keys(), ...seen.keys()])) {
@@ -22,23 +26,23 @@ export function wrongMeaning(before: Meaning, after: Meaning, all: readonly Aske
   return wrong
 }
 
-/** Checks one wish; what it is about is taken out of both sides. */
-function check(expected: Meaning, seen: Meaning, asked: Asked): string | undefined {
-  if (asked.kind === 'import') {
-    const name = asked.path.replace(/^\.\/|\.nix$/g, '')
+/** Checks one request, and removes its options from both sides. */
+function check(expected: Meaning, seen: Meaning, request: EditRequest): string | undefined {
+  if (request.kind === 'import') {
+    const name = request.path.replace(/^\.\/|\.nix$/g, '')
     const key = JSON.stringify(['imported', name])
     expected.delete(key)
     const is = seen.get(key)
     seen.delete(key)
-    return is === true ? undefined : `${asked.path} is not imported`
+    return is === true ? undefined : `${request.path} is not imported`
   }
-  const was = take(expected, asked.path)
-  const there = asked.kind === 'rename' ? take(seen, asked.to) : undefined
-  const is = take(seen, asked.path)
-  const name = asked.path.join('.')
-  switch (asked.kind) {
+  const was = take(expected, request.path)
+  const there = request.kind === 'rename' ? take(seen, request.to) : undefined
+  const is = take(seen, request.path)
+  const name = request.path.join('.')
+  switch (request.kind) {
     case 'set': {
-      const wanted = flat([], asked.value)
+      const wanted = flat([], request.value)
       return isDeepStrictEqual(is, wanted) ? undefined : `${name} is ${show([...is])}`
     }
     case 'remove':
@@ -47,15 +51,15 @@ function check(expected: Meaning, seen: Meaning, asked: Asked): string | undefin
       return isDeepStrictEqual(there, was) && is.size === 0 ? undefined : `${name} did not move`
     case 'add':
     case 'removeItems': {
-      const items = asked.items.map(it => jsonOf(it))
-      const change = asked.kind === 'add' ? wrongGrowth : wrongLoss
+      const items = request.items.map(it => jsonOf(it))
+      const change = request.kind === 'add' ? wrongGrowth : wrongLoss
       const why = change(partsOf(was.get('[]')), partsOf(is.get('[]')), items)
       return why && `${name}: ${why}: ${show(was.get('[]'))} became ${show(is.get('[]'))}`
     }
   }
 }
 
-/** The entries at and below a path, with what follows it as their keys. */
+/** The entries at and below a path, by the rest of their paths. */
 function take(meaning: Meaning, path: readonly string[]): Meaning {
   const taken: Meaning = new Map()
   for (const [key, value] of meaning) {
@@ -84,7 +88,7 @@ export function jsonOf(value: NixValue): unknown {
   return inner
 }
 
-/** The items of a list, the lines of a string; nothing for what has no value. */
+/** The items of a list or the lines of a string; empty without a value. */
 function partsOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value
   return typeof value === 'string' ? value.split('\n').filter(it => it !== '') : []
@@ -93,7 +97,7 @@ function partsOf(value: unknown): unknown[] {
 function wrongGrowth(was: unknown[], is: unknown[], items: unknown[]): string | undefined {
   const more = takeOut(is, was)
   if (!more) return 'an old item is gone, or in another place'
-  if (!more.every(it => items.includes(it))) return 'it has more than was asked'
+  if (!more.every(it => items.includes(it))) return 'it has more than was requested'
   if (new Set(more).size < more.length) return 'it has an item twice'
   return items.every(it => is.includes(it)) ? undefined : 'it lacks an item'
 }
@@ -103,7 +107,7 @@ function wrongLoss(was: unknown[], is: unknown[], items: unknown[]): string | un
   return isDeepStrictEqual(is, wanted) ? undefined : 'not just the items are gone'
 }
 
-/** What is left of `all` when `some` is taken out in its order. */
+/** `all` without `some`, removed in order. */
 function takeOut(all: readonly unknown[], some: readonly unknown[]): unknown[] | undefined {
   const rest: unknown[] = []
   let next = 0

@@ -1,4 +1,4 @@
-// Where comments and strings are in a text: a reading of Nix that shares nothing with the toolkit's.
+// Finds comments and strings in a text, independently of the toolkit.
 
 export interface Token {
   kind: 'comment' | 'string'
@@ -8,14 +8,14 @@ export interface Token {
 }
 
 /**
- * The comments of a text, and the stretches inside strings between their quotes and interpolations.
- * The text has to be Nix without URLs that hold `#` or `/*`.
+ * The comments of a text, and the parts of strings between their quotes and interpolations. The text
+ * must be Nix without URLs that contain `#` or `/*`.
  */
 export function commentsAndStrings(text: string): Token[] {
   const tokens: Token[] = []
   const push = (kind: Token['kind'], start: number, end: number) =>
     tokens.push({ kind, start, end, text: text.slice(start, end) })
-  // What closes the places that the scan is in: a brace, or a string with its quotes.
+  // The tokens that close the current scopes: a brace, or the quotes of a string.
   const open: ('{' | '"' | "''")[] = []
   let at = 0
   while (at < text.length) {

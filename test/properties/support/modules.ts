@@ -1,4 +1,4 @@
-// NixOS modules as people write them, with what they define.
+// NixOS modules as users write them, with the options that they define.
 
 import type { Choices } from './choices.ts'
 import * as values from './values.ts'
@@ -13,11 +13,11 @@ export interface Option {
 
 export interface GeneratedModule {
   text: string
-  /** What the module defines, maybe under a condition only. */
+  /** The options that the module defines, possibly only under a condition. */
   options: readonly Option[]
-  /** Whether the module system could call it: a curried function it could not. */
+  /** Whether the module system can call it, which excludes a curried function. */
   isCallable: boolean
-  /** Whether its line ends are CRLF. */
+  /** Whether its line endings are CRLF. */
   isCrlf: boolean
 }
 
@@ -40,7 +40,7 @@ const POOL: readonly Option[] = [
   { path: ['system', 'stateVersion'], kind: 'scalar' }
 ]
 
-/** A name or the inside of a set, as a tree over the paths. */
+/** A value or the content of a set, as a tree of names. */
 type Tree = Map<string, Tree | Option>
 
 export function moduleOf(c: Choices): GeneratedModule {
@@ -208,7 +208,7 @@ function bodyOf(c: Choices, style: Style, options: readonly Option[], isPlain: b
       return setOf(c, style, [...imports, `config = ${lib}mkIf true ${inner};`], '')
     }
     case 'update': {
-      // What the second has of the names of the first, the first loses.
+      // The first set loses the names that the second has too.
       const [one, two] = [options.slice(0, half), options.slice(half)]
       const first = setOf(c, style, [...imports, ...all(unit, one)], '')
       return `${first} // ${setOf(c, style, all(unit, two), '')}`
@@ -253,22 +253,22 @@ function treeOf(options: readonly Option[]): Tree {
   return root
 }
 
-/** The bindings of a level, each a text whose later lines are indented for `indent`. */
+/** The bindings of a level, as texts whose later lines are indented by `indent`. */
 function bindingsOf(c: Choices, style: Style, tree: Tree, indent: string, odd: number): string[] {
   const bindings = [...tree].flatMap(([name, node]) => {
-    const spelt = nameOf(c, name)
+    const source = nameOf(c, name)
     if (!(node instanceof Map))
       return [
-        `${spelt}${assign(c, style, indent)}${printedValue(c, style, node.kind, indent)}${end(c, style)}`
+        `${source}${assign(c, style, indent)}${printedValue(c, style, node.kind, indent)}${end(c, style)}`
       ]
     const nested = (inside: Tree, isWhole: boolean) => {
       const set = setOf(c, style, bindingsOf(c, style, inside, indent + style.unit, 0), indent)
-      return `${spelt}${assign(c, style, indent)}${isWhole ? wrapSet(c, set) : set}${end(c, style)}`
+      return `${source}${assign(c, style, indent)}${isWhole ? wrapSet(c, set) : set}${end(c, style)}`
     }
     const dotted = (inside: Tree) =>
-      bindingsOf(c, style, inside, indent, 0).map(it => `${spelt}${dot(c, style)}${it}`)
+      bindingsOf(c, style, inside, indent, 0).map(it => `${source}${dot(c, style)}${it}`)
     const entries = [...node]
-    // In a recursive set, other values may use an option by its name.
+    // In a recursive set, other values may use an option as a variable.
     if (name === 'custom') {
       const used = c.pick('derived = base;', 'derived = [ base ];', 'other = 1;')
       const inside = [...bindingsOf(c, style, node, indent + style.unit, 0), used]
@@ -277,7 +277,7 @@ function bindingsOf(c: Choices, style: Style, tree: Tree, indent: string, odd: n
     return c.pick(
       () => dotted(node),
       () => [nested(node, true)],
-      // Nix joins them only where the set is written out.
+      // Nix merges them only if the set is a literal.
       () => [nested(new Map(entries.slice(0, 1)), false), ...dotted(new Map(entries.slice(1)))]
     )()
   })
@@ -299,7 +299,7 @@ const assign = (c: Choices, style: Style, indent: string) =>
 const end = (c: Choices, style: Style) =>
   style.noise > 0 && c.chance(style.noise / 3) ? ' ;' : ';'
 
-/** A set literal as it stands, or in something that the toolkit sees through. */
+/** A set literal, possibly inside an expression that the toolkit recognizes. */
 function wrapSet(c: Choices, set: string): string {
   return c.chance(8) ? c.pick(`(${set})`, `let q = 1; in ${set}`, `with { }; ${set}`) : set
 }
@@ -317,7 +317,7 @@ function printedValue(c: Choices, style: Style, kind: Kind, indent: string): str
   }
 }
 
-/** What is no option of the pool, and must stay as it is. */
+/** Definitions outside the pool of options, which must not change. */
 function oddBinding(c: Choices, style: Style, indent: string): string {
   const inner = indent + style.unit
   return c.pick(
@@ -354,11 +354,11 @@ function setOf(c: Choices, style: Style, bindings: readonly string[], indent: st
     if (i > 0 && (habit === 'all' || (habit === 'some' && c.chance(40)))) lines.push('')
     if (noisy && c.chance(15)) lines.push(`${inner}${lineComment(c)}`)
     if (noisy && c.chance(5)) lines.push(`${inner}${blockComment(c)}`)
-    const behind = noisy && c.chance(15) ? ` ${c.pick(lineComment(c), blockComment(c))}` : ''
+    const trailing = noisy && c.chance(15) ? ` ${c.pick(lineComment(c), blockComment(c))}` : ''
     const last = lines.at(-1)
     const joins = last !== undefined && /^[^#]*;$/.test(last) && c.chance(4)
-    if (joins) lines[lines.length - 1] = `${last} ${binding}${behind}`
-    else lines.push(`${inner}${binding}${behind}`)
+    if (joins) lines[lines.length - 1] = `${last} ${binding}${trailing}`
+    else lines.push(`${inner}${binding}${trailing}`)
   }
   if (noisy && c.chance(12))
     lines.push(...c.pick([], ['']), `${inner}# boot.kernelParams = [ "off" ];`)

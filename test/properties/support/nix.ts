@@ -1,4 +1,4 @@
-// Real Nix about many modules at once.
+// Results of real Nix for many modules at once.
 
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -8,12 +8,12 @@ import { inFiles } from '../../support/nix.ts'
 
 export const hasNix = areAvailable('the properties of edits', 'nix-instantiate')
 
-/** The values of a module's options by path; those that Nix throws at have none. */
+/** The values of a module's options by path; without those for which Nix throws. */
 export type Meaning = Map<string, unknown>
 
 /**
- * What the options of each module are, as `lib.evalModules` computes them; undefined for a module
- * that it rejects. Every option is free: lists are joined, sets are merged, all else must be equal.
+ * The options of each module as evaluated by `lib.evalModules`; undefined for a module that it rejects.
+ * Options have no type: lists are joined, sets are merged, other definitions must be equal.
  */
 export function meaningsOf(nixpkgsLib: string, texts: readonly string[]): (Meaning | undefined)[] {
   return inFiles(texts, (files, folder) => {

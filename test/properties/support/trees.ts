@@ -1,18 +1,18 @@
-// Trees of options with plain values, spelt in several ways, and what an edit makes of them.
+// Trees of options with plain values, written in several forms, and the expected result of an edit.
 
 import { isDeepStrictEqual } from 'node:util'
 import { built, type Choices } from './choices.ts'
-import { type Asked, askedOf } from './edits.ts'
+import { type EditRequest, requestsOf } from './edits.ts'
 import { jsonOf } from './expected.ts'
 import type { GeneratedModule, Kind, Option } from './modules.ts'
 
 export interface Tree {
-  /** The same options with dots, as sets, and with something of both. */
+  /** The same options with dotted names, as nested sets, and mixed. */
   dotted: string
   nested: string
   mixed: string
-  asked: readonly Asked[]
-  /** What Nix makes of the options. */
+  requests: readonly EditRequest[]
+  /** The options as Nix evaluates them. */
   model: Model
 }
 
@@ -39,25 +39,27 @@ const OPTIONS: readonly Option[] = [
   { path: ['system', 'stateVersion'], kind: 'scalar' }
 ]
 
-/** A tree and what is asked of it. A definition is renamed inside its set only. */
+/** A tree and an edit of it. A definition is renamed only inside its set. */
 export const trees = built<Tree>(c => {
   const options = OPTIONS.filter(() => !c.chance(40))
   const entries = options.map(it => ({ path: it.path, ...sourceAndValue(c, it.kind) }))
   const module: GeneratedModule = { text: '', options, isCallable: true, isCrlf: false }
-  const asked = askedOf(c, module).filter(it => it.kind !== 'rename' || isBeside(it.path, it.to))
-  const spelt = (isNested: () => boolean) => `{ ... }:\n${setOf(entries, '', isNested)}\n`
+  const requests = requestsOf(c, module).filter(
+    it => it.kind !== 'rename' || areSiblings(it.path, it.to)
+  )
+  const write = (isNested: () => boolean) => `{ ... }:\n${setOf(entries, '', isNested)}\n`
   const model: Model = {}
   for (const it of entries) put(model, it.path, it.value)
   return {
-    dotted: spelt(() => false),
-    nested: spelt(() => true),
-    mixed: spelt(() => c.chance(50)),
-    asked,
+    dotted: write(() => false),
+    nested: write(() => true),
+    mixed: write(() => c.chance(50)),
+    requests,
     model
   }
 })
 
-const isBeside = (path: readonly string[], other: readonly string[]) =>
+const areSiblings = (path: readonly string[], other: readonly string[]) =>
   other.length === path.length && path.slice(0, -1).every((name, i) => other[i] === name)
 
 function sourceAndValue(c: Choices, kind: Kind): { source: string; value: unknown } {
@@ -74,7 +76,7 @@ function sourceAndValue(c: Choices, kind: Kind): { source: string; value: unknow
   return c.pick(is('true', true), is('"x"', 'x'), is('-2', -2), is("''\n    x\n  ''", 'x\n'))
 }
 
-/** A set with these values, level by level as one inner set or as paths with dots. */
+/** A set with these values, each level as a nested set or with dotted names. */
 function setOf(entries: readonly Entry[], indent: string, isNested: () => boolean): string {
   const inner = `${indent}  `
   const names = [...new Set(entries.map(it => it.path[0] ?? ''))]
@@ -88,10 +90,10 @@ function setOf(entries: readonly Entry[], indent: string, isNested: () => boolea
   return `{\n${bindings.map(it => `${inner}${it}\n`).join('')}${indent}}`
 }
 
-/** What is asked done to the model, for edits that can be planned. */
-export function edited(model: Model, asked: readonly Asked[]): Model {
+/** Applies an edit to the model, if the edit can be planned. */
+export function edited(model: Model, requests: readonly EditRequest[]): Model {
   const result = structuredClone(model)
-  for (const it of asked) {
+  for (const it of requests) {
     if (it.kind === 'import') put(result, ['imports'], [it.path])
     else if (it.kind === 'set') put(result, it.path, jsonOf(it.value))
     else if (it.kind === 'remove') take(result, it.path)
@@ -125,7 +127,7 @@ export function edited(model: Model, asked: readonly Asked[]): Model {
   return result
 }
 
-/** A string of lines with more of them. */
+/** A string of lines with added lines. */
 function withLines(text: string, lines: readonly unknown[]): string {
   const end = text.endsWith('\n') ? '\n' : ''
   return `${[text.replace(/\n$/, ''), ...new Set(lines)].join('\n')}${end}`

@@ -1,20 +1,20 @@
-// Values as people write them, in all the layouts and forms that the toolkit should see through.
+// Values as users write them, in all layouts and forms that the toolkit should recognize.
 
 import type { Choices } from './choices.ts'
 
-/** What the text around a value offers, and how it is laid out. */
+/** The scope and the layout of the text around a value. */
 export interface Style {
-  /** One step of indentation. */
+  /** One level of indentation. */
   unit: string
   /** `[x]` instead of `[ x ]`. */
   tight: boolean
-  /** What stands before mkIf and its like: `lib.`, nothing after `with lib;`; undefined without lib. */
+  /** The prefix of mkIf and similar functions: `lib.`, empty after `with lib;`; undefined without lib. */
   lib: string | undefined
-  /** What stands before mkMerge; undefined where an inherit takes other functions of lib only. */
+  /** The prefix of mkMerge; undefined if only other functions of lib are inherited. */
   merge: string | undefined
-  /** Whether `flag`, `names` and `word` are bound by a `let` around. */
+  /** Whether a `let` around the value binds `flag`, `names` and `word`. */
   lets: boolean
-  /** Of a hundred gaps between tokens, how many hold a comment or a line break. */
+  /** The percentage of gaps between tokens with a comment or a line break. */
   noise: number
 }
 
@@ -28,7 +28,7 @@ export function blockComment(c: Choices): string {
   return `/*${c.pick(' ', '\n', '*')}${c.pick(...NOTES)} ${c.pick('', '\n  ] } ', '*')}*/`
 }
 
-/** What stands between two tokens; mostly one blank. */
+/** The text between two tokens; mostly one space. */
 export function gap(c: Choices, style: Style, indent: string): string {
   if (!c.chance(style.noise)) return ' '
   return c.pick(
@@ -58,7 +58,7 @@ const STRING_TEXTS = [
   () => '"first\\nsecond"'
 ] as const
 
-/** A string, a number, a boolean: something that takes no list and no set. */
+/** A string, a number or a boolean, not a list or a set. */
 export function scalar(c: Choices, style: Style, indent: string): string {
   const plain = () =>
     c.pick('true', '1', c.pick(...STRINGS), '-2', 'null', '1.5', './a.nix', '"x" + "y"', 'false')
@@ -86,7 +86,7 @@ export function scalar(c: Choices, style: Style, indent: string): string {
   return c.pick(...forms)()
 }
 
-/** A string that is read as lines. */
+/** A string that consists of lines. */
 export function lines(c: Choices, style: Style, indent: string): string {
   const text = c.pick(...STRING_TEXTS)(`${indent}${style.unit}`, indent)
   return style.lib !== undefined && c.chance(20) ? `${style.lib}mkAfter ${text}` : text
@@ -103,7 +103,7 @@ const ITEMS = [
   '"x${toString 1}"'
 ] as const
 
-/** A list literal in one of the layouts that people use. */
+/** A list literal in one of the usual layouts. */
 export function literalList(c: Choices, style: Style, indent: string): string {
   const items: string[] = Array.from({ length: c.count(4) }, () => c.pick(...ITEMS))
   const inner = indent + style.unit
@@ -130,9 +130,9 @@ export function literalList(c: Choices, style: Style, indent: string): string {
   }
   const rows = items.map((it, i) => {
     const above = style.noise > 0 && c.chance(15) && i > 0 ? `${inner}${lineComment(c)}\n` : ''
-    const behind =
+    const trailing =
       style.noise > 0 && c.chance(25) ? ` ${c.pick(lineComment(c), blockComment(c))}` : ''
-    return `${above}${layout === 'opened' && i === 0 ? '' : inner}${it}${behind}`
+    return `${above}${layout === 'opened' && i === 0 ? '' : inner}${it}${trailing}`
   })
   const tail = style.noise > 0 && c.chance(20) ? `\n${inner}# "commented-out"` : ''
   const open = layout === 'opened' ? '[ ' : '[\n'
@@ -140,7 +140,7 @@ export function literalList(c: Choices, style: Style, indent: string): string {
   return `${open}${rows.join('\n')}${tail}${isClosed ? ' ]' : `\n${indent}]`}`
 }
 
-/** A value that is a list, or becomes one. */
+/** A value that is or evaluates to a list. */
 export function list(c: Choices, style: Style, indent: string): string {
   const { lib, merge } = style
   const literal = () => literalList(c, style, indent)
