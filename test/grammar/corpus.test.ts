@@ -1,8 +1,8 @@
-// What the project relies on from the grammar lies in grammar-tests/*.txt, in the corpus format of
-// tree-sitter: the name of a case between two lines of =, a source, a line of -, and the tree that
-// the parser makes of it. The blank line before the source and the one after it do not belong to
-// it, so a source ends with a line break unless the second blank line is missing. crlf.txt,
-// misread.txt, lenient.txt and errors.txt hold CR, BOM and other invisible characters as they are.
+// grammar-tests/*.txt shows what the project relies on in the grammar, in the corpus format of
+// tree-sitter: the name of a case between two lines of =, a source, a line of -, and its syntax tree.
+// The blank lines before and after the source are not part of it, so a source ends with a line break
+// unless the second blank line is missing. crlf.txt, misread.txt, lenient.txt and errors.txt contain
+// CR, BOM and other invisible characters.
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -21,17 +21,17 @@ const FILES = readdirSync(FOLDER)
   .filter(name => name.endsWith('.txt'))
   .sort()
 
-/** The files where the grammar and Nix disagree, or agree to refuse. In all others both accept. */
+/** The files in which the grammar and Nix disagree, or both refuse. In all others both accept. */
 const KINDS: Record<string, Kind> = {
-  // Nix that the grammar does not know.
+  // Valid Nix that the grammar does not accept.
   'gaps.txt': { tree: 'error', nix: 'accepts' },
   // Pipe operators: an experimental feature of newer Nix.
   'pipes.txt': { tree: 'error', nix: 'depends' },
-  // Nix that means something else than its tree says, without any sign of it.
+  // Valid Nix whose tree is wrong, without an error.
   'misread.txt': { tree: 'clean', nix: 'accepts' },
-  // No Nix, and the tree does not tell.
+  // Not Nix, but the tree has no error.
   'lenient.txt': { tree: 'clean', nix: 'refuses' },
-  // No Nix, and what the tree looks like there.
+  // Not Nix, with the tree of the error.
   'errors.txt': { tree: 'error', nix: 'refuses' }
 }
 
@@ -49,7 +49,7 @@ function casesIn(file: string): Case[] {
   })
 }
 
-/** A node or field per line, so that a difference is seen at once. */
+/** One node or field per line, for a readable difference. */
 function lines(tree: string): string {
   return tree
     .trim()
@@ -82,15 +82,15 @@ test('the invisible characters are still in the files', () => {
   expect(holding('\r')).toEqual([
     ...casesIn('crlf.txt').map(({ name }) => `crlf.txt: ${name}`),
     'misread.txt: a lone CR in a comment: Nix ends the comment there',
-    'misread.txt: a lone CR in a comment that is the last: Nix sees b',
-    'misread.txt: a lone CR in a comment in a list: Nix sees three elements'
+    'misread.txt: a lone CR in a comment that is the last: Nix reads b',
+    'misread.txt: a lone CR in a comment in a list: Nix reads three elements'
   ])
   expect(holding('\uFEFF')).toEqual([
     'errors.txt: character: a BOM in the middle',
     'lenient.txt: a BOM',
     'lenient.txt: a BOM before a comment'
   ])
-  expect(holding('\u00A0')).toEqual(['errors.txt: character: a blank that is no ASCII'])
+  expect(holding('\u00A0')).toEqual(['errors.txt: character: a space that is not ASCII'])
   expect(holding('\f')).toEqual(['errors.txt: character: a form feed'])
 })
 
