@@ -39,6 +39,19 @@ export type NixErrorCode =
   | 'VERIFICATION_FAILED'
   | 'STALE'
 
+/**
+ * The advice of a hint that names a part of this library, as a code: callers that have other names for
+ * that part can word it themselves.
+ */
+export type Remedy =
+  | 'MOVE_OR_CHOOSE'
+  | 'WRITE_OUT_OR_CHOOSE'
+  | 'KEEP_ONE_OR_CHOOSE'
+  | 'ONE_STRING_PER_LINE'
+  | 'SET_STRING_OR_PASS_LINES'
+  | 'OMIT_LINES'
+  | 'ADD_ARGUMENT'
+
 /** Half-open, in UTF-16 offsets of the document's text. */
 export interface Range {
   start: number
@@ -67,6 +80,8 @@ export interface Message {
   message: string
   /** What to do instead. */
   hint?: string | undefined
+  /** The code of `hint`, if that names a part of this library. */
+  remedy?: Remedy | undefined
 }
 
 export interface NixError {
@@ -79,6 +94,8 @@ export interface NixError {
   at: Place
   /** What to do instead. */
   hint?: string
+  /** The code of `hint`, if that names a part of this library. */
+  remedy?: Remedy
   /**
    * Place, code and message, the source line, carets below it, and the hint, as lines separated by
    * `\n`. Place and source line are omitted if the fault is in the call and not in the text. The only
@@ -104,7 +121,7 @@ export interface NixErrorInit extends Message {
 }
 
 export function nixError(text: string, init: NixErrorInit): NixError {
-  const { code, message, hint } = init
+  const { code, message, hint, remedy } = init
   // The range may be a syntax node; an error holds plain data only.
   const { start, end } = init.range ?? { start: 0, end: 0 }
   const range = { start, end }
@@ -116,6 +133,7 @@ export function nixError(text: string, init: NixErrorInit): NixError {
     range,
     at,
     ...(hint === undefined ? {} : { hint }),
+    ...(remedy === undefined ? {} : { remedy }),
     render: (options = {}) => render(text, { code, message, range, placed, at, hint }, options)
   }
 }

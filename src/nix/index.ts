@@ -2,7 +2,7 @@
 
 export { type NixDocument, parseDocument } from './document.ts'
 export type { Position } from './edit/operation.ts'
-export type { NixError, NixErrorCode, Range, RenderOptions } from './errors.ts'
+export type { NixError, NixErrorCode, Range, Remedy, RenderOptions } from './errors.ts'
 export type { Definition, Leaf } from './module/definitions.ts'
 export type { ImportItem } from './module/imports.ts'
 export type { Module } from './module/module.ts'

@@ -167,12 +167,9 @@ function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixE
     }
     return offset - shift
   }
-  const { code, message, range, hint } = error
   return nixError(text, {
-    code,
-    message,
-    range: { start: back(range.start), end: back(range.end) },
-    hint
+    ...error,
+    range: { start: back(error.range.start), end: back(error.range.end) }
   })
 }
 

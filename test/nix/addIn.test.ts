@@ -272,7 +272,7 @@ describe('addIn at a position', () => {
   })
 })
 
-describe('addIn beside blanks and neighbors', () => {
+describe('addIn next to whitespace and other items', () => {
   const remarked = annotated('X', 'why')
   const cases: [string, string, string, { at?: Position }?][] = [
     [

@@ -104,6 +104,16 @@ it('errors are plain data', () => {
   })
 })
 
+it('a hint that names the library has a code, also after an edit that moves its place', () => {
+  const text = '{ lib, on, ... }: { config = lib.mkMerge [ { b = 1; } (lib.mkIf on { a = 1; }) ]; }'
+  const edits = [parseDocument(text).edit(), parseDocument(text).edit().setIn('b', 1000)]
+  const remedies = edits.map(it => {
+    const plan = it.setIn('a', 2).plan()
+    return plan.ok ? undefined : plan.error.remedy
+  })
+  expect(remedies).toEqual(['MOVE_OR_CHOOSE', 'MOVE_OR_CHOOSE'])
+})
+
 it('throws for a value that is not a string, and names decode', () => {
   const bytes = Buffer.from('{ }\n')
   expect(() => parseDocument(bytes as unknown as string)).toThrow(

@@ -510,7 +510,7 @@ describe('setIn refuses', () => {
       2:3: CONFLICT: services.openssh is already defined in parts, here services.openssh.enable
       2 |   services.openssh.enable = true;
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: set services.openssh.enable and its neighbors one by one
+      hint: set the options below it one by one
     `
   )
 
@@ -872,7 +872,7 @@ describe('addIn refuses', () => {
     it => it.addIn('boot.extraModprobeConfig', ['one\ntwo']),
     nix`
       BAD_VALUE: boot.extraModprobeConfig is a string of lines, and this item is not a line
-      hint: pass each line as a string without a line ending
+      hint: give each line as a string without a line ending
     `
   )
 
@@ -882,7 +882,7 @@ describe('addIn refuses', () => {
     it => it.addIn('text', [1]),
     nix`
       BAD_VALUE: text is a string of lines, and this item is not a line
-      hint: pass each line as a string without a line ending
+      hint: give each line as a string without a line ending
     `
   )
 

@@ -41,7 +41,7 @@ describe('a rec set', () => {
     expect(edited(nested, it => it.removeIn('a.c'))).toBe('rec { a = { b = 1; }; d = a.b; }')
   })
 
-  it('gets no name that its neighbors take from outside', () => {
+  it('gets no name that shadows a variable of its attributes', () => {
     const given = 'let n = 1; in { x = rec { a = n; b = 2; c = { inherit n; }; }; }'
     expect(refusalOf(given, it => it.setIn('x.n', 2))).toBe('CONFLICT')
     expect(refusalOf(given, it => it.renameIn('x.b', 'x.n'))).toBe('CONFLICT')
@@ -50,7 +50,7 @@ describe('a rec set', () => {
     )
   })
 
-  it('may get a name that its neighbors have of their own', () => {
+  it('gets a name that its attributes bind themselves', () => {
     expect(edited('rec { f = n: n; g = let n = 1; in n; }', it => it.setIn('n', 2))).toBe(
       'rec { f = n: n; g = let n = 1; in n; n = 2; }'
     )

@@ -140,7 +140,7 @@ it('does nothing if one edit is refused', () => {
   expect(plan.ok ? plan.value.text : plan.error.code).toBe('CONFLICT')
 })
 
-it('takes what neighbors leave behind as if it were one', () => {
+it('removes neighbors together', () => {
   const given = nix`
     {
       a = 1;
@@ -207,6 +207,6 @@ it('shows a refusal in the original text, also after an edit that inserts text b
     "1:3: CONFLICT: virtualisation.libvirtd is already defined in parts, here virtualisation.libvirtd.enable
     1 | { virtualisation.libvirtd.enable = true; }
           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    hint: set virtualisation.libvirtd.enable and its neighbors one by one"
+    hint: set the options below it one by one"
   `)
 })

@@ -18,7 +18,8 @@ export function conditionalDefinition(path: Names, conditions: readonly string[]
   return {
     code: 'NO_TARGET',
     message: `${formatPathPattern(path)} is defined here only if ${conditions.join(' and ')}`,
-    hint: 'define it in another module and import that, or choose this definition'
+    hint: 'define it in another module and import that, or choose this definition',
+    remedy: 'MOVE_OR_CHOOSE'
   }
 }
 
@@ -27,7 +28,8 @@ export function severalDefinitions(path: Names, lines: readonly number[]): Messa
   return {
     code: 'AMBIGUOUS_TARGET',
     message: `${formatPathPattern(path)} is defined ${lines.length} times (lines ${lines.join(', ')})`,
-    hint: 'keep one definition, or choose one of them'
+    hint: 'keep one definition, or choose one of them',
+    remedy: 'KEEP_ONE_OR_CHOOSE'
   }
 }
 
@@ -125,7 +127,8 @@ export function mayBeComputed(computed: Names, path: AttrPath): Message {
   return {
     code: 'DYNAMIC_ATTRIBUTE',
     message: `${formatPathPattern(computed)} may be ${formatPath(path)}, and Nix rejects a second definition of it`,
-    hint: 'write the name out, or choose this definition'
+    hint: 'write the name out, or choose this definition',
+    remedy: 'WRITE_OUT_OR_CHOOSE'
   }
 }
 

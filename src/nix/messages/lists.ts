@@ -50,13 +50,15 @@ export const itemNotFound: Message = {
 export const listNotLines: Message = {
   code: 'CONFLICT',
   message: 'this is a list, and lines can be added only to a string',
-  hint: 'omit { lines: true } to add items to the list'
+  hint: 'omit { lines: true } to add items to the list',
+  remedy: 'OMIT_LINES'
 }
 
 export const linesNotShown: Message = {
   code: 'NOT_A_LIST',
   message: 'this is a string, and nothing shows what separates its items',
-  hint: 'set the whole string, or pass { lines: true } if its items are lines'
+  hint: 'set the whole string, or pass { lines: true } if its items are lines',
+  remedy: 'SET_STRING_OR_PASS_LINES'
 }
 
 export const linesOnlyAtEnd: Message = {
@@ -69,7 +71,8 @@ export function notALine(path: Names): Message {
   return {
     code: 'BAD_VALUE',
     message: `${formatPathPattern(path)} is a string of lines, and this item is not a line`,
-    hint: 'pass each line as a string without a line ending'
+    hint: 'give each line as a string without a line ending',
+    remedy: 'ONE_STRING_PER_LINE'
   }
 }
 

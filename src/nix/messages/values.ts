@@ -67,10 +67,12 @@ export const expressionTooDeep: Message = {
 }
 
 export function notInScope(name: string): Message {
-  return badValue(
-    `"${name}" is not in scope where it would be written, so Nix would reject the file`,
-    `if it is an argument of the module, add it at the top:  { ${name}, ... }:`
-  )
+  return {
+    code: 'BAD_VALUE',
+    message: `"${name}" is not in scope where it would be written, so Nix would reject the file`,
+    hint: `if it is an argument of the module, add it at the top:  { ${name}, ... }:`,
+    remedy: 'ADD_ARGUMENT'
+  }
 }
 
 export function notImportable(path: string): Message {
