@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { domainTables } from '../../src/guests/tables.ts'
 import { GUESTS, guestNix } from './support/guests.ts'
-import { evaluated, withNix } from './support/nix.ts'
+import { evaluated, expectValue, withNix } from './support/nix.ts'
 import { xmlOf } from './support/text.ts'
 
 const {
@@ -23,7 +23,7 @@ withNix('reads the same tables as Nix', () => {
 withNix.each(GUESTS)('renders the guest %s to the same text', name => {
   const domains = `map (it: toXML it.domain)
     (builtins.attrValues (${guestNix(name)}).virtualisation.vfio.guests)`
-  expect(evaluated(domains)).toEqual([xmlOf(guestNix(name))])
+  expectValue(domains, [xmlOf(guestNix(name))])
 })
 
 describe('handwritten domains', () => {
@@ -45,7 +45,7 @@ describe('handwritten domains', () => {
   ])('%s', inner => {
     const xml = xmlOf(domain(inner))
     expect(xml.startsWith('<domain')).toBe(true)
-    expect(evaluated(`toXML ${domain(inner)}`)).toBe(xml)
+    expectValue(`toXML ${domain(inner)}`, xml)
   })
 
   withNix('renders paths and packages as their path, without copying disks', () => {

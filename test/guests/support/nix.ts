@@ -20,3 +20,24 @@ export function evaluated(expression: string): unknown {
   const { status, stdout, stderr } = spawnSync('nix-instantiate', args, options)
   return status === 0 ? JSON.parse(stdout) : (stderr.split('\n')[0] ?? '').replace(/^error: /, '')
 }
+
+const collected: { test: string; expression: string; value: unknown }[] = []
+
+/**
+ * Expects that an expression, as `evaluated` takes it, has this value. All expressions of a test file are evaluated
+ * together after its last test, so that Nix is started once.
+ */
+export function expectValue(expression: string, value: unknown): void {
+  collected.push({ test: expect.getState().currentTestName ?? '', expression, value })
+}
+
+afterAll(() => {
+  const all = collected.splice(0)
+  if (all.length === 0) return
+  const values = evaluated(`[ ${all.map(it => `(${it.expression})`).join('\n')} ]`)
+  // One error hides all values: find out whose it is.
+  const found = Array.isArray(values) ? values : all.map(it => evaluated(it.expression))
+  expect(all.map((it, i) => ({ test: it.test, value: found[i] }))).toEqual(
+    all.map(it => ({ test: it.test, value: it.value }))
+  )
+}, 120_000)
