@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { areAvailable } from '../../support/needing.ts'
 
 const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
@@ -8,7 +8,7 @@ const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
 /** A test where Nix is there; else it is left out, which is announced. */
 export const withNix = areAvailable('the rendering of guests', 'nix-instantiate') ? test : test.skip
 
-/** The value of an expression that may use `toXML` and `tables` of `nixos/_lib`, or the error of Nix. */
+/** What Nix makes of an expression, in which `toXML` and `tables` are those of `nixos/_lib`; or its error. */
 export function evaluated(expression: string): unknown {
   const input = `let
     toXML = import ${library}domain.nix;
