@@ -42,7 +42,7 @@ test.concurrent('it gets a file of its own, mended', async ({ expect }) => {
   await place.run(APPLY)
   const [first, ...rest] = place.read(FILE).split('\n')
   expect(first?.replace(/[0-9a-f]{64}/, 'HASH')).toBe(
-    `# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; yours to edit)`
+    `# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; you can edit this file)`
   )
   const { stdout } = await place.run(['domain', 'win10.xml', '--mend'])
   expect(rest.join('\n')).toBe(stdout)
@@ -75,8 +75,8 @@ test.concurrent('another XML changes its file', async ({ expect }) => {
     --- a/vfio/guests/small.nix
     +++ b/vfio/guests/small.nix
     @@ -1,4 +1,4 @@
-    -# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; yours to edit)
-    +# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; yours to edit)
+    -# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; you can edit this file)
+    +# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; you can edit this file)
      {
        virtualisation.vfio.guests.small.domain = {
          type = "kvm";

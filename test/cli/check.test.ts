@@ -83,9 +83,9 @@ test.concurrent('--fix mends what an edit mends, and undo takes it back', async 
     stdout,
     stderr: text`
       ${FILE}: 3 changes; hardware.nix: changed
-      Fixes configuration.nix:5: AMD_IOMMU_PT, the kernel has no amd_iommu=pt.
-      Fixes configuration.nix:6: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
-      Fixes hardware.nix:1: VIRQFD, the kernel has no module vfio_virqfd since Linux 6.2.
+      Fixes configuration.nix:5: AMD_IOMMU_PT, the kernel parameter amd_iommu has no value pt.
+      Fixes configuration.nix:6: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot was renamed to qemu.runAsRoot.
+      Fixes hardware.nix:1: VIRQFD, Linux 6.2 removed the kernel module vfio_virqfd.
       Not fixed: configuration.nix:5: BAD_ID, "1-de:10f12" is not a PCI ID.
       ${UNCHECKED}
       Wrote /etc/nixos/hardware.nix and ${FILE}.
@@ -199,8 +199,8 @@ test.concurrent('what can not be checked', async () => {
   await expectRefusal(place, ['check', 'configuration.nix', '--release', 'Yarara'], {
     code: 2,
     stderr: text`
-      vfio-patch: --release takes a release of NixOS, got "Yarara".
-        Do:  give it like 26.05, or unstable
+      vfio-patch: --release needs a release of NixOS, got "Yarara".
+        Do:  e.g. 26.05, or unstable
       `
   })
 })

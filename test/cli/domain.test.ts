@@ -123,10 +123,10 @@ test.concurrent('--mend tells each change', async () => {
       modernized os/loader, line 8:
         - /usr/share/OVMF/OVMF_CODE_4M.ms.fd
         + <os firmware='efi'> with <loader secure='yes'/>
-        Why: libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones.
+        Why: libvirt then selects this system's firmware; if the guest does not start with its old variables, restore them or let libvirt create new ones.
       modernized os/nvram, line 9:
         - template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'
-        Why: the template belongs to the firmware, which libvirt now finds by itself.
+        Why: the template belongs to the firmware, which libvirt now selects.
       modernized devices/emulator, line 18:
         - /usr/bin/qemu-system-x86_64
         + /run/libvirt/nix-emulators/qemu-system-x86_64
@@ -154,7 +154,7 @@ test.concurrent('what a person should look at is told beside it, unless --quiet'
     code: 0,
     stdout,
     stderr: text`
-      note: line 1: the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME.
+      note: line 1: the guest was running when this was dumped, so it contains state of that run; use virsh dumpxml --inactive NAME.
       note: line 1: the instruction "<?…?>" is omitted: libvirt does not use it.
       `
   })

@@ -204,7 +204,7 @@ test.concurrent('two cards at once, and a word of the person that stands', async
   expect(told.map(it => it.slice(0, 18))).toEqual([
     'Card: 0000:01:00.0',
     'Card: 0000:0a:00.0',
-    'Named by ID, as no'
+    'Selected by PCI ID'
   ])
 })
 

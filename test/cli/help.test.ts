@@ -65,7 +65,7 @@ test.concurrent.each(COMMANDS)('lists all flags of %s, in 80 columns', async com
   expect(widest).toBeLessThanOrEqual(80)
 
   const flags = FLAGS.filter(it => it.commands.includes(command) && it.name !== 'version')
-  const listed = [...stdout.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)]
+  const listed = [...stdout.matchAll(/^(?: {2}(-\w), | {6})(--[\w-]+)/gm)]
   expect(listed.map(([, short, long]) => [short, long]).sort()).toEqual(
     flags.map(it => [it.short && `-${it.short}`, formatFlag(it)]).sort()
   )

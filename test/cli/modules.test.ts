@@ -201,7 +201,7 @@ test.concurrent.each([
   await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--modules-dir', name], {
     code: 2,
     stderr: text`
-      vfio-patch: --modules-dir needs a folder beside the configuration, got "${name}".
+      vfio-patch: --modules-dir needs a folder next to the configuration, got "${name}".
         Do:  e.g. --modules-dir modules/vfio
       `
   })

@@ -31,8 +31,8 @@ test.concurrent('a driver that the desktop needs, and IDs that are lost by other
   const flags = ['--keep-obsolete', '--device', '1002:67df', '--blacklist-nvidia']
   expect(await told(files, ...flags)).toBe(text`
     ${HEADLINE}
-    New problem: configuration.nix:9: IDS_TWICE, the IDs for vfio-pci are given in more than one place. Why: they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers. Do: put all IDs in one place
-    New problem: configuration.nix:11: BLACKLISTS_HOST, this takes the driver away that services.xserver.videoDrivers asks for. Why: a blacklisted driver is not loaded for any card, so there is no desktop. Do: take it out; the guest's card goes to vfio-pci without a blacklist too
+    New problem: configuration.nix:9: IDS_TWICE, IDs for vfio-pci are set in more than one place. Why: they are not combined: only the last list that the kernel reads has an effect, and the other devices keep their usual drivers. Do: put all IDs in one place
+    New problem: configuration.nix:11: BLACKLISTS_HOST, this blacklists the driver that services.xserver.videoDrivers selects. Why: a blacklisted driver is not loaded for any card, so there is no desktop. Do: remove it; vfio-pci gets the guest's card without a blacklist
     ${CHECKED}
     `)
   // What is wrong already is for "check" to tell.
@@ -51,7 +51,7 @@ test.concurrent('more memory than there is, and an ID that the host needs, too',
     Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.
     IOMMU type: amd (detected from the CPU).
     Selected by PCI ID: no other device on this host has it.
-    New problem: configuration.nix:18: HUGEPAGES_TOO_MANY, huge pages of 64.0 GiB in all leave the host too little of its 31.3 GiB. Why: what is reserved is gone for the host, which then runs out of memory or does not start. Do: leave the host 4 GiB: at most 27 of these pages
+    New problem: configuration.nix:18: HUGEPAGES_TOO_MANY, 64.0 GiB of huge pages leave the host too little of its 31.3 GiB. Why: the host cannot use reserved memory, so it runs out of memory or does not boot. Do: leave the host 4 GiB: at most 27 of these pages
     ${CHECKED}
     `)
   const functions = ['1002:73bf', '1002:ab28', '1002:73a6', '1002:73a4']

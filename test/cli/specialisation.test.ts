@@ -48,7 +48,7 @@ const AFTER = text`
   }
   `
 const LEAVES =
-  'Not replaced: configuration.nix:LINE, which is not in specialisation.vfio: PCI_NOMSI, pci=nomsi turns off message signalled interrupts for all devices.'
+  'Not replaced: configuration.nix:LINE, which is not in specialisation.vfio: PCI_NOMSI, pci=nomsi disables message-signaled interrupts (MSI) for every device.'
 
 test('from apply to remove, and undo', async () => {
   const place = given()

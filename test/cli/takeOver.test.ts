@@ -248,9 +248,8 @@ test.concurrent('what ours do not have is refused, each with its place', async (
       vfio-patch: ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here. Nothing was written.
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
-              Do: remove it: KVM enables nested guests by default since Linux 4.20
         Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
-        Do:  fix these, then run this again
+        Do:  remove it: KVM enables nested guests by default since Linux 4.20;
              then run this again
       `
   })
@@ -278,9 +277,8 @@ test.concurrent('a flake that lists one is not edited, and what to do there is t
       vfio-patch: /etc/nixos/flake.nix:6:9: the flake lists nixos-vfio.nixosModules.vfio, which declares options of vfio-patch. Nothing was written.
           6 |         nixos-vfio.nixosModules.vfio
                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              Do: remove it: KVM enables nested guests by default since Linux 4.20
-        Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
-        Do:  fix these, then run this again
+        Why: two modules can't declare the same option, and vfio-patch does not edit a flake.
+        Do:  remove it from this list; what you set under virtualisation can stay, and you can remove the input of the flake once nothing uses it;
              then run this again
       `
   })

@@ -53,7 +53,9 @@ const keys = fc.oneof(
     'constructor',
     '_',
     '$0',
-    'gitAdd'
+    'gitAdd',
+    'get-yargs-completions',
+    'show-hidden'
   )
 )
 

@@ -159,8 +159,8 @@ function misreadWord(reading: Reading): Message | undefined {
   const end = reading.words.indexOf('--')
   const words = end === -1 ? reading.words : reading.words.slice(0, end)
   for (const [i, word] of words.entries()) {
-    // The parsers keep their own data under these names.
-    if (/^--(?:_|\$0)(?:=|$)|^-[a-zA-Z]*_/.test(word)) {
+    // The parsers use these names themselves.
+    if (/^--(?:_|\$0|get-yargs-completions)(?:=|$)|^-[a-zA-Z]*_/.test(word)) {
       return messages.unknownFlag(word, undefined, reading)
     }
     // Of option, such a word can well be the value.

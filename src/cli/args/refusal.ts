@@ -2,7 +2,7 @@
 
 import type { Message } from '../message.ts'
 import * as messages from '../messages/usage.ts'
-import { ACTIONS, COMMANDS, FLAGS, isTaken, keysOf } from './flags.ts'
+import { ACTIONS, COMMANDS, FLAGS, flagOf, isTaken, keysOf } from './flags.ts'
 import type { Reading } from './parse.ts'
 import { parseWithYargs, suggestionFor, YargsRefusal } from './yargs.ts'
 
@@ -23,8 +23,7 @@ function messageOf({ reason, values }: YargsRefusal, reading: Reading): Message 
     case 'unknownCommand':
       return unknownCommand(reading)
     case 'unknownFlag':
-      // Only the first of those that yargs lists.
-      return unknownFlag(key.split(', ')[0] ?? '', reading)
+      return unknownFlag(reading)
     case 'missingValue':
       return messages.missingValue(key, reading)
     case 'unexpectedValue':
@@ -55,13 +54,13 @@ function unknownCommand({ command, unknownWord = '' }: Reading): Message {
     : messages.unknownCommand(unknownWord, suggestionFor(unknownWord, COMMANDS))
 }
 
-function unknownFlag(key: string, reading: Reading): Message {
-  const { command, action, words } = reading
+/** The first one; a long flag with one dash was read as several letters. */
+function unknownFlag(reading: Reading): Message {
+  const { command, action, words, given } = reading
   const flags = FLAGS.filter(it => command === undefined || isTaken(it, command, action))
-  const known = flags.flatMap(keysOf)
-  // A long flag with one dash is read as several letters.
+  const key = [...given.keys()].find(it => !flagOf(it)) ?? ''
   const long = key.length > 1 ? key : words.find(it => /^-[a-zA-Z]/.test(it) && it.includes(key))
-  const near = suggestionFor(long?.replace(/^-/, '') ?? '', known)
+  const near = suggestionFor(long?.replace(/^-/, '') ?? '', flags.flatMap(keysOf))
   const typed = key.length > 1 ? `--${key}` : near === undefined ? `-${key}` : (long ?? '')
   return messages.unknownFlag(typed, near && `--${near}`, reading)
 }

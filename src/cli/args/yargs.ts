@@ -29,7 +29,7 @@ declare module 'yargs' {
 const REASONS = {
   'Not enough arguments following: %s': 'missingValue\0%s',
   'Argument unexpected for: %s': 'unexpectedValue\0%s',
-  'Unknown argument: %s': { one: 'unknownFlag\0%s', other: 'unknownFlag\0%s' },
+  'Unknown argument: %s': { one: 'unknownFlag\0', other: 'unknownFlag\0' },
   'Invalid values:': 'invalidChoice',
   'Argument: %s, Given: %s, Choices: %s': '\0%s\0',
   'Implications failed:': 'missingFlag\0',
