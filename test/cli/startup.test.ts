@@ -1,11 +1,15 @@
-// yargs takes longer to load than most commands take to run, so only usage errors load it.
+// Packages that most commands do not need are loaded only by those that need them: yargs takes longer to load than
+// most commands take to run.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { makePlace } from './support/place.ts'
 
-const FILES = { 'configuration.nix': '{ ... }: { system.stateVersion = "26.05"; }\n' }
+const FILES = {
+  'configuration.nix': '{ ... }: { system.stateVersion = "26.05"; }\n',
+  'guest.xml': "<domain type='kvm'><name>win10</name></domain>\n"
+}
 
 /** Loader hooks that append the URL of each loaded file to `$LOADED`. */
 const HOOKS = `
@@ -16,6 +20,17 @@ export async function load(url, context, next) {
 }
 `
 
+/** Registers the hooks, and appends the files of CommonJS modules, which the hooks do not see, at the end. */
+const REGISTER = `
+import { appendFileSync } from 'node:fs'
+import { createRequire, register } from 'node:module'
+register('file://HOOKS')
+const { cache } = createRequire(import.meta.url)
+process.on('exit', () => {
+  for (const file of Object.keys(cache)) appendFileSync(process.env.LOADED, file + '\\n')
+})
+`
+
 /** The packages whose files a call loads. */
 async function packagesLoadedBy(words: readonly string[], code: number): Promise<string[]> {
   const place = makePlace(FILES)
@@ -23,7 +38,7 @@ async function packagesLoadedBy(words: readonly string[], code: number): Promise
     join(place.top, it)
   ) as [string, string, string]
   writeFileSync(hooks, HOOKS)
-  writeFileSync(register, `import { register } from 'node:module'\nregister('file://${hooks}')\n`)
+  writeFileSync(register, REGISTER.replace('HOOKS', hooks))
   const env = { NODE_OPTIONS: `--import=${register}`, LOADED: loaded }
   const outcome = await place.run(words, { env })
   expect(outcome).toMatchObject({ code })
@@ -44,9 +59,13 @@ test.concurrent.each<[string[], number]>([
   expect(await packagesLoadedBy(words, code)).toEqual(['yargs-parser'])
 })
 
-test.concurrent('diff does not load yargs', async () => {
+test.concurrent('diff loads neither yargs nor the XML parser', async () => {
   const words = ['diff', 'configuration.nix', '--iommu', 'amd', '--parse-check', 'off']
   expect(await packagesLoadedBy(words, 1)).toEqual(['diff', 'yargs-parser'])
+})
+
+test.concurrent('domain loads the XML parser', async () => {
+  expect(await packagesLoadedBy(['domain', 'guest.xml'], 0)).toContain('fast-xml-parser')
 })
 
 test.concurrent('an unknown flag loads yargs', async () => {

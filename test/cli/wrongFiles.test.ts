@@ -195,7 +195,7 @@ test.concurrent('a module that holds only under a condition', async () => {
   await check(
     '{ config, lib, ... }:\nlib.mkIf config.desktop.enable {\n  sound.enable = true;\n}\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:2:1: the whole module is the result of lib.mkIf, so no definition added to it always applies. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:2:1: the whole module is the result of lib.mkIf, so an added definition would not always apply. Nothing was written.
           2 | lib.mkIf config.desktop.enable {
               ^^^^^^^^
         Do:  put it into config: { imports = [ ]; config = …; }

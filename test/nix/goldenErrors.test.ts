@@ -415,7 +415,7 @@ describe('a file that is not a module', () => {
     '{ config, lib, ... }: lib.mkIf config.on { a = 1; }\n',
     it => it.setIn('a', 2),
     nix`
-      1:23: NO_TARGET: the whole module is the result of lib.mkIf, so no definition added to it always applies
+      1:23: NO_TARGET: the whole module is the result of lib.mkIf, so an added definition would not always apply
       1 | { config, lib, ... }: lib.mkIf config.on { a = 1; }
                                 ^^^^^^^^
       hint: put it into config: { imports = [ ]; config = …; }

@@ -22,7 +22,7 @@ export const notAnAttributeSet: Message = {
 export function moduleInCall(callee: string): Message {
   return {
     code: 'NO_TARGET',
-    message: `the whole module is the result of ${callee}, so no definition added to it always applies`,
+    message: `the whole module is the result of ${callee}, so an added definition would not always apply`,
     hint: 'put it into config: { imports = [ ]; config = …; }'
   }
 }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, expect, test } from 'vitest'
 import { areAvailable } from '../../support/needing.ts'
 
@@ -35,9 +36,12 @@ afterAll(() => {
   const all = collected.splice(0)
   if (all.length === 0) return
   const values = evaluated(`[ ${all.map(it => `(${it.expression})`).join('\n')} ]`)
-  // One error hides all values: find out whose it is.
+  // An error in one expression hides the values of all: find out which one has it.
   const found = Array.isArray(values) ? values : all.map(it => evaluated(it.expression))
-  expect(all.map((it, i) => ({ test: it.test, value: found[i] }))).toEqual(
-    all.map(it => ({ test: it.test, value: it.value }))
+  const failures = all
+    .map((it, i) => ({ ...it, found: found[i] }))
+    .filter(it => !isDeepStrictEqual(it.found, it.value))
+  expect(failures.map(it => ({ test: it.test, value: it.found }))).toEqual(
+    failures.map(it => ({ test: it.test, value: it.value }))
   )
 }, 120_000)
