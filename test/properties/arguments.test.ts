@@ -153,7 +153,8 @@ describe('a generated command line', () => {
         const reading = readWords(line)
         const { given } = reading
         if (given.get('help') === true || given.get('version') === true) {
-          expect(isAccepted(reading)).toBe(reading.unknownWord === undefined)
+          const { command, unknownWord } = reading
+          expect(isAccepted(reading)).toBe(command !== undefined || unknownWord === undefined)
           return
         }
         // yargs has no rule against these, so it is not asked.
