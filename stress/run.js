@@ -113,7 +113,7 @@ await main(process.argv[2], process.argv.slice(3))
 async function main(name, args) {
   if (name === undefined) return console.log(table())
   const command = COMMANDS.find(it => it.name === name)
-  if (command === undefined) return fail(unknown(name))
+  if (command === undefined) return fail(await unknown(name))
   const { accepts, isNeeded } = command.args
   const wrong = args.find(it => !accepts(it))
   const usage = `usage: npm run stress -- ${callOf(command)}`
@@ -130,9 +130,12 @@ function callOf({ name, args }) {
   return `${name} ${args.usage}`.trim()
 }
 
-function unknown(name) {
+async function unknown(name) {
+  const { suggestionFor } = await import('../dist/cli/args/yargs.js')
   const names = COMMANDS.map(it => it.name)
-  return `there is no stress run "${name}": one of ${names.join(', ')}`
+  const near = suggestionFor(name, names)
+  const hint = near === undefined ? `one of ${names.join(', ')}` : `did you mean "${near}"?`
+  return `there is no stress run "${name}": ${hint}`
 }
 
 function fail(message) {

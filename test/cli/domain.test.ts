@@ -81,7 +81,7 @@ needing('nix-instantiate')('what only a whole NixOS could compute', async () => 
   await expectRefusal(makePlace({ 'x.nix': given }), ['domain', 'x.nix', '--to', 'xml'], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/x.nix: Nix can not evaluate the domain.
+      vfio-patch: /etc/nixos/x.nix: Nix cannot evaluate the domain.
         Why: the file needs \`pkgs', which only a whole NixOS provides
         Do:  make the file independent of others
       `.replace('\\`', '`')

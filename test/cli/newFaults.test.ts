@@ -58,7 +58,7 @@ test.concurrent('more memory than there is, and an ID that the host needs, too',
   const devices = functions.flatMap(it => ['--device', it])
   expect(await told(files, ...of('shared-audio-id'), ...devices)).toBe(text`
     ${HEADLINE}
-    New problem: configuration.nix:9: SHARED_ID, 0000:0c:00.1 (audio) of the host has the same ID and goes along. Why: an ID stands for all devices that have it, so the host loses its own. Do: name the device by its address (0000:03:00.1) in virtualisation.vfio.addresses: vfio-patch apply --gpu 0000:03:00.0
+    New problem: configuration.nix:9: SHARED_ID, 0000:0c:00.1 (audio) of the host has the same ID and is given away, too. Why: an ID selects all devices that have it, so the host loses its own. Do: name the device by its address (0000:03:00.1) in virtualisation.vfio.addresses: vfio-patch apply --gpu 0000:03:00.0
     ${CHECKED}
     `)
 })

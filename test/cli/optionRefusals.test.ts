@@ -12,7 +12,7 @@ test.concurrent('what can not be edited safely is refused, with its place', asyn
       vfio-patch: ${FILE}:22:5: networking.hostName is defined here only if config.my.on. Nothing was written.
           22 |     hostName = "pc";
                    ^^^^^^^^^^^^^^^^
-        Do:  define it in another module and import that, or edit line 22 of ${FILE} yourself
+        Do:  define it in a module of its own and import that, or edit line 22 of ${FILE} yourself
       `
   })
   await expectRefusal(given('{\n  a = [ 1 ;\n}\n'), ['option', 'get', 'pc.nix', 'a'], {

@@ -55,7 +55,7 @@ test.concurrent('-o does not write over the configuration, nor any other Nix fil
     code: 2,
     stderr: text`
       vfio-patch: -o would replace ${name} by a patch. Nothing was written.
-        Do:  give the patch a name of its own, e.g. -o vfio.patch
+        Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })
   await expectRefusal(

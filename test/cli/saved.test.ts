@@ -94,7 +94,7 @@ test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, told, 
     code: 2,
     stderr: text`
       vfio-patch: -o would replace ${told} by a patch. Nothing was written.
-        Do:  give the patch a name of its own, e.g. -o vfio.patch
+        Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })
 })
@@ -126,7 +126,7 @@ test.concurrent.each(NOT_ITS_OWN)('-o refuses %s', async (_, name, what, prepare
     stderr: text`
       vfio-patch: -o ${name} is ${what}. Nothing was written.
         Why: the patch is written to a new file, which replaces the old one.
-        Do:  give the patch a name of its own, e.g. -o vfio.patch
+        Do:  choose another name for the patch, e.g. -o vfio.patch
              without -o the patch is on standard output: vfio-patch diff … | less
       `
   })

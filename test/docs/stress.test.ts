@@ -28,6 +28,7 @@ it('has a row for each script', () => {
 })
 
 it.each([
+  [['corpsu'], 'there is no stress run "corpsu": did you mean "corpus"?\n'],
   [
     ['nothing'],
     'there is no stress run "nothing": one of corpus, operations, definitions, removals, evaluate, random, fuzz, domains, mutations, lints, releases, crashes, powercut\n'

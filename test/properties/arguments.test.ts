@@ -153,8 +153,9 @@ describe('a generated command line', () => {
         const reading = readWords(line)
         const { given } = reading
         if (given.get('help') === true || given.get('version') === true) {
-          const { command, unknownWord } = reading
-          expect(isAccepted(reading)).toBe(command !== undefined || unknownWord === undefined)
+          expect(isAccepted(reading)).toBe(
+            reading.command !== undefined || reading.unknownWord === undefined
+          )
           return
         }
         // yargs has no rule against these, so it is not asked.

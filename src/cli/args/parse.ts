@@ -111,10 +111,10 @@ function argumentsOf({ command, action, operands, words, given }: Reading): Argu
 /** Whether the words are a valid command line. yargs decides the same (`refusal.ts`), with the reason. */
 export function isAccepted(reading: Reading): boolean {
   const { command, call, operands, given, isBroken, unknownWord } = reading
-  if (unknownWord !== undefined && command === undefined) return false
-  // The help is printed for any flags and operands of a command.
+  if (command === undefined && unknownWord !== undefined) return false
+  // The help is printed for any flags and operands.
   if (given.get('help') === true || given.get('version') === true) return true
-  if (unknownWord !== undefined || isBroken || misreading(reading)) return false
+  if (isBroken || misreading(reading)) return false
   if (![...given].every(([key, value]) => flagOf(key) && isChoice(key, value))) return false
   if (command === undefined) return true
   if (call === undefined) return false
