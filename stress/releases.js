@@ -5,4 +5,5 @@
 import { spawnSync } from 'node:child_process'
 
 const args = ['vitest', 'run', 'test/oracle/releases.test.ts', ...process.argv.slice(2)]
-process.exitCode = spawnSync('npx', args, { stdio: 'inherit' }).status ?? 1
+const env = { ...process.env, VFIO_PATCH_RELEASES: 'table' }
+process.exitCode = spawnSync('npx', args, { stdio: 'inherit', env }).status ?? 1
