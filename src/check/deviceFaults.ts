@@ -156,7 +156,8 @@ function forgotten(
   return functions.filter(
     it =>
       !passed.has(it.address) &&
-      // Functions that are bound for guests in another way are not missing; an ID binds them for this boot only.
+      // Functions that are bound for guests in another way are not missing, unless only an ID binds them: that lasts
+      // for this boot.
       (!isForGuests(it) || isBoundByID(kernelParams, idOf(it)))
   )
 }

@@ -66,9 +66,9 @@ export function openFiles(root: string): Files {
   const byPath = new Map<string, SourceFile>()
   const folders = new Map<string, ReturnType<Files['folder']>>()
   /** The result of each search as JSON, and a function that repeats it. */
-  const searches: { path: string; found: string; again: () => string }[] = []
-  const search = <T>(path: string, found: T, again: () => T) => {
-    searches.push({ path, found: JSON.stringify(found), again: () => JSON.stringify(again()) })
+  const searches: { path: string; found: string; repeat: () => string }[] = []
+  const search = <T>(path: string, found: T, repeat: () => T) => {
+    searches.push({ path, found: JSON.stringify(found), repeat: () => JSON.stringify(repeat()) })
     return found
   }
   const module = (path: string) => {
@@ -114,7 +114,7 @@ export function openFiles(root: string): Files {
       [
         ...[...modules].filter(([path, was]) => !isSameFile(was, readModule(path))),
         ...[...folders].filter(([path, was]) => !isSameFolder(was, readFolder(path))),
-        ...searches.filter(it => it.found !== it.again()).map(it => [it.path] as const)
+        ...searches.filter(it => it.found !== it.repeat()).map(it => [it.path] as const)
       ].map(([path]) => path)
   }
 }

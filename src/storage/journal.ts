@@ -182,7 +182,7 @@ function isHashOrNull(value: unknown): value is string | null {
   return value === null || (isString(value) && /^[0-9a-f]{64}$/.test(value))
 }
 
-/** True for the output of `toISOString`. `Date.parse` accepts any text in parentheses. */
+/** True only for the format of `toISOString`. `Date.parse` alone is not strict enough: it ignores text in parentheses. */
 function isTime(value: unknown): value is string {
   return isString(value) && /^\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3}Z$/.test(value)
 }

@@ -194,7 +194,7 @@ function parseHolder(target: string, folder: string): LockHolder | null {
   }
 }
 
-/** A process, distinguished from later ones with the same ID. Unknown fields are null. */
+/** Identifies a process even if its PID is reused. Unknown fields are null. */
 interface Holder {
   pid: number
   /** Field 22 of /proc/PID/stat. */

@@ -182,7 +182,7 @@ export function pathParts(path: string): string[] {
 /** True if anything exists at the path, or if that is unknown. Doesn't follow a symlink. */
 export function pathExists(path: string): boolean {
   try {
-    // Not `throwIfNoEntry: false`: its effect for a child of a file depends on the version of Node.
+    // Not `throwIfNoEntry: false`: Node versions differ for a path below a regular file (ENOTDIR).
     lstatSync(path)
     return true
   } catch (error) {

@@ -56,7 +56,7 @@ export interface OtherAccount {
   stateFolder: string
 }
 
-/** Far more than any record needs, and more runs than are kept for a few files. */
+/** Upper limits: a record is far smaller, and fewer runs are kept for the files of a configuration. */
 const MAX_RECORD_BYTES = 2 ** 20
 const MAX_RECORDS = 200
 

@@ -163,7 +163,7 @@ function misreadWord(reading: Reading): Message | undefined {
     if (/^--(?:_|\$0|get-yargs-completions)(?:=|$)|^-[a-zA-Z]*_/.test(word)) {
       return messages.unknownFlag(word, undefined, reading)
     }
-    // Of option, such a word can well be the value.
+    // `option` takes values such as `true` as operands, so the word after a flag is not checked there.
     if (reading.command === 'option' || !/^(?:true|false)$/.test(words[i + 1] ?? '')) continue
     const key = /^--(.+)$|^-\w*(\w)$/.exec(word)?.slice(1).join('') ?? ''
     const flag = flagOf(key)

@@ -40,7 +40,7 @@ export function isMerged(node: SyntaxNode): boolean {
   return isList(node) && node.parent !== undefined && callOf(node.parent)?.name === 'mkMerge'
 }
 
-/** Functions that return their last argument under the condition of their first. */
+/** Functions that return their last argument if the first one is true. */
 const CONDITIONAL = new Set(['mkIf', 'optionalAttrs', 'optionals', 'optionalString'])
 
 /** Functions that give their last argument another priority or order. */

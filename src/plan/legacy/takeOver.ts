@@ -151,7 +151,7 @@ interface ImportOfModule {
   option: AttrPath
 }
 
-/** The imports of removed modules, and of such modules from flakes, in a file that remains. */
+/** The imports in a remaining file of removed modules, and of flake modules that declare the same options. */
 function replacedImports(
   module: ConfigurationFile,
   removed: ReadonlyMap<string, AttrPath | undefined>,

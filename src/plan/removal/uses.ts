@@ -70,7 +70,7 @@ function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: Search
     case 'select_expression': {
       if (isLetValue(ancestors) || node.field('default')) return []
       const names = scope.pathOf(node)
-      const found = options.find(it => contains(names, it) && !containsBefore(scope, node, it))
+      const found = options.find(it => contains(names, it) && !isReadByOperand(scope, node, it))
       return useOf('reading', found, node)
     }
     case 'variable_expression': {
@@ -150,7 +150,7 @@ function definedBy(outer: Names, names: Names, options: readonly AttrPath[]): At
 }
 
 /** Whether the expression that a selection selects from already reads the option, so that it counts instead. */
-function containsBefore(scope: Scope, node: SyntaxNode, option: AttrPath): boolean {
+function isReadByOperand(scope: Scope, node: SyntaxNode, option: AttrPath): boolean {
   const from = node.field('expression')
   const inner = from && unparenthesized(from)
   const isCounted = inner?.type === 'variable_expression' || !inner?.field('default')
