@@ -31,13 +31,15 @@ const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix is already up to da
 const DISK =
   'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before win10 starts.\n'
 
-test.concurrent.for(GUESTS)('the guest %s, with what it needs', async (guest, { expect }) => {
+test.concurrent.for(GUESTS)('apply --domain sets up what %s needs', async (guest, { expect }) => {
   // What everybody could read is taken out first, as the refusal asks.
   const { told, options } = await planned(guestXml(guest).replace(" passwd='hunter2'", ''))
   await expect([...told, '', options].join('\n')).toMatchFileSnapshot(`domains/${guest}.txt`)
 })
 
-test.concurrent('it gets a file of its own, mended', async ({ expect }) => {
+test.concurrent('apply --domain writes the guest as domain --mend prints it, and then has nothing to do', async ({
+  expect
+}) => {
   const place = given(SEED)
   await place.run(APPLY)
   const [first, ...rest] = place.read(FILE).split('\n')
@@ -52,7 +54,9 @@ test.concurrent('it gets a file of its own, mended', async ({ expect }) => {
   expect(without).toEqual({ code: 0, stdout: '', stderr: NOTHING })
 })
 
-test.concurrent('what it is known by is made up once', async ({ expect }) => {
+test.concurrent('apply --domain keeps the generated UUID and MAC addresses if the XML changes', async ({
+  expect
+}) => {
   const xml = guestXml('two-gpus')
   const place = given(xml)
   const known = () => place.read('vfio/guests/two-gpus.nix').match(/(?:uuid|mac\.address) = .*/g)
@@ -65,7 +69,9 @@ test.concurrent('what it is known by is made up once', async ({ expect }) => {
   expect(known()).toEqual(first)
 })
 
-test.concurrent('another XML changes its file', async ({ expect }) => {
+test.concurrent('diff --domain shows a change to the file of the guest if the XML changed', async ({
+  expect
+}) => {
   const place = given(small('<memory>1048576</memory>'))
   await place.run(APPLY)
   place.write('win10.xml', small('<memory>2097152</memory>'))
@@ -96,7 +102,9 @@ test.concurrent('another XML changes its file', async ({ expect }) => {
     `)
 })
 
-test.concurrent('an edited file stays, and is never lost', async ({ expect }) => {
+test.concurrent('apply --domain keeps an edited file of a guest, and replaces it only with --replace-modules', async ({
+  expect
+}) => {
   const place = given(small('<memory>1048576</memory>'))
   await place.run(APPLY)
   const file = 'vfio/guests/small.nix'
@@ -122,7 +130,9 @@ test.concurrent('an edited file stays, and is never lost', async ({ expect }) =>
   expect(replaced.stdout).toContain('-    memory = "1572864";\n+    memory = "2097152";\n')
 })
 
-test.concurrent('a file that says the same in other words stays', async ({ expect }) => {
+test.concurrent('apply --domain keeps a rewritten file that defines the same guest', async ({
+  expect
+}) => {
   const place = given(small('<memory>1048576</memory>'))
   await place.run(APPLY)
   const file = 'vfio/guests/small.nix'
@@ -132,7 +142,9 @@ test.concurrent('a file that says the same in other words stays', async ({ expec
   expect(await place.run(APPLY)).toEqual({ code: 0, stdout: '', stderr: NOTHING })
 })
 
-test.concurrent('a file of that guest that is not ours is refused', async ({ expect }) => {
+test.concurrent('diff --domain refuses to replace a file of the guest that vfio-patch did not make', async ({
+  expect
+}) => {
   const place = given(small('<memory>1048576</memory>'))
   await place.run(APPLY)
   const own = '{\n  virtualisation.vfio.guests.small.xmlFile = ./small.xml;\n}\n'
@@ -144,7 +156,9 @@ test.concurrent('a file of that guest that is not ours is refused', async ({ exp
   )
 })
 
-test.concurrent('a file under its name with another guest is left alone', async ({ expect }) => {
+test.concurrent('apply --domain uses another file name if the file has a different guest', async ({
+  expect
+}) => {
   const place = given(small('', 'my guest'))
   const other = '{\n  virtualisation.vfio.guests.other.xmlFile = ./other.xml;\n}\n'
   await place.run(APPLY)
@@ -154,7 +168,7 @@ test.concurrent('a file under its name with another guest is left alone', async 
   expect(place.read('vfio/guests/my-guest-2.nix')).toContain('guests."my guest".domain = {\n')
 })
 
-test.concurrent('a guest in the configuration itself is refused', async () => {
+test.concurrent('diff --domain refuses a guest that the configuration already defines', async () => {
   const place = makePlace({
     'configuration.nix': '{ imports = [ ./guests.nix ]; }\n',
     'guests.nix': text`
@@ -179,7 +193,9 @@ test.concurrent('a guest in the configuration itself is refused', async () => {
   })
 })
 
-test.concurrent('what the configuration says of it besides stays', async ({ expect }) => {
+test.concurrent('apply --domain keeps hostCPUs of the guest and notes what the XML suggests', async ({
+  expect
+}) => {
   const said = '  virtualisation.vfio.guests.win10.hostCPUs = "0-3";\n'
   const place = given(SEED, `{\n${said}}\n`)
   const { code, stderr } = await place.run(APPLY)
@@ -190,7 +206,9 @@ test.concurrent('what the configuration says of it besides stays', async ({ expe
   )
 })
 
-test.concurrent('a second guest leaves what the first one got', async ({ expect }) => {
+test.concurrent('apply --domain keeps the devices of the first guest if a second one is added', async ({
+  expect
+}) => {
   const place = given(small(`<devices>${device('0x01')}</devices>`, 'first'))
   const second = small(`<devices>${device('0x0c', '0', '4')}</devices>`, 'second')
   place.write('second.xml', second.replace('8f4c1d55', '9a5d2e66'))
@@ -215,7 +233,9 @@ test.concurrent('a second guest leaves what the first one got', async ({ expect 
   expect((await place.run(words)).stderr).toBe(NOTHING)
 })
 
-test.concurrent('IDs of old guides and those of the guest come together', async ({ expect }) => {
+test.concurrent('apply --domain moves IDs from kernel parameters to the list with those of the guest', async ({
+  expect
+}) => {
   const configuration = text`
     {
       boot.kernelParams = [ "quiet" "vfio-pci.ids=10de:1b80,10de:10f0" ];
@@ -244,7 +264,9 @@ test.concurrent('IDs of old guides and those of the guest come together', async 
   expect((await place.run(APPLY)).stderr).toBe(NOTHING)
 })
 
-test.concurrent('in a boot entry of its own', async ({ expect }) => {
+test.concurrent('apply --domain --specialisation sets up the guest in a separate boot entry', async ({
+  expect
+}) => {
   const place = given(SEED)
   expect((await place.run([...APPLY, '--specialisation', 'vfio'])).code).toBe(0)
   expect(place.read('configuration.nix')).toBe(text`
@@ -275,7 +297,9 @@ test.concurrent('in a boot entry of its own', async ({ expect }) => {
   expect((await place.run(APPLY)).stderr).toBe(NOTHING + DISK)
 })
 
-test.concurrent('as data', async ({ expect }) => {
+test.concurrent('diff --domain --json reports the guest and the changes to its XML', async ({
+  expect
+}) => {
   const place = given(small('').replace('q35', 'pc-q35-4.2'))
   const { code, stdout } = await place.run([...DIFF, '--json'])
   expect(code).toBe(1)
@@ -299,7 +323,7 @@ test.concurrent('as data', async ({ expect }) => {
   expect(notes).toHaveLength(2)
 })
 
-test.concurrent('what asked for each edit', async ({ expect }) => {
+test.concurrent('diff --domain -v gives the reason for each edit', async ({ expect }) => {
   const place = given(SEED)
   const { stderr } = await place.run([...DIFF, '-v', '--user', 'alice'])
   const reasons = stderr.split('\n').filter(it => /^configuration\.nix:\d+: /.test(it))
@@ -319,7 +343,7 @@ test.concurrent('what asked for each edit', async ({ expect }) => {
   ])
 })
 
-needing('git')('git hears of the guest, and undo takes it back', async ({ expect }) => {
+needing('git')('apply --domain registers the guest in git until undo', async ({ expect }) => {
   const place = makeRepository({
     'configuration.nix': PLAIN,
     'flake.nix': '{ outputs = _: { }; }\n',
@@ -332,7 +356,9 @@ needing('git')('git hears of the guest, and undo takes it back', async ({ expect
   expect(existsSync(join(place.nixos, 'vfio'))).toBe(false)
 })
 
-test.concurrent('after remove, the guest is there to be taken up again', async ({ expect }) => {
+test.concurrent('remove keeps the file of the guest, and apply --domain uses it again', async ({
+  expect
+}) => {
   const place = given(SEED)
   await place.run(APPLY)
   const guest = place.read(FILE)
@@ -343,7 +369,7 @@ test.concurrent('after remove, the guest is there to be taken up again', async (
   expect(place.read(FILE)).toBe(guest)
 })
 
-needing('python3')('on a terminal a change to the guest is shown whole', async ({ expect }) => {
+needing('python3')('diff --domain shows a changed guest on a terminal', async ({ expect }) => {
   const place = given(small('<memory>1048576</memory>'))
   const first = await onTerminal(place, DIFF)
   expect(first.terminal).toContain(

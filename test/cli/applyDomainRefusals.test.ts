@@ -24,7 +24,9 @@ const ENABLED = '  virtualisation.vfio = {\n    enable = true;\n  };\n'
 
 // ---- what the machine says
 
-test.concurrent('the card that shows the screen has to be confirmed', async ({ expect }) => {
+test.concurrent('apply --domain refuses the card that shows the screen unless it is confirmed', async ({
+  expect
+}) => {
   const place = given(small(`<devices>${device('0x0a')}${device('0x0a', '0', '1')}</devices>`))
   await expectRefusal(place, call('apply', ...MACHINE), {
     code: 7,
@@ -43,7 +45,7 @@ test.concurrent('the card that shows the screen has to be confirmed', async ({ e
   expect((await place.run(APPLY)).stderr).toBe(NOTHING)
 })
 
-test.concurrent('a disk of the host stays with it, also in another boot entry', async () => {
+test.concurrent('diff --domain refuses a disk of the host, also in a separate boot entry', async () => {
   const address = "<address domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>"
   const source = `<source type='pci' managed='yes' namespace='1'>${address}</source>`
   const disk = `<disk type='nvme' device='disk'>${source}<target dev='vda' bus='virtio'/></disk>`
@@ -63,7 +65,7 @@ test.concurrent('a disk of the host stays with it, also in another boot entry', 
   )
 })
 
-test.concurrent('of a card all goes along, and what the guest leaves is told', async ({
+test.concurrent('apply --domain gives away the whole card and notes the functions that the guest lacks', async ({
   expect
 }) => {
   const { told } = await planned(small(`<devices>${device('0x01')}</devices>`))
@@ -75,7 +77,9 @@ test.concurrent('of a card all goes along, and what the guest leaves is told', a
   ])
 })
 
-test.concurrent('two equal cards: by address', async ({ expect }) => {
+test.concurrent('apply --domain selects one of two identical cards by address', async ({
+  expect
+}) => {
   const place = given(small(`<devices>${device('0x0a')}${device('0x0a', '0', '1')}</devices>`))
   const words = call('apply', '--sysfs', folderOf('two-identical'), '--yes')
   expect((await place.run(words)).code).toBe(0)
@@ -89,7 +93,9 @@ test.concurrent('two equal cards: by address', async ({ expect }) => {
   expect((await place.run(words)).stderr).toBe(NOTHING)
 })
 
-test.concurrent('a bridge can not go', async ({ expect }) => {
+test.concurrent('apply --domain leaves out a PCI bridge and notes that it cannot be given away', async ({
+  expect
+}) => {
   const { told, options } = await planned(
     small(`<devices>${device('0x00', '0x14', '0x3')}</devices>`)
   )
@@ -99,7 +105,9 @@ test.concurrent('a bridge can not go', async ({ expect }) => {
   expect(options).toBe(ENABLED)
 })
 
-test.concurrent('another machine is not looked at', async ({ expect }) => {
+test.concurrent('diff --domain does not look at the machine if the configuration is for another one', async ({
+  expect
+}) => {
   const configuration = `{\n  networking.hostName = "not-${hostname()}";\n}\n`
   const { code, stderr } = await given(guestXml('seed-win10'), configuration).run(call('diff'))
   expect(code).toBe(1)
@@ -113,57 +121,59 @@ test.concurrent('another machine is not looked at', async ({ expect }) => {
 
 test.concurrent.for([
   [
-    'processors that are not there',
+    'pinning to processors that the machine does not have',
     "<vcpu>2</vcpu><cputune><vcpupin vcpu='0' cpuset='15'/><vcpupin vcpu='1' cpuset='16-17'/></cputune>",
     "small is pinned to the processors 16-17, and this machine has 0-15. It can't start: change <cputune> and <vcpu> in win10.xml."
   ],
   [
-    'all processors',
+    'pinning to all processors',
     "<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='0-15'/></cputune>",
     'small is pinned to all processors, so the host has none for itself. Leave it one or two if it gets slow.'
   ],
   [
-    'more memory than there is',
+    'more memory than the machine has',
     "<memory unit='GiB'>64</memory>",
     'small needs 64 GiB of memory, and this machine has 31.3 GiB. Make <memory> smaller.'
   ],
   [
-    'huge pages that leave the host too little',
+    'huge pages that leave the host too little memory',
     "<memory unit='GiB'>30</memory><memoryBacking><hugepages/></memoryBacking>",
     'no huge pages are reserved for small: 15360 huge pages of 2M would leave the host less than 4 GiB of 31.3 GiB. Make <memory> smaller, or remove <hugepages>; or add --hugepages 2M:15360 to reserve them anyway.'
   ],
   [
-    'huge pages of another kind',
+    'huge pages of an unsupported size',
     "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='64' unit='KiB'/></hugepages></memoryBacking>",
     'no huge pages are reserved for small: x86 has none of that size, and the options support 2M and 1G. Change <hugepages> in win10.xml, or add --hugepages.'
   ],
   [
-    'a network of libvirt',
+    'a libvirt network',
     "<devices><interface type='network'><mac address='52:54:00:00:00:01'/><source network='lan'/></interface></devices>",
     'small needs the network lan of libvirt. Check that it exists and is started: virsh net-list --all'
   ],
   [
-    'a bridge that nobody has',
+    'a network bridge that does not exist',
     "<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices>",
     'small needs the bridge br0, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.br0.interfaces = [ "enp5s0" ];, or use the network "default".'
   ],
   [
-    'kvmfr that can not be made',
+    'kvmfr devices that cannot be set up',
     "<qemu:commandline><qemu:arg value='-object'/><qemu:arg value='memory-backend-file,id=a,mem-path=/dev/kvmfr1,size=64M'/></qemu:commandline>",
     'the kvmfr devices are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in win10.xml.'
   ],
   [
-    'a device by QEMU alone',
+    'a device that is passed by a QEMU argument',
     "<qemu:commandline><qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=41:00.0'/></qemu:commandline>",
     '0000:41:00.0 is given to small by a <qemu:arg>, so libvirt does not prepare it. Use a <hostdev> instead.'
   ]
-] as const)('%s', async ([_, inner, note], { expect }) => {
+] as const)('apply --domain notes %s', async ([_, inner, note], { expect }) => {
   const { told, options } = await planned(small(inner))
   expect(told).toContain(`Note: ${note}`)
   expect(options).toBe(ENABLED)
 })
 
-test.concurrent('a bridge that an option declares is enough', async ({ expect }) => {
+test.concurrent('diff --domain has no note about a bridge that an option declares', async ({
+  expect
+}) => {
   const card =
     "<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices>"
   const declared = '{\n  networking.bridges.br0.interfaces = [ "enp6s0" ];\n}\n'
@@ -171,7 +181,7 @@ test.concurrent('a bridge that an option declares is enough', async ({ expect })
   expect(toldIn(stderr)).toEqual(['Guest: small; its file is yours to edit.'])
 })
 
-test.concurrent('huge pages: those that are there, or more where these are too few', async ({
+test.concurrent('apply --domain reserves more huge pages only if the configuration has too few', async ({
   expect
 }) => {
   const guest = small("<memory unit='GiB'>8</memory><memoryBacking><hugepages/></memoryBacking>")
@@ -197,7 +207,7 @@ test.concurrent('huge pages: those that are there, or more where these are too f
 
 test.concurrent.each([
   [
-    'a password',
+    'a password in the XML',
     small("<devices>\n    <graphics type='vnc' passwd='hunter2'/>\n  </devices>"),
     text`
       win10.xml:6: there is a password here. Nothing was written.
@@ -233,7 +243,7 @@ test.concurrent.each([
       `
   ],
   [
-    'a guest of another kind',
+    'a guest for another hypervisor',
     "<domain type='xen'><name>a</name></domain>",
     text`
       win10.xml is a guest for xen, and libvirt on NixOS runs guests with QEMU. Nothing was written.
@@ -241,7 +251,7 @@ test.concurrent.each([
       `
   ],
   [
-    'XML that is none',
+    'invalid XML',
     '<domain><name>a</domain>',
     text`
       win10.xml:1:16: </domain> does not match <name>.
@@ -250,11 +260,11 @@ test.concurrent.each([
         Do:  close <name> of line 1 first: </name>
       `
   ]
-])('%s is refused', async (_, guest, message) => {
+])('diff --domain refuses %s', async (_, guest, message) => {
   await expectRefusal(given(guest), DIFF, { code: 3, stderr: `vfio-patch: ${message}` })
 })
 
-test.concurrent('a file that is not there', async () => {
+test.concurrent('diff --domain refuses a file that does not exist', async () => {
   await expectRefusal(makePlace({ 'configuration.nix': PLAIN }), DIFF, {
     code: 4,
     stderr: text`
@@ -264,7 +274,7 @@ test.concurrent('a file that is not there', async () => {
   })
 })
 
-test.concurrent('standard input', async () => {
+test.concurrent('diff --domain refuses standard input', async () => {
   const place = makePlace({ 'configuration.nix': PLAIN })
   await expectRefusal(place, ['diff', 'configuration.nix', '--domain', '-'], {
     code: 2,
@@ -275,7 +285,7 @@ test.concurrent('standard input', async () => {
   })
 })
 
-test.concurrent('a guest of the configuration under another name', async () => {
+test.concurrent('diff --domain refuses a guest with the UUID of another guest', async () => {
   const place = makePlace({ 'configuration.nix': PLAIN, 'win10.xml': small('', 'old') })
   await place.run(['apply', 'configuration.nix', '--domain', 'win10.xml', '--yes'])
   place.write('win10.xml', small('', 'new'))

@@ -71,7 +71,7 @@ const ENTRY = text`
     2) yes
   `
 
-test('four numbers, and the same without questions', async () => {
+test('apply asks four questions and prints the flags that do the same', async () => {
   const place = given()
   const words = apply(place, 'three-cards')
   const steps = answers(
@@ -100,7 +100,7 @@ test('four numbers, and the same without questions', async () => {
   expect(other.files()).toEqual(place.files())
 })
 
-test('words do as well as numbers', async () => {
+test('apply accepts an address, a user name, and yes or no instead of numbers', async () => {
   const place = given()
   const steps = answers(
     [NUMBER, '0000:01:00.0\r'],
@@ -120,7 +120,7 @@ test('words do as well as numbers', async () => {
   )
 })
 
-test('Enter takes what is proposed, where there is only one', async () => {
+test('apply takes each default on Enter, which writes nothing at the last question', async () => {
   const place = given([PEOPLE[0] ?? '', PEOPLE[3] ?? ''])
   const steps = answers([FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
   const shown = await onTerminal(place, apply(place, 'x570-two-makers'), { steps })
@@ -138,7 +138,7 @@ test('Enter takes what is proposed, where there is only one', async () => {
   expect(shown.code).toBe(1)
 })
 
-test('whoever called sudo is proposed', async () => {
+test('apply proposes the user who called sudo', async () => {
   const place = given()
   const steps = answers([NUMBER, '1\r'], ['Number [2]: ', '\r'], [FIRST, '\x03'])
   const env = { SUDO_USER: 'bob' }
@@ -168,7 +168,7 @@ const DECLARED = text`
     3) nobody but root
   `
 
-test('the users of the configuration are offered, in any of its files', async () => {
+test('apply offers the normal users that the configuration declares, also in imported files', async () => {
   for (const [people, answer, flag] of [
     [PEOPLE, '2', ' --user dave'],
     [[], 'dave', ' --user dave'],
@@ -189,7 +189,7 @@ test('the users of the configuration are offered, in any of its files', async ()
   }
 })
 
-test('another name is taken if the system has the user, and else asked for again', async () => {
+test('apply accepts another user of the system, and asks again for an unknown name', async () => {
   const place = declaring(PEOPLE)
   const steps = answers(
     [NUMBER, '2\r'],
@@ -220,21 +220,21 @@ test('another name is taken if the system has the user, and else asked for again
   expect(terminal).toContain(' --user bob\n')
 })
 
-test('where modules were not read, they may declare any user', async () => {
+test('apply accepts any user name if the name of a declared user is computed', async () => {
   const place = declaring([], '  users.users.${config.me}.isNormalUser = true;\n')
   const steps = answers([NUMBER, '2\r'], [NUMBER, 'zoe\r'], [FIRST, '\x03'])
   const { terminal } = await onTerminal(place, apply(place, 'three-cards'), { steps })
   expect(terminal).toContain(`${NUMBER}zoe\n${WINDOW}`)
 })
 
-test('without people nobody is asked for', async () => {
+test('apply does not ask for a user if there is none', async () => {
   const place = given([])
   const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
   const { terminal } = await onTerminal(place, apply(place, 'three-cards'), { steps })
   expect(terminal).toContain(' --gpu 0000:0a:00.0\n')
 })
 
-test('nonsense is asked for again', async () => {
+test('apply asks again after an invalid answer', async () => {
   const place = given()
   const nonsense = [
     '\r',
@@ -275,7 +275,7 @@ test.each(
       ] as const
     ).map(([key, send, last, code]) => ({ question, before, key, send, last, code }))
   )
-)('$key at the question for $question', async ({ before, send, last, code }) => {
+)('$key at the question about $question writes nothing', async ({ before, send, last, code }) => {
   const place = given()
   const state = place.snapshot()
   const prompt = before.length >= 2 ? FIRST : NUMBER
@@ -305,7 +305,7 @@ const SCREEN = text`
   `
 const BEFORE = answers([NUMBER, '1\r'], [NUMBER, '3\r'], [FIRST, '\r'])
 
-test('proposes a separate boot entry for the card with the screen', async () => {
+test('apply proposes a separate boot entry for the card with the screen', async () => {
   const place = given()
   const words = apply(place, 'amd-reset')
   const steps = [...BEFORE, ...answers([FIRST, '\r'], [WRITE, 'y\r'])]
@@ -322,7 +322,7 @@ test('proposes a separate boot entry for the card with the screen', async () => 
   expect(other.files()).toEqual(place.files())
 })
 
-test('to have it away in every boot entry, its address has to be typed', async () => {
+test('apply gives the card with the screen away in every boot entry only if its address is typed', async () => {
   const place = given()
   const steps = [...BEFORE, ...answers([FIRST, '2\r'], [FIRST, 'no\r'], [FIRST, '0000:01:00.0\r'])]
   const shown = await onTerminal(place, apply(place, 'amd-reset'), {
@@ -336,7 +336,7 @@ test('to have it away in every boot entry, its address has to be typed', async (
   expect(place.read('configuration.nix')).toBe(GIVEN)
 })
 
-test('on a laptop, too, and where the groups can not be seen yet', async () => {
+test('apply proposes a separate boot entry on a laptop and if the IOMMU is off', async () => {
   for (const machine of ['laptop-mux', 'iommu-off']) {
     const place = given([])
     const steps = answers([FIRST, '\r'], [FIRST, '\r'], [SECOND, '\r'], [WRITE, '\r'])
@@ -346,7 +346,7 @@ test('on a laptop, too, and where the groups can not be seen yet', async () => {
   }
 })
 
-test('one that is named is not asked for, and one that is there not proposed', async () => {
+test('apply does not ask for a boot entry that is given, and proposes a name that is not taken', async () => {
   const named = given([])
   const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [WRITE, '\r'])
   const words = apply(named, 'three-cards', '--specialisation', 'games')
@@ -365,7 +365,7 @@ test('one that is named is not asked for, and one that is there not proposed', a
   expect(terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio2\n')
 })
 
-test('offers a separate boot entry for the only card, or only while a guest runs', async () => {
+test('apply offers a separate boot entry for the only card, and suggests --bind hooks otherwise', async () => {
   const place = given([])
   const asked = text`
 
@@ -406,7 +406,7 @@ test('offers a separate boot entry for the only card, or only while a guest runs
   )
 })
 
-test('where no card can be had, it is said why', async () => {
+test('apply explains why no card can go to a guest', async () => {
   const place = given()
   for (const name of ['sys.txt', 'proc.txt', 'etc.txt', 'run.txt', 'pci.ids']) {
     const given = readFileSync(join(folderOf('dirty-group'), name), 'utf8')
@@ -427,7 +427,7 @@ test('where no card can be had, it is said why', async () => {
   })
 })
 
-test.each([20, 40, 60])('a window of %d columns', async width => {
+test.each([20, 40, 60])('apply wraps questions to %d columns, but at least 40', async width => {
   const place = given()
   const steps = answers([NUMBER, '1\r'], [NUMBER, '1\r'], [FIRST, '\x03'])
   const shown = await onTerminal(place, apply(place, 'three-cards'), { steps, width })
@@ -436,7 +436,7 @@ test.each([20, 40, 60])('a window of %d columns', async width => {
   expect(shown.code).toBe(130)
 })
 
-test('only where somebody can answer, and has not said anything', async () => {
+test('apply asks only on a terminal and without --yes, --no-input and --json, and diff never asks', async () => {
   const place = given()
   const why = expect.stringContaining('nothing to set up was chosen')
   const words = apply(place, 'three-cards')

@@ -27,7 +27,7 @@ function given() {
   return makePlace({ 'configuration.nix': OLD, 'hardware.nix': HARDWARE })
 }
 
-test.concurrent('what is found has its place, the reason, and what to do', async () => {
+test.concurrent('check prints the place, the reason and a remedy for each finding', async () => {
   expect(await given().run(['check', 'configuration.nix'])).toEqual({
     code: 1,
     stdout: text`
@@ -62,7 +62,7 @@ test.concurrent('what is found has its place, the reason, and what to do', async
   })
 })
 
-test.concurrent('--fix mends what an edit mends, and undo takes it back', async () => {
+test.concurrent('check --fix fixes what an edit can fix and lists the rest, and undo reverts it', async () => {
   const place = given()
   const stdout = patch`
     --- a/configuration.nix
@@ -97,7 +97,7 @@ test.concurrent('--fix mends what an edit mends, and undo takes it back', async 
   expect(place.files()).toEqual({ 'configuration.nix': OLD, 'hardware.nix': HARDWARE })
 })
 
-test.concurrent('--fix mends in one run also what shows only behind something else', async () => {
+test.concurrent('check --fix also fixes a problem that shows only after another fix', async () => {
   const place = makePlace({
     'configuration.nix': '{ boot.kernelParams = [ "quiet" "pci=nomsi amd_iommu=pt" ]; }\n'
   })
@@ -114,7 +114,7 @@ test.concurrent('--fix mends in one run also what shows only behind something el
   })
 })
 
-test.concurrent('a configuration that is right, also after apply', async () => {
+test.concurrent('check finds nothing in a correct configuration, before and after apply', async () => {
   const place = makeExample()
   const clean = { code: 0, stdout: '' }
   expect(await place.run(['check', 'configuration.nix'])).toMatchObject(clean)
@@ -127,7 +127,7 @@ test.concurrent('a configuration that is right, also after apply', async () => {
   expect((await place.run(['check', '--fix', 'configuration.nix'])).code).toBe(0)
 })
 
-test.concurrent('notes alone are no problem', async () => {
+test.concurrent('check exits with 0 if it finds only notes', async () => {
   const place = makePlace({ 'configuration.nix': '{ boot.kernelParams = [ "amd_iommu=on" ]; }\n' })
   const { code, stderr } = await place.run(['check', 'configuration.nix'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: `1 note in ${FILE}.\n` })
@@ -138,7 +138,7 @@ test.concurrent('notes alone are no problem', async () => {
   })
 })
 
-test.concurrent('the release counts: the one named, else that of the system', async () => {
+test.concurrent('check uses --release, or else the release of the system in --root', async () => {
   const place = makePlace({
     'configuration.nix': '{ virtualisation.libvirtd.qemu.ovmf.enable = true; }\n'
   })
@@ -155,7 +155,7 @@ test.concurrent('the release counts: the one named, else that of the system', as
   expect((await place.run(['check', '--root', root, '--release', '26.05'])).code).toBe(1)
 })
 
-test.concurrent('as JSON', async () => {
+test.concurrent('check --json lists the findings with their places', async () => {
   const { code, stdout } = await given().run(['check', 'configuration.nix', '--json'])
   const { findings, ...document } = JSON.parse(stdout)
   expect({ code, ...document }).toMatchObject({
@@ -179,7 +179,7 @@ test.concurrent('as JSON', async () => {
   })
 })
 
-test.concurrent('what can not be checked', async () => {
+test.concurrent('check refuses a syntax error, --yes without --fix, and an unknown release', async () => {
   await expectRefusal(
     makePlace({ 'configuration.nix': '{ boot = }\n' }),
     ['check', 'configuration.nix'],

@@ -61,7 +61,7 @@ function rebuilt(place: Place): string {
   return root
 }
 
-test.concurrent('each thing has a line of its own below what is found', async () => {
+test.concurrent('check lists the state of each configured thing on the machine below the findings', async () => {
   expect(await given().run(check('x570-two-makers'))).toEqual({
     code: 1,
     stdout: text`
@@ -83,7 +83,7 @@ test.concurrent('each thing has a line of its own below what is found', async ()
   })
 })
 
-test.concurrent('--fix mends what the machine shows, too', async () => {
+test.concurrent('check --fix also fixes what only the machine shows', async () => {
   const place = given()
   expect(await place.run(check('x570-two-makers', '--fix', '-yU0', OFF))).toEqual({
     code: 0,
@@ -107,7 +107,7 @@ test.concurrent('--fix mends what the machine shows, too', async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: `Nothing found in ${FILE}.\n` })
 })
 
-test.concurrent('as JSON', async () => {
+test.concurrent('check --json reports the state of each configured thing on the machine', async () => {
   const { code, stdout } = await given().run(check('already-bound', '--json'))
   const { findings, running } = JSON.parse(stdout)
   expect({ code, codes: findings.map((it: { code: string }) => it.code) }).toEqual({
@@ -148,7 +148,7 @@ test.concurrent('as JSON', async () => {
   })
 })
 
-test.concurrent('a folder like a root is a machine as well', async () => {
+test.concurrent('check --sysfs accepts a folder like the root of a machine', async () => {
   const place = given()
   const words = ['check', 'configuration.nix', '--sysfs', rebuilt(place)]
   expect((await place.run(words)).stdout).toBe(text`
@@ -168,7 +168,7 @@ test.concurrent('a folder like a root is a machine as well', async () => {
     `)
 })
 
-test.concurrent('the machine that this runs on, only if the file says that it is its own', async () => {
+test.concurrent('check looks at the running machine only if networking.hostName matches or with --sysfs /', async () => {
   const named = (name: string) =>
     makePlace({
       'configuration.nix': '{ imports = [ ./host.nix ]; boot.kernelModules = [ "vfio_pci" ]; }\n',
@@ -190,7 +190,7 @@ test.concurrent('the machine that this runs on, only if the file says that it is
   expect(await runningOn(plain, '--sysfs', '/')).toBeNull()
 })
 
-test.concurrent('a folder that is no machine', async () => {
+test.concurrent('check --sysfs refuses a folder that does not exist', async () => {
   const place = given()
   await expectRefusal(place, ['check', 'configuration.nix', '--sysfs', 'nowhere'], {
     code: 2,

@@ -44,7 +44,7 @@ function withNix(script: string): Pick<Condition, 'prepare' | 'options'> {
 
 const CONDITIONS: Condition[] = [
   {
-    name: 'a command that there is not',
+    name: 'an unknown command',
     words: ['aply', 'configuration.nix'],
     code: 'USAGE',
     exit: 2,
@@ -54,7 +54,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'an empty root',
+    name: 'an empty --root',
     words: ['apply', '--root', ''],
     code: 'USAGE',
     exit: 2,
@@ -65,7 +65,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'two roots',
+    name: 'two --root flags',
     words: ['apply', '--root', '/a', '--root', '/b'],
     code: 'USAGE',
     exit: 2,
@@ -75,7 +75,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'no such file',
+    name: 'a file that does not exist',
     content: null,
     code: 'NOT_FOUND',
     exit: 4,
@@ -86,7 +86,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a file that we may not read',
+    name: 'a file that is not readable',
     needs: ['root', 'nobody'],
     prepare: place => chmodSync(join(place.nixos, 'configuration.nix'), 0o600),
     options: { through: AS_NOBODY },
@@ -98,7 +98,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a folder that we may not write to',
+    name: 'a folder that is not writable',
     needs: ['root', 'nobody'],
     options: { through: AS_NOBODY },
     code: 'NOT_WRITABLE',
@@ -124,7 +124,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a link into the store',
+    name: 'a symlink into the Nix store',
     content: null,
     prepare: place =>
       symlinkSync('/nix/store/0-c/configuration.nix', join(place.nixos, 'configuration.nix')),
@@ -150,7 +150,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a file that is mounted',
+    name: 'a file that is a mount point',
     needs: ['root', 'unshare'],
     prepare: place => {
       mkdirSync(join(place.top, 'persist'))
@@ -169,7 +169,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a file with two names',
+    name: 'a file with two hard links',
     prepare: place => linkSync(join(place.nixos, 'configuration.nix'), join(place.nixos, 'other')),
     code: 'HARD_LINKS',
     exit: 3,
@@ -196,7 +196,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a disk that fails',
+    name: 'a disk error',
     needs: ['strace'],
     words: ['option', 'set', '-qy', 'configuration.nix', 'a', '1', '--parse-check=off'],
     options: {
@@ -213,7 +213,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'no place for a backup',
+    name: 'a backup that cannot be saved',
     prepare: place => writeFileSync(join(place.top, 'state'), ''),
     code: 'BACKUP_FAILED',
     exit: 4,
@@ -223,7 +223,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a file that changes meanwhile',
+    name: 'a file that changes during the run',
     ...withNix('cat >/dev/null; echo "{ }" >configuration.nix'),
     words: PLAIN,
     code: 'STALE',
@@ -244,7 +244,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a file that is no Nix',
+    name: 'a syntax error',
     content: '{\n  a = [ 1 ;\n}\n',
     code: 'SYNTAX',
     exit: 3,
@@ -257,7 +257,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a value that can not be extended',
+    name: 'a value that cannot be extended',
     content: '{ ... }:\n{\n  boot.kernelParams = f x;\n}\n',
     words: ['option', 'add', '-qy', 'configuration.nix', 'boot.kernelParams', '"quiet"'],
     code: 'SHARED_BINDING',
@@ -282,7 +282,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a check by a Nix that is not there',
+    name: '--parse-check=require without Nix',
     words: [...PLAIN, '--parse-check=require'],
     options: { script: 'PATH=; exec "$@"' },
     code: 'PARSE_CHECK_MISSING',
@@ -293,7 +293,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'another one at work on it',
+    name: 'another vfio-patch that works on the file',
     prepare: place => {
       // This process holds the lock of the folder.
       const started = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ')[19]
@@ -310,7 +310,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a record of an interrupted run that can not be read',
+    name: 'a damaged record of an interrupted run',
     prepare: place => place.write('.vfio-patch.journal', 'spoilt'),
     code: 'INTERRUPTED',
     exit: 5,
@@ -346,7 +346,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a bug of ours',
+    name: 'an internal error',
     prepare: place => {
       const fault = 'import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";'
       const body =
@@ -364,30 +364,33 @@ const CONDITIONS: Condition[] = [
 ]
 
 for (const condition of CONDITIONS) {
-  needing(...(condition.needs ?? []))(`${condition.name}: ${condition.code}`, async () => {
-    const told = await run(condition, [])
-    expect({ code: told.code, stdout: told.stdout, stderr: told.stderr }).toEqual({
-      code: condition.exit,
-      stdout: '',
-      stderr: condition.stderr
-    })
-    const { code, stdout, stderr } = await run(condition, ['--json'])
-    const { error, outcome, exit } = JSON.parse(stdout)
-    expect({ code, stderr, of: error.code, exit, errorExit: error.exit }).toEqual({
-      code: condition.exit,
-      stderr: '',
-      of: condition.code,
-      exit: condition.exit,
-      errorExit: condition.exit
-    })
-    expect(['refused', 'failed']).toContain(outcome)
-    const { message: what, excerpt, why, hint: remedy } = error
-    const message: Message = { what, excerpt, why, remedy, code: condition.code }
-    const given = Object.entries(message).filter(([, it]) => it !== null)
-    expect(formatMessage(Object.fromEntries(given) as typeof message).replace(' --json', '')).toBe(
-      condition.stderr
-    )
-  })
+  needing(...(condition.needs ?? []))(
+    `${condition.code} reports ${condition.name}, and --json says the same`,
+    async () => {
+      const told = await run(condition, [])
+      expect({ code: told.code, stdout: told.stdout, stderr: told.stderr }).toEqual({
+        code: condition.exit,
+        stdout: '',
+        stderr: condition.stderr
+      })
+      const { code, stdout, stderr } = await run(condition, ['--json'])
+      const { error, outcome, exit } = JSON.parse(stdout)
+      expect({ code, stderr, of: error.code, exit, errorExit: error.exit }).toEqual({
+        code: condition.exit,
+        stderr: '',
+        of: condition.code,
+        exit: condition.exit,
+        errorExit: condition.exit
+      })
+      expect(['refused', 'failed']).toContain(outcome)
+      const { message: what, excerpt, why, hint: remedy } = error
+      const message: Message = { what, excerpt, why, remedy, code: condition.code }
+      const given = Object.entries(message).filter(([, it]) => it !== null)
+      expect(
+        formatMessage(Object.fromEntries(given) as typeof message).replace(' --json', '')
+      ).toBe(condition.stderr)
+    }
+  )
 }
 
 /** Puts the condition up, and makes the call. */

@@ -147,8 +147,8 @@ async function applied(): Promise<Place> {
 
 const CALLS: Record<string, () => Call | Promise<Call>> = {
   'a comment in a diff': inFile(CLEAN, 'diff', 'configuration.nix', '--iommu', 'amd', OFF),
-  'the same in all files, and why': inFile(CLEAN, ...APPLY, '-n', '-v'),
-  'a comment in the diff of a question': () => ({
+  'a comment in a verbose dry run': inFile(CLEAN, ...APPLY, '-n', '-v'),
+  'a comment in a diff before the question': () => ({
     ...inFile(CLEAN, ...APPLY)(),
     steps: [{ until: '[y/N] ', send: 'n\n' }]
   }),
@@ -156,29 +156,29 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     `{ ... }: { a.b = "${ALL}"; }\n`,
     ...['option', 'set', 'configuration.nix', 'a.b', `"${LATE}x"`, '-n', OFF]
   ),
-  'a value that is looked up': inFile(
+  'all values in option get --flat': inFile(
     `{ ... }: { a.b = "${ALL}"; "c${LATE}" = 1; }\n`,
     ...['option', 'get', 'configuration.nix', '--flat']
   ),
-  'a value with its place': inFile(
+  'a value in option get': inFile(
     `{ ... }: { a.b = "${ALL}"; }\n`,
     ...['option', 'get', 'configuration.nix', 'a']
   ),
-  'an option that is not there': inFile(
+  'the name of an option that is not defined': inFile(
     '{ ... }: { }\n',
     ...['option', 'get', 'configuration.nix', `"x${ALL}"`]
   ),
   'a syntax error': inFile(`{ ... }: { a = [ "${ALL}" ; }\n`, ...APPLY),
-  'an error of the encoding': inFile(`{ ... }: { a = 1; # ${C0}\r${C1} }\n`, ...APPLY),
-  'a refusal of the toolkit': inFile(
+  'an encoding error': inFile(`{ ... }: { a = 1; # ${C0}\r${C1} }\n`, ...APPLY),
+  'a refused edit': inFile(
     `{ lib, ... }: { "a${LATE}".b = lib.f "${LATE}"; }\n`,
     ...['option', 'add', 'configuration.nix', `"a${LATE}".b`, '"x"', OFF]
   ),
-  'a finding': inFile(
+  'a finding of check': inFile(
     `{ ... }: { boot.kernelParams = [ "pci=nomsi" /* ${ALL} */ ]; boot.extraModprobeConfig = "${ALL}"; }\n`,
     ...['check', 'configuration.nix', OFF]
   ),
-  'what is replaced': inFile(
+  'a value that apply replaces': inFile(
     `{ ... }: { boot.kernelParams = [ "pci=nomsi" /* ${ALL} */ ]; }\n`,
     ...[...APPLY, '-n']
   ),
@@ -191,8 +191,8 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     const place = makePlace({ [name]: '{ ... }: { boot.kernelParams = [ "pci=nomsi" ]; }\n' })
     return { place, words: ['check', name] }
   },
-  'a file that is not there': inFile('{ }', 'check', `no${ALL}.nix`),
-  'a file name with line ends': () => {
+  'the name of a file that does not exist': inFile('{ }', 'check', `no${ALL}.nix`),
+  'a file name with line breaks': () => {
     const name = 'a\nvfio-patch: all is well\r.nix'
     return {
       place: makePlace({ [name]: 'nonsense' }),
@@ -200,51 +200,65 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
       hasUnknownMonitors: true
     }
   },
-  'a folder for the backups': () => {
+  'the folder of the backups': () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
     const env = { VFIO_PATCH_STATE: join(place.top, `state${ALL}`) }
     return { place, words: [...APPLY, '--yes'], env }
   },
-  'words of the call': inFile(CLEAN, `com${ALL}`),
-  'a flag': inFile(CLEAN, 'apply', `--fl${ALL}`),
-  'the value of a flag': inFile(CLEAN, 'scan', '--color', `x${ALL}`),
-  'a release': inFile(CLEAN, 'check', 'configuration.nix', '--release', `26${ALL}`),
-  'a user': inFile(CLEAN, 'apply', 'configuration.nix', '--user', `al${ALL}`, OFF, '-n'),
-  'an address': inFile(CLEAN, 'apply', 'configuration.nix', '--gpu', `0000:01${ALL}`),
+  'an unknown command': inFile(CLEAN, `com${ALL}`),
+  'an unknown flag': inFile(CLEAN, 'apply', `--fl${ALL}`),
+  'the value of --color': inFile(CLEAN, 'scan', '--color', `x${ALL}`),
+  'the value of --release': inFile(CLEAN, 'check', 'configuration.nix', '--release', `26${ALL}`),
+  'the value of --user': inFile(
+    CLEAN,
+    'apply',
+    'configuration.nix',
+    '--user',
+    `al${ALL}`,
+    OFF,
+    '-n'
+  ),
+  'the value of --gpu': inFile(CLEAN, 'apply', 'configuration.nix', '--gpu', `0000:01${ALL}`),
   'a value that is not Nix': inFile(
     CLEAN,
     ...['option', 'set', 'configuration.nix', 'a', `[ "${ALL}"`]
   ),
-  'a machine': onMachine('scan', '--verbose'),
-  'a machine that is dumped': onMachine('scan', '--dump', `dump${ALL}`),
-  'a folder that is no machine': inFile(CLEAN, 'scan', '--sysfs', `x${ALL}`),
-  'a dump with such a line': () => {
+  'the machine in scan': onMachine('scan', '--verbose'),
+  'the machine in scan --dump': onMachine('scan', '--dump', `dump${ALL}`),
+  'a --sysfs folder that does not exist': inFile(CLEAN, 'scan', '--sysfs', `x${ALL}`),
+  'a damaged dump': () => {
     const place = makePlace({ 'dump/sys.txt': `non${ALL}sense\n` })
     return { place, words: ['scan', '--sysfs', 'dump'] }
   },
-  'a card that may go': onMachine('diff', 'configuration.nix', '--gpu', '0000:02:00.0', OFF),
-  'a disk that may not': onMachine('diff', 'configuration.nix', '--address', '0000:04:00.0', OFF),
-  'a network that may not': onMachine(
+  'a card that is given away': onMachine('diff', 'configuration.nix', '--gpu', '0000:02:00.0', OFF),
+  'a disk that is refused': onMachine(
+    'diff',
+    'configuration.nix',
+    '--address',
+    '0000:04:00.0',
+    OFF
+  ),
+  'a network card that is refused': onMachine(
     'diff',
     'configuration.nix',
     '--address',
     '0000:03:00.0',
     OFF
   ),
-  'a keyboard that may not': onMachine(
+  'a keyboard whose controller is refused': onMachine(
     'diff',
     'configuration.nix',
     '--address',
     '0000:05:00.0',
     OFF
   ),
-  'what runs': () => {
+  'the machine in check': () => {
     const place = makePlace({
       'configuration.nix': `{ ... }: { boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ]; boot.initrd.kernelModules = [ "m${LATE}" "vfio_pci" ]; }\n`
     })
     return { place, words: ['check', 'configuration.nix', '--sysfs', machine(place)] }
   },
-  'accounts that can be chosen': () => {
+  'the accounts in the question about users': () => {
     const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
     writeFileSync(
       join(place.top, 'etc/passwd'),
@@ -272,11 +286,11 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     place: makePlace({ 'win10.xml': GUEST('') }),
     words: ['domain', 'win10.xml', '--to', 'xml', '--mend']
   }),
-  'a domain that is none': () => ({
+  'a malformed domain': () => ({
     place: makePlace({ 'win10.xml': `<domain ${ALL}` }),
     words: ['domain', 'win10.xml']
   }),
-  'a domain of another kind': () => ({
+  'XML that is not a domain': () => ({
     place: makePlace({ 'win10.xml': `<x${LATE}><y></x>` }),
     words: ['domain', 'win10.xml']
   }),
@@ -297,7 +311,7 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
       OFF
     ]
   }),
-  'what Nix says': () => {
+  'an error message of Nix': () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
     const env = program(
       place,
@@ -310,12 +324,12 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
       env: { ...env, SAYS: `error: ${ALL}\n` }
     }
   },
-  'what a command of --eval says': () => {
+  'the output of the --eval command': () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
     const env = { SAYS: `error: ${ALL}\r\n50%\r60%\n` }
     return { place, words: [...APPLY, '-y', '-v', '--eval', 'printf %s "$SAYS"; false'], env }
   },
-  'what git says': () => {
+  'an error message of git': () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
     const script = `case "$*" in *rev-parse*|*ls-files*) exec /usr/bin/git "$@";; esac; cat >/dev/null; printf '%s' "$SAYS" >&2; exit 1`
     spawnSync('git', ['init', '-q', place.nixos])
@@ -323,21 +337,21 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     return { place, words: [...APPLY, '--yes'], env: { ...env, SAYS: `fatal: ${ALL}\n` } }
   },
   'a list of runs': async () => ({ place: await applied(), words: ['undo', '--list'] }),
-  'a run that is taken back': async () => ({
+  'a run that is undone': async () => ({
     place: await applied(),
     words: ['undo', 'configuration.nix', '--yes']
   }),
-  'a removal': async () => ({
+  'the diff of remove': async () => ({
     place: await applied(),
     words: ['remove', 'configuration.nix', '-n', '-v', OFF]
   }),
-  'an interrupted run': async () => {
+  'a damaged record of an interrupted run': async () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
     writeFileSync(join(place.nixos, '.vfio-patch.journal'), `{ "x": "${LATE}`)
     return { place, words: [...APPLY, '--yes'], hasUnknownMonitors: true }
   },
-  'a document for programs': onMachine('scan', '--json'),
-  'an error for programs': inFile(CLEAN, 'check', `no${ALL}.nix`, '--json')
+  'the document of scan --json': onMachine('scan', '--json'),
+  'an error in --json': inFile(CLEAN, 'check', `no${ALL}.nix`, '--json')
 }
 
 /** What only this program may send: its own styles, tabs, and line ends as the terminal writes them. */
@@ -347,7 +361,7 @@ function foreignIn(sent: string): string[] {
   return rest.match(/(?!\u200c|\u200d|[\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu) ?? []
 }
 
-withTools('text leaves in one place', async ({ expect }) => {
+withTools('only main.ts and output.ts write to stdout or stderr', async ({ expect }) => {
   const src = fileURLToPath(new URL('../../src/', import.meta.url))
   const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(it =>
     /std(?:out|err)\.write|console\.(?:log|error|warn)/.test(
@@ -358,9 +372,9 @@ withTools('text leaves in one place', async ({ expect }) => {
   expect(files.sort()).toEqual(['cli/main.ts', 'cli/output/output.ts'])
 })
 
-describe('no command sends it to a terminal', () => {
+describe('no command sends control characters to a terminal', () => {
   for (const [name, prepare] of Object.entries(CALLS)) {
-    test(name, async ({ expect }) => {
+    test(`sends none from ${name}`, async ({ expect }) => {
       const { place, words, steps = [], env = {}, hasUnknownMonitors = false } = await prepare()
       for (const color of ['always', 'never']) {
         const flag =
@@ -380,8 +394,8 @@ describe('no command sends it to a terminal', () => {
   }
 })
 
-describe('what a program reads is exact', () => {
-  withTools('a patch, which git takes', async ({ expect }) => {
+describe('output to a pipe', () => {
+  withTools('diff prints an exact patch, which git applies', async ({ expect }) => {
     const place = makePlace({ 'configuration.nix': CLEAN.replaceAll('\n', '\r\n') })
     const call = ['diff', 'configuration.nix', '--iommu', 'amd', OFF]
     const { stdout } = await place.run(call)
@@ -401,43 +415,40 @@ describe('what a program reads is exact', () => {
     expect(place.read('configuration.nix')).toContain(`# ${ALL}\r\n`)
   })
 
-  withTools(
-    'a patch of a file whose name has a line end, quoted as git does it',
-    async ({ expect }) => {
-      const name = 'a\n+++ b"x\\y\x1b.nix'
-      const place = makePlace({ [name]: '{ ... }: { }\n' })
-      const call = ['option', 'set', name, 'a', '1', '-n', OFF]
-      const { stdout } = await place.run(call)
-      expect(stdout.split('\n').slice(0, 3)).toEqual([
-        String.raw`--- "a/a\n+++ b\"x\\y\033.nix"`,
-        String.raw`+++ "b/a\n+++ b\"x\\y\033.nix"`,
-        '@@ -1,1 +1,3 @@'
-      ])
-      for (const program of [
-        ['git', 'apply'],
-        ['patch', '-p1', '-R', '-s']
-      ]) {
-        const [command = '', ...args] = program
-        const done = spawnSync(command, args, { cwd: place.nixos, input: stdout, encoding: 'utf8' })
-        expect({ program, ...done }).toMatchObject({ status: 0, stderr: '' })
-        expect(place.read(name).includes('a = 1;')).toBe(command === 'git')
-      }
+  withTools('a patch quotes a file name with a line break as git does', async ({ expect }) => {
+    const name = 'a\n+++ b"x\\y\x1b.nix'
+    const place = makePlace({ [name]: '{ ... }: { }\n' })
+    const call = ['option', 'set', name, 'a', '1', '-n', OFF]
+    const { stdout } = await place.run(call)
+    expect(stdout.split('\n').slice(0, 3)).toEqual([
+      String.raw`--- "a/a\n+++ b\"x\\y\033.nix"`,
+      String.raw`+++ "b/a\n+++ b\"x\\y\033.nix"`,
+      '@@ -1,1 +1,3 @@'
+    ])
+    for (const program of [
+      ['git', 'apply'],
+      ['patch', '-p1', '-R', '-s']
+    ]) {
+      const [command = '', ...args] = program
+      const done = spawnSync(command, args, { cwd: place.nixos, input: stdout, encoding: 'utf8' })
+      expect({ program, ...done }).toMatchObject({ status: 0, stderr: '' })
+      expect(place.read(name).includes('a = 1;')).toBe(command === 'git')
     }
-  )
+  })
 
-  test('with colors in a pipe it is for a pager', async ({ expect }) => {
+  test('diff --color=always escapes control characters', async ({ expect }) => {
     const place = makeInstalled(CLEAN)
     const call = ['diff', 'configuration.nix', '--iommu', 'amd', OFF, '--color=always']
     expect(foreignIn((await place.run(call)).stdout)).toEqual([])
   })
 
-  test('a value', async ({ expect }) => {
+  test('option get prints the exact value', async ({ expect }) => {
     const place = makePlace({ 'configuration.nix': `{ ... }: { a = "${ALL}"; }\n` })
     const { stdout } = await place.run(['option', 'get', 'configuration.nix', 'a'])
     expect(stdout).toBe(`/etc/nixos/configuration.nix:1:12 a = "${ALL}"\n`)
   })
 
-  test('a module and a domain that go through', async ({ expect }) => {
+  test('option set and domain keep control characters of their input', async ({ expect }) => {
     const place = makePlace({ 'win10.xml': GUEST('') })
     const module = `{ ... }: { a = 1; # ${ALL}\n}\n`
     const command = [process.execPath, BIN, 'option', 'set', '-', 'a', '2', OFF]
@@ -447,7 +458,7 @@ describe('what a program reads is exact', () => {
     expect(domain.stdout).toContain('<title>a\u202eb\u009bc</title>')
   })
 
-  test('JSON, which holds nothing that has to be escaped', async ({ expect }) => {
+  test('--json has the exact text, with control characters escaped as JSON', async ({ expect }) => {
     const place = makePlace({ 'configuration.nix': CLEAN })
     const name = `no${ALL}.nix`
     for (const words of [
@@ -463,7 +474,7 @@ describe('what a program reads is exact', () => {
     }
   })
 
-  test('messages in a pipe are for people all the same', async ({ expect }) => {
+  test('an error message has control characters escaped', async ({ expect }) => {
     const { stderr } = await makePlace().run(['check', `no${ALL}.nix`])
     expect(stderr).toContain(
       String.raw`/no\u{1b}[2J\u{1b}]52;c;ZQ==\u{7}\u{1b}]8;;http:/x\u{7}\u{1b}[31mred\u{8}\u{7f}\u{9b}2J\u{9d}0;t\u{9c}\u{85}\u{202e}abc\u{2066}\u{61c}\u{200f}\u{200b}\u{2028}\u{e0041}.nix does not exist.`

@@ -56,7 +56,7 @@ function willBe(line: number, entry = ''): string {
   return `New problem: configuration.nix:${line}: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible${entry}. Why: ${WHY} Do: add boot.initrd.kernelModules = [ "i915" ]; (after this is written: ${MENDING})`
 }
 
-describe('every way to plan tells it', () => {
+describe('apply reports that the passphrase prompt will be invisible', () => {
   const confirm = ['--confirm', '01:00.0']
   test.concurrent.for<[string, readonly string[], number, string?]>([
     ['--gpu', ['--gpu', '01:00.0', ...confirm], 11],
@@ -69,7 +69,7 @@ describe('every way to plan tells it', () => {
       ' in the boot entry "vfio"'
     ],
     ['--domain', ['--domain', 'win10.xml', ...confirm], 11]
-  ])('%s', async ([, flags, line, entry]) => {
+  ])('with %s', async ([, flags, line, entry]) => {
     const place = makePlace({ 'configuration.nix': LUKS, 'win10.xml': GUEST })
     const { code, stderr } = await run(place, [
       'apply',
@@ -122,7 +122,7 @@ const NEXT = text`
           If there is no picture, choose the previous generation in the boot menu.
   `
 
-test('with --yes nothing is added unasked, and the last lines say what to do first', async () => {
+test('apply --yes adds no driver to the initrd, and names the command that does before the reboot', async () => {
   const place = makePlace({ 'configuration.nix': LUKS })
   const { code, stderr } = await run(place, [...APPLY, '--yes', ...GPU])
   expect(code).toBe(0)
@@ -139,7 +139,7 @@ test('with --yes nothing is added unasked, and the last lines say what to do fir
   expect(place.read('configuration.nix')).toBe(written(''))
 })
 
-test('check finds the same after it, --fix mends it, and undo goes all the way back', async () => {
+test('check finds the invisible prompt after apply, check --fix fixes it, and undo reverts the fix', async () => {
   const place = makePlace({ 'configuration.nix': LUKS })
   await run(place, [...APPLY, '--yes', ...GPU])
   const again = await run(place, [...APPLY, '--yes', ...GPU])
@@ -190,7 +190,7 @@ const QUESTION = text`
 const NUMBER = 'Number [1]: '
 const WRITE = 'Write these changes? [y/N] '
 
-describe('on a terminal apply asks', () => {
+describe('the question of apply about the driver in the initrd', () => {
   const answered = async (answer: string, ...flags: string[]) => {
     const place = makePlace({ 'configuration.nix': LUKS })
     const steps = [
@@ -201,7 +201,7 @@ describe('on a terminal apply asks', () => {
     return { place, shown: await onTerminal(place, words, { steps }) }
   }
 
-  test.concurrent('Enter takes the driver along, in one run that undo takes back', async () => {
+  test.concurrent('Enter adds the driver in the same run, which undo reverts', async () => {
     const { place, shown } = await answered('\n', ...GPU)
     expect(shown.code).toBe(0)
     expect(shown.terminal.startsWith(`${QUESTION}${NUMBER}\n`)).toBe(true)
@@ -212,7 +212,7 @@ describe('on a terminal apply asks', () => {
     expect(place.read('configuration.nix')).toBe(LUKS)
   })
 
-  test.concurrent('no leaves it, and says so before and after', async () => {
+  test.concurrent('answering no adds no driver, and the problem is reported before and after the change', async () => {
     const { place, shown } = await answered('2\n', ...GPU)
     expect(shown.terminal).toContain('New problem: configuration.nix:11: DARK_PASSPHRASE')
     expect(shown.terminal.replaceAll(MACHINE, 'MACHINE')).toContain(
@@ -221,7 +221,7 @@ describe('on a terminal apply asks', () => {
     expect(place.read('configuration.nix')).toBe(written(''))
   })
 
-  test.concurrent('in the boot entry that it is about', async () => {
+  test.concurrent('Enter adds the driver in the boot entry that needs it', async () => {
     const { place } = await answered('\n', '--gpu', '01:00.0', '--specialisation', 'vfio')
     const inner = `${DEVICES}${LINE.slice(2)}`.replace(/^(?=.)/gm, '    ')
     expect(place.read('configuration.nix')).toBe(
@@ -232,7 +232,7 @@ describe('on a terminal apply asks', () => {
     )
   })
 
-  test.concurrent('in a boot entry that is written as a function', async () => {
+  test.concurrent('Enter adds the driver in a boot entry that is a function', async () => {
     const entry =
       '  specialisation.vfio.configuration = { pkgs, ... }: {\n    services.x.enable = true;\n  };\n'
     const place = makePlace({
@@ -254,7 +254,7 @@ describe('on a terminal apply asks', () => {
     expect((await run(place, CHECK)).stdout).not.toContain('DARK_PASSPHRASE')
   })
 
-  test.concurrent('Ctrl-C ends it, and writes nothing', async () => {
+  test.concurrent('Ctrl-C ends apply and writes nothing', async () => {
     const place = makePlace({ 'configuration.nix': LUKS })
     const before = place.snapshot()
     const steps = [{ until: NUMBER, send: '\x03' }]
@@ -267,7 +267,7 @@ describe('on a terminal apply asks', () => {
     expect(place.snapshot()).toEqual(before)
   })
 
-  test.concurrent('not where nothing is written', async () => {
+  test.concurrent('is not asked with --dry-run', async () => {
     const place = makePlace({ 'configuration.nix': LUKS })
     const shown = await onTerminal(place, [...APPLY, ...GPU, '-n'])
     expect(shown.code).toBe(1)
@@ -275,7 +275,7 @@ describe('on a terminal apply asks', () => {
     expect(shown.terminal).toContain('New problem: configuration.nix:11: DARK_PASSPHRASE')
   })
 
-  test.concurrent('nor where the file can not take it', async () => {
+  test.concurrent('is not asked if the list of modules in the file cannot be edited', async () => {
     const computed = LUKS.replace(
       '  system.',
       `  boot.initrd.kernelModules = import ./m.nix;\n  system.`
@@ -288,7 +288,7 @@ describe('on a terminal apply asks', () => {
   })
 })
 
-test('--json has it among the notes, and the edit with its reason in check', async () => {
+test('apply --json has the problem among the notes, and check --json as a fixable finding', async () => {
   const place = makePlace({ 'configuration.nix': LUKS })
   const planned = await run(place, [...APPLY, '-n', '--json', ...GPU])
   const note = willBe(11).replace(MENDING, MENDING_ALL)
@@ -310,7 +310,7 @@ test('--json has it among the notes, and the edit with its reason in check', asy
   ])
 })
 
-test('a guest with a card that is given away already', async () => {
+test('apply --domain reports an existing invisible prompt if the card is already given away', async () => {
   const place = makePlace({ 'configuration.nix': LUKS, 'win10.xml': GUEST })
   await run(place, [...APPLY, '--yes', ...GPU])
   const { code, stderr } = await run(place, [...APPLY, '-n', '--domain', 'win10.xml'])
@@ -320,7 +320,7 @@ test('a guest with a card that is given away already', async () => {
   )
 })
 
-test('an encrypted pool and a disabled sysfb, in the text alone and on a machine', async () => {
+test('check finds the invisible prompt of a ZFS pool with sysfb disabled, with and without a machine', async () => {
   const place = makePlace({
     'configuration.nix': text`
       { config, pkgs, lib, ... }:
@@ -360,7 +360,7 @@ test('an encrypted pool and a disabled sysfb, in the text alone and on a machine
     `)
 })
 
-test('a disabled sysfb, where only the desktop says which driver the host has', async () => {
+test('apply --disable-efifb offers to load the driver of services.xserver.videoDrivers', async () => {
   const place = makePlace({
     'configuration.nix': LUKS.replace(
       '  system.',
@@ -386,7 +386,7 @@ test('a disabled sysfb, where only the desktop says which driver the host has', 
   expect(place.read('configuration.nix')).toContain('boot.initrd.kernelModules = [ "amdgpu" ];')
 })
 
-test('two cards of AMD without our modules: the driver comes with what holds it back', async () => {
+test('check --fix adds a softdep along with the driver if both cards are from AMD', async () => {
   const place = makePlace({
     'configuration.nix': text`
       { ... }:

@@ -33,7 +33,7 @@ const COMPUTED = text`
   }
   `
 
-test.concurrent('XML to Nix, from a file and from standard input', async () => {
+test.concurrent('domain converts XML to Nix, from a file and from standard input', async () => {
   const place = makePlace({ 'x.xml': XML })
   const before = place.snapshot()
   const expected = { code: 0, stdout: NIX, stderr: '' }
@@ -43,21 +43,21 @@ test.concurrent('XML to Nix, from a file and from standard input', async () => {
   expect(place.snapshot()).toEqual(before)
 })
 
-test.concurrent('Nix to XML', async () => {
+test.concurrent('domain converts Nix to XML, from a file and from standard input', async () => {
   const place = makePlace({ 'x.nix': NIX })
   const expected = { code: 0, stdout: XML, stderr: '' }
   expect(await place.run(['domain', 'x.nix', '--to', 'xml'])).toEqual(expected)
   expect(await place.run(['domain', '-', '--to=xml'], { script: '"$@" < x.nix' })).toEqual(expected)
 })
 
-needing('nix-instantiate')('Nix that has to be computed', async () => {
+needing('nix-instantiate')('domain converts Nix that has to be evaluated', async () => {
   const place = makePlace({ 'x.nix': COMPUTED })
   const expected = { code: 0, stdout: XML, stderr: '' }
   expect(await place.run(['domain', 'x.nix', '--to', 'xml'])).toEqual(expected)
   expect(await place.run(['domain', '-', '--to=xml'], { script: '"$@" < x.nix' })).toEqual(expected)
 })
 
-test.concurrent('and where there is no Nix to compute it', async () => {
+test.concurrent('domain refuses Nix that has to be evaluated if Nix is not installed', async () => {
   const place = makePlace({ 'x.nix': COMPUTED })
   await expectRefusal(
     place,
@@ -76,7 +76,7 @@ test.concurrent('and where there is no Nix to compute it', async () => {
   )
 })
 
-needing('nix-instantiate')('what only a whole NixOS could compute', async () => {
+needing('nix-instantiate')('domain refuses Nix that needs a whole NixOS', async () => {
   const given = '{ pkgs, ... }: { virtualisation.vfio.guests.x.domain.name = "${pkgs.x}"; }\n'
   await expectRefusal(makePlace({ 'x.nix': given }), ['domain', 'x.nix', '--to', 'xml'], {
     code: 3,
@@ -88,7 +88,7 @@ needing('nix-instantiate')('what only a whole NixOS could compute', async () => 
   })
 })
 
-needing('nix-instantiate')('--check compares, and prints nothing else', async () => {
+needing('nix-instantiate')('domain --check compares and does not print the result', async () => {
   const place = makePlace({ 'x.xml': XML, 'x.nix': NIX })
   expect(await place.run(['domain', 'x.xml', '--check'])).toEqual({
     code: 0,
@@ -102,7 +102,7 @@ needing('nix-instantiate')('--check compares, and prints nothing else', async ()
   })
 })
 
-test.concurrent('--mend tells each change', async () => {
+test.concurrent('domain --mend prints each change and its reason', async () => {
   const place = makePlace({
     'win.xml': guest('secure-boot.xml'),
     'x.xml': guest('evdev-input.xml')
@@ -140,7 +140,7 @@ test.concurrent('--mend tells each change', async () => {
   })
 })
 
-test.concurrent('what a person should look at is told beside it, unless --quiet', async () => {
+test.concurrent('domain prints notes to stderr unless --quiet is given', async () => {
   const place = makePlace({ 'x.xml': "<domain id='1'><name>x</name><?a b?></domain>" })
   const stdout = text`
     {
@@ -161,7 +161,7 @@ test.concurrent('what a person should look at is told beside it, unless --quiet'
   expect(await place.run(['domain', 'x.xml', '-q'])).toEqual({ code: 0, stdout, stderr: '' })
 })
 
-test.concurrent('--json', async () => {
+test.concurrent('domain --json reports the changes and remarks', async () => {
   const place = makePlace({ 'x.xml': XML.replace("'kvm'", "'kvm' id='1'") })
   const { code, stdout, stderr } = await place.run(['domain', 'x.xml', '--mend', '--json'])
   const { tool, changes, text: nix, ...document } = JSON.parse(stdout)
@@ -273,7 +273,7 @@ test.concurrent.each([
   Do:  write the string that libvirt expects: "yes" or "no", "on" or "off"
 `
   ]
-])('refused: %j', async (words, code, stderr) => {
+])('refuses %j', async (words, code, stderr) => {
   const place = makePlace({
     'x.xml': XML,
     'x.nix': NIX,
@@ -284,7 +284,7 @@ test.concurrent.each([
   await expectRefusal(place, words, { code, stderr })
 })
 
-test.concurrent('more than libvirt takes, on standard input', async () => {
+test.concurrent('domain refuses more than 4 MB on standard input', async () => {
   const { code, stderr } = await makePlace().run(['domain', '-'], {
     script: 'head -c 50000000 /dev/zero | "$@"'
   })

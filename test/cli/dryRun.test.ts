@@ -64,7 +64,7 @@ const LOOKING: string[][] = [
   ['aply']
 ]
 
-needing('strace', 'git')('what only looks does not one write', async () => {
+needing('strace', 'git')('commands that only look do not change a file', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
   place.write('win10.xml', guestXml('shmem'))
@@ -74,7 +74,7 @@ needing('strace', 'git')('what only looks does not one write', async () => {
   expect(place.snapshot().filter(it => !it.includes('strace.log'))).toEqual(before)
 })
 
-needing('strace', 'git')('a first diff, where files would come and git would be told', async () => {
+needing('strace', 'git')('diff and check change no file before the first apply', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
   place.write('flake.nix', '{ outputs = _: { }; }\n')
@@ -92,7 +92,7 @@ needing(
   'root',
   'nobody',
   'git'
-)('as nobody, too', async () => {
+)('commands that only look do not change a file if an unprivileged user runs them', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
   for (const words of [
@@ -103,7 +103,7 @@ needing(
   }
 })
 
-needing('strace')('and that check sees what apply does', async () => {
+needing('strace')('the trace that these tests use shows the changes of apply', async () => {
   const place = makeExample()
   const calls = await changesOf(place, ['apply', '--yes', 'configuration.nix', ...FLAGS])
   const kinds = new Set(calls.map(it => it.replace(/^\d+\s+(\w+)\(.*/, '$1')))
@@ -116,7 +116,7 @@ needing(
   'unshare',
   'nobody',
   'git'
-)('as nobody, on a read-only file system, nothing is missed', async () => {
+)('commands that only look work for an unprivileged user on a read-only file system', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
   const before = place.snapshot()
