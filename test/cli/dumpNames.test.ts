@@ -220,7 +220,9 @@ const machine = buildMachine(place)
 const dump = join(place.top, 'dump')
 const saved = await place.run(['scan', '--sysfs', machine, '--dump', dump])
 
-test('a dump has none of the names, and says which kinds were replaced', ({ expect }) => {
+test('scan --dump leaves out all private names and lists the kinds that it replaced', ({
+  expect
+}) => {
   expect(saved).toMatchObject({ code: 0 })
   expect(saved.stderr).toBe(text`
     Saved the machine in /dump.
@@ -246,7 +248,7 @@ function machineAt(folder: string) {
   return readMachine(opened.value.source)
 }
 
-test('the machine is the same, but for the names', ({ expect }) => {
+test('a dump describes the same machine with other names', ({ expect }) => {
   const [there, here] = [machineAt(machine), machineAt(dump)]
   // A dump does not have the links of udev, which are made of names and serial numbers.
   const plain = (it: typeof there) => ({
@@ -284,7 +286,7 @@ const CALLS: string[] = [
   ])
 ]
 
-test.concurrent.for(CALLS)('%s says the same', async (call, { expect }) => {
+test.concurrent.for(CALLS)('%s prints the same for the dump', async (call, { expect }) => {
   const words = call.split(' ')
   const [there, here] = [
     await place.run([...words, '--sysfs', machine]),
@@ -301,7 +303,7 @@ test.concurrent.for(CALLS)('%s says the same', async (call, { expect }) => {
   expect(here.code).toBe(there.code)
 })
 
-test('a bridge of a guest that has another name in the dump is not called missing', async ({
+test('diff --domain does not call a bridge missing if it has another name in the dump', async ({
   expect
 }) => {
   place.write('plain.nix', '{ ... }: { }\n')

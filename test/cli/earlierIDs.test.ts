@@ -41,7 +41,7 @@ async function moved(machine: string, ids: string, ...more: string[]) {
   }
 }
 
-test.concurrent('they move, and one that this machine does not have is told', async ({
+test.concurrent('apply moves IDs from kernel parameters and notes an ID that the machine does not have', async ({
   expect
 }) => {
   expect(await moved('x570-two-makers', '10de:1b80,10de:10f0,10de:ffff')).toEqual({
@@ -59,7 +59,7 @@ test.concurrent('they move, and one that this machine does not have is told', as
   })
 })
 
-test.concurrent('an ID that a card of the host has as well becomes an address', async ({
+test.concurrent('apply turns an ID into an address if a device of the host has the same ID', async ({
   expect
 }) => {
   expect(await moved('shared-audio-id', '1002:73bf,1002:ab28')).toEqual({
@@ -80,7 +80,7 @@ test.concurrent('an ID that a card of the host has as well becomes an address', 
   })
 })
 
-test.concurrent('the only card is refused, whether the IDs move or stay', async () => {
+test.concurrent('apply refuses earlier IDs of the only card, also with --keep-obsolete', async () => {
   const place = makePlace({ 'configuration.nix': withIDs('10de:1b80,10de:10f0') })
   const refusal = {
     code: 7,
@@ -97,7 +97,7 @@ test.concurrent('the only card is refused, whether the IDs move or stay', async 
   await expectRefusal(place, call('single-gpu', '--keep-obsolete'), refusal)
 })
 
-test.concurrent('and so is the card that shows the screen, until that is confirmed', async ({
+test.concurrent('apply refuses earlier IDs of the card that shows the screen unless it is confirmed', async ({
   expect
 }) => {
   const ids = '1002:6985,1002:aae0'
@@ -111,7 +111,7 @@ test.concurrent('and so is the card that shows the screen, until that is confirm
   expect(confirmed.code).toBe(0)
 })
 
-test.concurrent('what vfio-pci has already is no new loss, even the only card', async ({
+test.concurrent('apply moves earlier IDs of the only card if vfio-pci already has it', async ({
   expect
 }) => {
   const place = makePlace({ 'configuration.nix': withIDs('10de:1b80,10de:10f0') })
@@ -137,7 +137,9 @@ test.concurrent('what vfio-pci has already is no new loss, even the only card', 
   })
 })
 
-test.concurrent('a card that vfio-pci has already is moved without a word', async ({ expect }) => {
+test.concurrent('apply has no note if it moves IDs of a card that vfio-pci already has', async ({
+  expect
+}) => {
   expect(await moved('already-bound', '10de:1b80,10de:10f0')).toEqual({
     code: 0,
     options: text`
@@ -152,7 +154,7 @@ test.concurrent('a card that vfio-pci has already is moved without a word', asyn
   })
 })
 
-test.concurrent('devices that are named take their place, and are looked at instead', async ({
+test.concurrent('apply replaces earlier IDs by those of --device, and checks these instead', async ({
   expect
 }) => {
   const { code, options } = await moved('x570-two-makers', '1002:6985', '--device', '10de:1b80')

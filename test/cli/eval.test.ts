@@ -67,7 +67,7 @@ async function copied(place: Place, words: readonly string[]): Promise<string[]>
   return readFileSync(join(place.top, 'names'), 'utf8').split('\n').filter(Boolean)
 }
 
-test.concurrent('the command finds the change in the copy, and then it is written', async () => {
+test.concurrent('--eval runs the command on a copy with the change before the change is written', async () => {
   const place = given()
   const command = `cp "$VFIO_PATCH_FILE" ../../seen && test "$VFIO_PATCH_FILE" = "$VFIO_PATCH_TREE/pc.nix" && test "$(pwd)" = "$VFIO_PATCH_TREE"`
   const { code, stderr } = await place.run([...SET, '-y', '--eval', command])
@@ -79,14 +79,14 @@ test.concurrent('the command finds the change in the copy, and then it is writte
   expect(left(place)).toEqual([])
 })
 
-test.concurrent('what the command does to its copy happens to nothing else', async () => {
+test.concurrent('--eval does not let changes to the copy reach the original files', async () => {
   const place = given()
   const before = place.snapshot().filter(it => !/ (tmp|\.)$/.test(it))
   await place.run([...SET, '-n', '--eval', 'rm -rf ./* && echo spoilt >pc.nix'])
   expect(place.snapshot().filter(it => !/ (tmp|\.)$/.test(it))).toEqual(before)
 })
 
-test.concurrent('a command that fails: its last five lines, and nothing is written', async () => {
+test.concurrent('--eval prints the last five lines of a command that fails, and writes nothing', async () => {
   const place = given()
   const command = 'for i in 1 2 3 4 5 6; do echo line $i; done; echo >&2; grep -q 1 pc.nix'
   await expectFailure(place, [...SET, '-qy', '--eval', command], {
@@ -103,7 +103,7 @@ test.concurrent('a command that fails: its last five lines, and nothing is writt
   })
 })
 
-test.concurrent('a command that fails without the change, too', async () => {
+test.concurrent('--eval says so if the command also fails without the change', async () => {
   const place = given()
   await expectFailure(place, [...SET, '-qn', '--eval', 'echo never; exit 3'], {
     code: 6,
@@ -120,7 +120,7 @@ test.concurrent('a command that fails without the change, too', async () => {
   })
 })
 
-test.concurrent('-v shows what it prints, as it comes, and --json has the end of it', async () => {
+test.concurrent('--eval with -v shows the output of the command, and --json has its end', async () => {
   const place = given()
   const { stderr } = await place.run([...SET, '-nv', '--eval', 'echo one; echo two >&2'])
   expect(stderr).toContain(
@@ -136,7 +136,7 @@ test.concurrent('-v shows what it prints, as it comes, and --json has the end of
   })
 })
 
-needing('nix-instantiate')('Nix over the whole of a small system', async () => {
+needing('nix-instantiate')('--eval can evaluate a whole small system with Nix', async () => {
   const place = given({
     'default.nix': 'f: (import f { }).a + (import ./other.nix)',
     'other.nix': '1'
@@ -153,7 +153,7 @@ needing('nix-instantiate')('Nix over the whole of a small system', async () => {
   expect(place.read('pc.nix')).toBe(MODULE)
 })
 
-test.concurrent('without git, the folder of the file is copied', async () => {
+test.concurrent('--eval copies the folder of the file if there is no git repository', async () => {
   const place = given({ 'hosts/a.nix': '1', '../other/b.nix': '2' })
   place.write('.git-like', '')
   symlinkSync('hosts/a.nix', join(place.nixos, 'inside'))
@@ -178,7 +178,7 @@ test.concurrent('without git, the folder of the file is copied', async () => {
   )
 })
 
-needing('git')('of a repository, all but the folders that git ignores', async () => {
+needing('git')('--eval copies a git repository without the folders that git ignores', async () => {
   const place = withTemporary(
     makeRepository({
       'hosts/pc.nix': MODULE,
@@ -201,7 +201,7 @@ needing('git')('of a repository, all but the folders that git ignores', async ()
   ])
 })
 
-needing('git')('of a flake, what git knows and will know', async () => {
+needing('git')('--eval copies only files of a flake that git knows or adds', async () => {
   const place = withTemporary(
     makeRepository({ 'flake.nix': '{ }', 'hosts/pc.nix': '{ ... }: { }\n', 'gone.nix': '' })
   )
@@ -223,7 +223,7 @@ needing('git')('of a flake, what git knows and will know', async () => {
   ])
 })
 
-needing('root')('what others may not read stays so in the copy, and goes', async () => {
+needing('root')('--eval keeps file modes in the copy, and deletes it', async () => {
   const place = given({ password: 'x' })
   chmodSync(join(place.nixos, 'password'), 0o600)
   const command = 'stat -c %a . password >../../modes'
@@ -232,7 +232,7 @@ needing('root')('what others may not read stays so in the copy, and goes', async
   expect(left(place)).toEqual([])
 })
 
-needing('git')('a repository with too much in it', async () => {
+needing('git')('--eval refuses a repository with more than 50000 files', async () => {
   const place = withTemporary(makeRepository({ 'pc.nix': MODULE, 'flake.nix': '{ }' }))
   const empty = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
   await place.run([], {
@@ -247,7 +247,7 @@ needing('git')('a repository with too much in it', async () => {
   })
 })
 
-needing('root', 'unshare')('no space for the copy', async () => {
+needing('root', 'unshare')('--eval refuses if there is no space for the copy', async () => {
   const place = given({ 'big.nix': 'x'.repeat(100_000) })
   const outcome = await place.run([...SET, '-qy', '--eval', 'true'], {
     through: ['unshare', '-m'],
@@ -287,7 +287,7 @@ terminal.each([
   ['Ctrl-C', { send: '\x03' }, '^C', 'Cancelled. Nothing was written.\n', 130],
   ['SIGTERM', { signal: 'SIGTERM' }, '', 'Cancelled. Nothing was written.\n', 143],
   ['SIGHUP', { signal: 'SIGHUP' }, '', '', -1]
-] as const)('%s ends the command and takes the copy away', async (_, act, echo, last, code) => {
+] as const)('%s ends the command and deletes the copy', async (_, act, echo, last, code) => {
   const place = given()
   const steps = [{ until: 'begun', ...act }]
   const outcome = await onTerminal(place, [...EVAL, '-v'], { steps })
@@ -300,7 +300,7 @@ terminal.each([
   expect(place.read('pc.nix')).toBe(MODULE)
 })
 
-terminal('what the command leaves running ends with it', async () => {
+terminal('--eval ends processes that the command leaves running', async () => {
   const place = given()
   const command = '(sleep 3; touch ../../after) & echo started'
   const { code } = await place.run([...SET, '-qn', '--eval', command])
@@ -312,7 +312,7 @@ terminal('what the command leaves running ends with it', async () => {
   })
 })
 
-terminal('the question comes after it', async () => {
+terminal('--eval runs the command before the question', async () => {
   const place = given()
   const steps = [{ until: '[y/N] ', send: 'n\r' }]
   const words = [...SET, '--color=never', '--eval', 'echo unseen']
@@ -322,7 +322,7 @@ terminal('the question comes after it', async () => {
   })
 })
 
-test.concurrent('a file that changes while it is evaluated', async () => {
+test.concurrent('--eval refuses to write a file that changed during the evaluation', async () => {
   const place = given()
   writeFileSync(join(place.top, 'other.nix'), '{ }\n')
   const command = `cp ${place.top}/other.nix ${place.nixos}/pc.nix`

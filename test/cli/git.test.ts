@@ -72,7 +72,7 @@ async function said(
   return { code, stderr }
 }
 
-test('new files are registered, not staged, and not committed', async () => {
+test('apply registers new files in git without staging or committing them', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   expect(await said(place, APPLY)).toEqual({
     code: 0,
@@ -83,7 +83,7 @@ test('new files are registered, not staged, and not committed', async () => {
   expect(place.git('log', '--format=%s')).toBe('as it was\n')
 })
 
-test('diff says so and leaves the index alone', async () => {
+test('diff announces the registration and does not change the git index', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   const before = place.snapshot()
   expect(await said(place, ['diff', ...APPLY.slice(2)])).toEqual({
@@ -93,7 +93,7 @@ test('diff says so and leaves the index alone', async () => {
   expect(place.snapshot()).toEqual(before)
 })
 
-test('undo forgets them again, and --redo registers them', async () => {
+test('undo removes registered files from the git index, and undo --redo registers them again', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   await place.run(APPLY)
   const { code, stderr } = await place.run(UNDO)
@@ -113,7 +113,7 @@ test('undo forgets them again, and --redo registers them', async () => {
   expect(place.status()).toEqual(REGISTERED)
 })
 
-test('remove forgets them, and has nothing registered that it keeps aside', async () => {
+test('remove takes registered files out of the git index, and does not register an edited module that it keeps', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   await place.run(APPLY)
   place.write('vfio/vfio.nix', `${place.read('vfio/vfio.nix')}# mine\n`)
@@ -125,7 +125,7 @@ test('remove forgets them, and has nothing registered that it keeps aside', asyn
   expect(place.status()).toEqual(['?? vfio/vfio.nix.edited'])
 })
 
-test('what was staged or committed since stays in git: that it goes is for the person to stage', async () => {
+test('undo leaves files in the git index that were staged or committed since', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   await place.run(APPLY)
   place.git('add', 'vfio/default.nix')
@@ -138,7 +138,7 @@ test('what was staged or committed since stays in git: that it goes is for the p
   expect(place.status()).toEqual([' D vfio/default.nix', 'AD vfio/vfio.nix'])
 })
 
-test('--no-git-add leaves git alone', async () => {
+test('apply --no-git-add registers nothing in git', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   expect(await said(place, [...APPLY, '--no-git-add'])).toEqual({
     code: 0,
@@ -147,7 +147,7 @@ test('--no-git-add leaves git alone', async () => {
   expect(place.status().filter(it => it.startsWith('??'))).toHaveLength(12)
 })
 
-asRoot("root registers as the repository's owner, who keeps the index", async () => {
+asRoot('apply as root registers files as the owner, who keeps the index', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION }, OWNER)
   const env = { SUDO_UID: String(OWNER) }
   expect(await said(place, APPLY, env)).toEqual({
@@ -170,7 +170,7 @@ asRoot("root registers as the repository's owner, who keeps the index", async ()
 })
 
 asRoot(
-  'what the owner has set up is not run as root, nor is anything that we were given',
+  'apply as root does not run fsmonitor of the repository, and ignores GIT_DIR and GIT_INDEX_FILE',
   async () => {
     const place = makeRepository({ 'configuration.nix': CONFIGURATION }, OWNER)
     const mark = join(place.top, 'mark')
@@ -188,7 +188,7 @@ asRoot(
   }
 )
 
-test('files that git ignores are written, and that is told', async () => {
+test('apply writes files that git ignores, with a warning', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION, '.gitignore': 'vfio/\n' })
   const report = text`
     vfio-patch: warning: the change was written, but: git could not register ${LISTED}: a .gitignore rule excludes them.
@@ -206,7 +206,7 @@ test('files that git ignores are written, and that is told', async () => {
   expect(await place.run([...UNDO, '-q'])).toEqual({ code: 0, stdout: '', stderr: '' })
 })
 
-test('git that fails after the files are written', async () => {
+test('apply warns if git fails after the files are written', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   place.write('.git/index.lock', '')
   const { code, stderr } = await place.run([...APPLY, '-q'])
@@ -221,7 +221,7 @@ test('git that fails after the files are written', async () => {
   expect(place.read('configuration.nix')).toContain('./vfio')
 })
 
-test('git that is not installed', async () => {
+test('apply warns if git is not installed', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   const folder = join(place.top, 'bin')
   mkdirSync(folder)
@@ -241,7 +241,7 @@ test('git that is not installed', async () => {
   })
 })
 
-test('a further work tree, and a submodule', async () => {
+test('apply registers new files in a linked work tree and in a submodule', async () => {
   const main = makeRepository({ 'configuration.nix': CONFIGURATION })
   const tree = join(main.top, 'tree')
   main.git('worktree', 'add', '-q', tree)
@@ -259,7 +259,7 @@ test('a further work tree, and a submodule', async () => {
   expect(inner.status()).toEqual(REGISTERED)
 })
 
-test('a folder called .git that is no repository, and names that look like patterns', async () => {
+test('apply ignores a .git folder that is not a repository, and takes names that look like pathspecs literally', async () => {
   const odd = makePlace({ 'configuration.nix': CONFIGURATION })
   mkdirSync(join(odd.nixos, '.git'))
   expect((await odd.run([...APPLY, '-q'])).code).toBe(0)
@@ -270,7 +270,7 @@ test('a folder called .git that is no repository, and names that look like patte
   expect(place.status().map(it => it.slice(0, 2))).toEqual([' M', ...Array(12).fill(' A')])
 })
 
-test('a repository that is damaged', async () => {
+test('apply warns if the git index is damaged', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   place.write('.git/index', 'spoilt')
   const { code, stderr } = await place.run(APPLY)
@@ -281,7 +281,7 @@ test('a repository that is damaged', async () => {
   )
 })
 
-asRoot('a repository that git does not trust its owner with', async () => {
+asRoot('diff says if git does not trust the owner of the repository', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION }, OWNER)
   chownSync(place.nixos, 0, 0)
   const words = ['diff', ...APPLY.slice(2), '-U0']
@@ -296,7 +296,7 @@ needing(
   'git',
   'root',
   'nobody'
-)('a look at the repository of another user', async () => {
+)('diff says that sudo is needed to register files in the repository of another user', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   const words = ['diff', ...APPLY.slice(2), '-U0']
   const { code, stderr } = await place.run(words, { through: AS_NOBODY })
@@ -306,7 +306,7 @@ needing(
   })
 })
 
-test('a bare repository has no work tree, so nothing is to be registered', async () => {
+test('apply works in a bare repository', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   asRepository(place, place.nixos).git('init', '-q', '--bare', '.git')
   const { code, stdout } = await place.run(APPLY)
@@ -316,7 +316,7 @@ test('a bare repository has no work tree, so nothing is to be registered', async
   })
 })
 
-needing('git', 'strace')('what a killed run did not tell git, the next command does', async () => {
+needing('git', 'strace')('the next command registers files that a killed run did not', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   // The first thing that is unlinked is the journal, when all is done but git.
   const injection = 'inject=unlink:signal=SIGKILL:when=1'

@@ -41,7 +41,7 @@ const AMD = 'IOMMU type: amd (detected from the CPU).'
 const INTEL = 'IOMMU type: intel (detected from the CPU).'
 const BY_ID = 'Selected by PCI ID: no other device on this host has it.'
 
-test.concurrent('two cards of different makers: by ID', async ({ expect }) => {
+test.concurrent('--gpu selects a card by ID if no other device has the ID', async ({ expect }) => {
   expect(await planned('x570-two-makers', '--gpu', '01:00.0')).toEqual({
     options: text`
           enable = true;
@@ -59,12 +59,14 @@ test.concurrent('two cards of different makers: by ID', async ({ expect }) => {
   })
 })
 
-test.concurrent('a card that is bound already is taken as what it is', async ({ expect }) => {
+test.concurrent('--gpu plans the same for a card that vfio-pci already has', async ({ expect }) => {
   const bound = await planned('already-bound', '--gpu', '01:00.0')
   expect(bound).toEqual(await planned('x570-two-makers', '--gpu', '01:00.0'))
 })
 
-test.concurrent('two equal cards: by address, with the ID as a guard', async ({ expect }) => {
+test.concurrent('--gpu selects one of two identical cards by address, with the ID as a guard', async ({
+  expect
+}) => {
   expect(await planned('two-identical', '--gpu', '0000:0A:00.0')).toEqual({
     options: text`
           enable = true;
@@ -82,7 +84,7 @@ test.concurrent('two equal cards: by address, with the ID as a guard', async ({ 
   })
 })
 
-test.concurrent('only the sound has the ID of another: by address all the same', async ({
+test.concurrent('--gpu selects a card by address if only its audio function shares an ID', async ({
   expect
 }) => {
   expect(await planned('shared-audio-id', '--gpu', '03:00.0')).toEqual({
@@ -106,7 +108,9 @@ test.concurrent('only the sound has the ID of another: by address all the same',
   })
 })
 
-test.concurrent('functions in groups of their own', async ({ expect }) => {
+test.concurrent('--gpu takes all functions of a card if each is in its own IOMMU group', async ({
+  expect
+}) => {
   expect(await planned('split-groups', '--gpu', '01:00.0')).toEqual({
     options: text`
           enable = true;
@@ -136,7 +140,7 @@ test.concurrent('functions in groups of their own', async ({ expect }) => {
   })
 })
 
-test.concurrent('the IOMMU is off: first that', async ({ expect }) => {
+test.concurrent('--gpu only turns on the IOMMU if it is off', async ({ expect }) => {
   expect(await planned('iommu-off', '--gpu', '01:00.0', '--user', 'alice')).toEqual({
     options: text`
           enable = true;
@@ -150,7 +154,7 @@ test.concurrent('the IOMMU is off: first that', async ({ expect }) => {
   })
 })
 
-test.concurrent('the screen of the host, confirmed', async ({ expect }) => {
+test.concurrent('--gpu takes the card with the screen if it is confirmed', async ({ expect }) => {
   const flags = ['--gpu', '01:00.0', '--confirm', '0000:01:00.0']
   expect(await planned('amd-reset', ...flags)).toEqual({
     options: text`
@@ -171,7 +175,7 @@ test.concurrent('the screen of the host, confirmed', async ({ expect }) => {
   })
 })
 
-test.concurrent('the only card, while a guest runs', async ({ expect }) => {
+test.concurrent('--gpu --bind hooks takes the only card', async ({ expect }) => {
   expect(await planned('single-gpu', '--gpu', '0a:00.0', '--bind', 'hooks')).toEqual({
     options: text`
           enable = true;
@@ -191,7 +195,9 @@ test.concurrent('the only card, while a guest runs', async ({ expect }) => {
   })
 })
 
-test.concurrent('two cards at once, and a word of the person that stands', async ({ expect }) => {
+test.concurrent('--gpu takes two cards at once, and does not override --iommu', async ({
+  expect
+}) => {
   const flags = ['--gpu', '01:00.0', '--gpu', '0a:00.0', '--iommu', 'intel']
   const { options, told } = await planned('three-cards', ...flags)
   expect(options?.match(/"\w{4}:\w{4}"/g)).toEqual([
@@ -209,7 +215,7 @@ test.concurrent('two cards at once, and a word of the person that stands', async
 })
 
 test.concurrent.each(['x570-two-makers', 'two-identical', 'iommu-off'])(
-  'twice on %s is once',
+  'apply --gpu has nothing to do the second time on %s',
   async machine => {
     const place = given()
     const gpu = machine === 'two-identical' ? '0a:00.0' : '01:00.0'
@@ -226,7 +232,7 @@ test.concurrent.each(['x570-two-makers', 'two-identical', 'iommu-off'])(
   }
 )
 
-test.concurrent('what is told of the card is in the document, too', async ({ expect }) => {
+test.concurrent('diff --gpu --json has the notes about the card', async ({ expect }) => {
   const { stdout } = await given().run(call('diff', 'iommu-off', '--gpu', '01:00.0', '--json'))
   expect(JSON.parse(stdout)).toMatchObject({
     outcome: 'planned',
@@ -237,7 +243,7 @@ test.concurrent('what is told of the card is in the document, too', async ({ exp
 const OTHER = 'choose another card: vfio-patch scan'
 const gtx1080 = '0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]'
 
-test.concurrent('each option says what asked for it', async ({ expect }) => {
+test.concurrent('diff --gpu --json gives the reason for each option', async ({ expect }) => {
   const flags = ['--gpu', '03:00.0', '--iommu', 'amd', '--ignore-msrs', '--json']
   const { stdout } = await given().run(call('diff', 'shared-audio-id', ...flags))
   const files: { edits: { reasons: { option: string; rule: string }[] }[] }[] =
@@ -266,7 +272,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'an array, a swap and a locked disk, by the ID of their controller',
+    'an array, swap and an encrypted disk, by the ID of their controller',
     'split-groups',
     ['--device', '8086:7ae2'],
     7,
@@ -288,7 +294,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'what the only keyboard is plugged into',
+    'the controller of the only keyboard, by its ID',
     'x570-two-makers',
     ['--device', '1022:149c'],
     7,
@@ -299,7 +305,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'the only card, and saying so does not help',
+    'the only card, also with --confirm',
     'single-gpu',
     ['--gpu', '0a:00.0', '--confirm', '0a:00.0'],
     7,
@@ -311,7 +317,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'both of two equal cards, by their ID',
+    'both of two identical cards, by their ID',
     'two-identical',
     ['--device', '10de:2484'],
     7,
@@ -322,7 +328,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'both of them by their addresses',
+    'both of two identical cards, by their addresses',
     'two-identical',
     ['--gpu', '01:00.0', '--gpu', '0a:00.0'],
     7,
@@ -333,7 +339,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'two unequal cards, each by its ID',
+    'the only two cards, each by its ID',
     'x570-two-makers',
     ['--device', '10de:1b80', '--device', '1002:6985'],
     7,
@@ -344,7 +350,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'a group with others in it, of which the host needs some',
+    'a card whose group has devices that the host needs',
     'dirty-group',
     ['--gpu', '08:00.0'],
     7,
@@ -355,7 +361,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'that group whole',
+    'all devices of a group if the host needs some of them',
     'dirty-group',
     ['--gpu', '08:00.0', '--address', '02:00.0', '--address', '02:00.1', '--address', '04:00.0'],
     7,
@@ -367,7 +373,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'nothing there',
+    'an address without a device',
     'single-gpu',
     ['--gpu', '07:00.0'],
     2,
@@ -378,7 +384,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'part of a card',
+    'the address of the audio function of a card',
     'single-gpu',
     ['--gpu', '0a:00.1'],
     2,
@@ -388,7 +394,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'another device',
+    'a device that is not a graphics card',
     'single-gpu',
     ['--gpu', '06:00.0'],
     2,
@@ -398,7 +404,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'no address',
+    'an ID instead of an address',
     'single-gpu',
     ['--gpu', '10de:1b80'],
     2,
@@ -407,12 +413,12 @@ test.concurrent.each<[string, string, string[], number, string]>([
         Do:  "vfio-patch scan" shows the addresses
       `
   ]
-])('refused: %s', async (_, machine, flags, code, stderr) => {
+])('apply and diff refuse %s', async (_, machine, flags, code, stderr) => {
   await expectRefusal(given(), call('apply', machine, ...flags, '--yes'), { code, stderr })
   await expectRefusal(given(), call('diff', machine, ...flags), { code, stderr })
 })
 
-test.concurrent('refused: the card with the monitor', async () => {
+test.concurrent('--gpu refuses the card with the monitor', async () => {
   const place = given()
   const words = call('apply', 'amd-reset', '--gpu', '01:00.0', '--yes')
   await expectRefusal(place, words, {
@@ -427,7 +433,7 @@ test.concurrent('refused: the card with the monitor', async () => {
   })
 })
 
-test.concurrent('refused: a card whose driver tells of no monitors, where there is none elsewhere', async () => {
+test.concurrent('--gpu refuses a card whose driver reports no monitors if no other card has a monitor', async () => {
   const place = given()
   for (const [name, content] of textsOf('x570-two-makers')) {
     place.write(`machine/${name}`, content.replace('status = connected', 'status = disconnected'))
@@ -445,7 +451,7 @@ test.concurrent('refused: a card whose driver tells of no monitors, where there 
   })
 })
 
-test.concurrent('refused: the card that is left, where another file gives the other away', async () => {
+test.concurrent('--gpu refuses the last card if another file gives the other one away', async () => {
   const place = given(GIVEN.replace('  system', '  imports = [ ./card.nix ];\n  system'))
   place.write('card.nix', '{\n  virtualisation.vfio.devices = [ "10de:1b80" "10de:10f0" ];\n}\n')
   const words = call('apply', 'x570-two-makers', '--gpu', '0a:00.0', '--confirm', '0a:00.0')
@@ -471,7 +477,9 @@ test.concurrent('refused: the card that is left, where another file gives the ot
   }
 })
 
-test.concurrent('a group with others in it that the host can do without', async ({ expect }) => {
+test.concurrent('--gpu refuses a card that shares its group unless the others are given away as well or with --acs-patch', async ({
+  expect
+}) => {
   const place = given()
   const [sys, proc] = ['sys.txt', 'proc.txt'].map(it =>
     readFileSync(join(folderOf('dirty-group'), it), 'utf8')
@@ -505,7 +513,7 @@ test.concurrent('a group with others in it that the host can do without', async 
   expect((await place.run([...words, '--acs-patch'])).code).toBe(1)
 })
 
-test.concurrent('no IOMMU in the firmware', async () => {
+test.concurrent('--gpu refuses if the firmware offers no IOMMU', async () => {
   const place = given()
   place.write('machine/sys.txt', withoutTable('iommu-off'))
   await expectRefusal(
@@ -526,7 +534,7 @@ function withoutTable(machine: string): string {
   return readFileSync(`${folderOf(machine)}/sys.txt`, 'utf8').replace(/^.*\/DMAR\/\n/m, '')
 }
 
-test.concurrent('hardware that is not there is told, and no more', async ({ expect }) => {
+test.concurrent('diff only notes devices that the machine does not have', async ({ expect }) => {
   const flags = ['--device', '10de:ffff', '--address', '0000:7f:00.0', '--iommu', 'amd']
   const outcome = await given().run(call('diff', 'single-gpu', ...flags))
   expect(outcome.code).toBe(1)
@@ -534,7 +542,9 @@ test.concurrent('hardware that is not there is told, and no more', async ({ expe
   expect(outcome.stderr).toContain('Note: this machine has no 0000:7f:00.0 at the moment.\n')
 })
 
-test.concurrent("another machine's configuration may name any device", async ({ expect }) => {
+test.concurrent('diff accepts any device if the configuration is for another machine', async ({
+  expect
+}) => {
   const configuration = GIVEN.replace(
     '  system',
     '  networking.hostName = "not-this-one";\n  system'
@@ -549,7 +559,7 @@ test.concurrent("another machine's configuration may name any device", async ({ 
   expect(outcome.code).toBe(1)
 })
 
-test.concurrent('the disk of the machine that the tests run on stays with it', async ({
+test.concurrent('apply refuses the disk of the machine that the tests run on', async ({
   expect
 }) => {
   const { storage } = readMachine(systemAt('/'))
@@ -559,7 +569,7 @@ test.concurrent('the disk of the machine that the tests run on stays with it', a
   expect(outcome.code).toBe(storage.length > 0 ? 7 : 0)
 })
 
-test.concurrent('something else is at an address than the configuration says', async () => {
+test.concurrent('diff refuses if an address of the configuration has another device', async () => {
   const place = given(
     GIVEN.replace(
       '  system',
@@ -574,7 +584,7 @@ test.concurrent('something else is at an address than the configuration says', a
   await expectRefusal(place, call('diff', 'single-gpu', '--ignore-msrs'), { code: 7, stderr })
 })
 
-test.concurrent('single devices that share a group are taken as they are named, and it is told', async ({
+test.concurrent('apply takes single devices as named, and notes the group that they share', async ({
   expect
 }) => {
   const told = async (...flags: string[]) => (await planned('dirty-group', ...flags)).told

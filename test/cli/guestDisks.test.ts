@@ -35,7 +35,7 @@ const disk = (path: string, more = '') =>
 const WHY =
   'QEMU opens a disk even if it is mounted, and two systems that write to the same disk destroy its data.'
 
-test.concurrent('the disk that the host lives on', async () => {
+test.concurrent('apply and diff --domain refuse the disk of the root file system', async () => {
   for (const words of [APPLY, DIFF, call('apply', ...MACHINE, '--dry-run')]) {
     await expectRefusal(given(disk('/dev/nvme0n1'), ROOT), words, {
       code: 7,
@@ -48,7 +48,7 @@ test.concurrent('the disk that the host lives on', async () => {
   }
 })
 
-test.concurrent('a disk of a pool of ZFS', async () => {
+test.concurrent('diff --domain refuses a disk of a ZFS pool', async () => {
   const words = call('diff', '--sysfs', folderOf('single-gpu'))
   await expectRefusal(given(disk('/dev/nvme0n1')), words, {
     code: 7,
@@ -60,7 +60,7 @@ test.concurrent('a disk of a pool of ZFS', async () => {
   })
 })
 
-test.concurrent('the same for a program', async ({ expect }) => {
+test.concurrent('apply --domain --json reports a disk that is refused', async ({ expect }) => {
   const place = given(disk('/dev/nvme0n1'), ROOT)
   const before = place.snapshot()
   const { code, stdout, stderr } = await place.run([...APPLY, '--json'])
@@ -79,7 +79,7 @@ test.concurrent('the same for a program', async ({ expect }) => {
   expect(place.snapshot()).toEqual(before)
 })
 
-test.concurrent('what only the configuration names, in a file that it imports', async () => {
+test.concurrent('diff --domain refuses a disk that only a file of the configuration names', async () => {
   const hardware = text`
     { ... }:
     {
@@ -114,7 +114,7 @@ test.concurrent('what only the configuration names, in a file that it imports', 
   })
 })
 
-test.concurrent('several at a time', async () => {
+test.concurrent('diff --domain reports several refusals at once', async () => {
   const guest = small(
     `<devices>
     <disk type='file'><source file='/var/lib/libvirt/images/a.qcow2'/><target dev='vda'/></disk>
@@ -133,7 +133,9 @@ test.concurrent('several at a time', async () => {
   })
 })
 
-test.concurrent('the root folder, shared with write access', async ({ expect }) => {
+test.concurrent('diff --domain refuses to share the root folder unless it is read-only', async ({
+  expect
+}) => {
   const share = (more: string) =>
     small(
       `<devices>\n    <filesystem type='mount'><source dir='/'/><target dir='host'/>${more}</filesystem>\n  </devices>`
@@ -152,14 +154,18 @@ test.concurrent('the root folder, shared with write access', async ({ expect }) 
   ])
 })
 
-test.concurrent('what can only be read is told', async ({ expect }) => {
+test.concurrent('apply --domain notes a disk of the host that the guest can only read', async ({
+  expect
+}) => {
   expect((await planned(disk('/dev/nvme0n1', '<readonly/>'))).told).toEqual([
     'Guest: small; its file is yours to edit.',
     'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data meanwhile, so the guest may see damage that does not exist.'
   ])
 })
 
-test.concurrent('what a dump does not say is told', async ({ expect }) => {
+test.concurrent('apply --domain notes a disk that could not be checked in a dump', async ({
+  expect
+}) => {
   expect((await planned(disk('/dev/disk/by-id/ata-B'))).told).toEqual([
     'Guest: small; its file is yours to edit.',
     'Note: win10.xml:6: /dev/disk/by-id/ata-B, a disk of small, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before small starts.'
@@ -207,19 +213,19 @@ function addMachine(place: Place): string[] {
 
 const CASES: readonly [title: string, element: string, name: string, line: string][] = [
   [
-    'a link that udev made',
+    'a link from udev',
     "<disk type='block'><source dev='/dev/disk/by-label/root'/><target dev='vda'/></disk>",
     '/dev/disk/by-label/root',
     '/ (sda1)'
   ],
   [
-    'a link in a folder of a person',
+    'a link in a home folder',
     "<disk type='file'><source file='/home/a/disk.img'/><target dev='vda'/></disk>",
     '/home/a/disk.img',
     '/ (sda1)'
   ],
   [
-    'a volume of a pool',
+    'a volume of a storage pool',
     "<disk type='volume'><source pool='parts' volume='sda1'/><target dev='vda'/></disk>",
     'the volume sda1 of the pool parts',
     '/ (sda1)'
@@ -232,20 +238,23 @@ const CASES: readonly [title: string, element: string, name: string, line: strin
   ]
 ]
 
-test.concurrent.for(CASES)('%s', async ([_, element, name, uses]) => {
-  const place = given(small(`<devices>\n    ${element}\n  </devices>`))
-  const machine = addMachine(place)
-  await expectRefusal(place, call('diff', ...machine), {
-    code: 7,
-    stderr: text`
+test.concurrent.for(CASES)(
+  'diff --domain refuses a disk of the host through %s',
+  async ([_, element, name, uses]) => {
+    const place = given(small(`<devices>\n    ${element}\n  </devices>`))
+    const machine = addMachine(place)
+    await expectRefusal(place, call('diff', ...machine), {
+      code: 7,
+      stderr: text`
       vfio-patch: win10.xml:6: small would get ${name}, which this system uses: ${uses}. Nothing was written.
         Why: ${WHY}
         Do:  give small another disk or an image file: change it in win10.xml
       `
-  })
-})
+    })
+  }
+)
 
-test.concurrent('a disk by an argument of QEMU', async () => {
+test.concurrent('diff --domain refuses a disk of the host in a QEMU argument', async () => {
   const place = given(
     small(
       "<qemu:commandline>\n    <qemu:arg value='-drive'/>\n    <qemu:arg value='file=/dev/sda,format=raw,if=none,id=a'/>\n  </qemu:commandline>"
@@ -276,7 +285,7 @@ test.concurrent.for([
     '/dev/disk/by-id/ata-Z',
     'this machine does not have /dev/disk/by-id/ata-Z, a disk of small, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.'
   ]
-])('%s is not used, and what may be is told', async ([path = '', note], { expect }) => {
+])('diff --domain accepts %s, with a note if needed', async ([path = '', note], { expect }) => {
   const place = given(disk(path))
   const { code, stderr } = await place.run(call('diff', ...addMachine(place)))
   expect(code).toBe(1)
@@ -284,7 +293,7 @@ test.concurrent.for([
   expect(toldIn(stderr).slice(1)).toEqual(notes)
 })
 
-test.concurrent('what a desktop mounted is in no file', async () => {
+test.concurrent('diff --domain refuses a disk that a desktop mounted, and only asks to unmount it', async () => {
   const place = given(disk('/dev/disk/by-id/usb-C'), '{ ... }:\n{\n}\n')
   const machine = addMachine(place)
   const mounts = join(machine[1] ?? '', 'proc/self/mountinfo')
@@ -300,7 +309,7 @@ test.concurrent('what a desktop mounted is in no file', async () => {
   })
 })
 
-test.concurrent('a volume group that the start activates, of a guest that has Linux', async () => {
+test.concurrent('diff --domain refuses a disk with an LVM volume that the host activated', async () => {
   const place = given(disk('/dev/disk/by-id/ata-B'), '{ ... }:\n{\n}\n')
   const machine = addMachine(place)
   const top = machine[1] ?? ''
@@ -324,7 +333,9 @@ test.concurrent('a volume group that the start activates, of a guest that has Li
 
 // ---- guests that are there already
 
-test.concurrent('the file of the guest, edited since', async ({ expect }) => {
+test.concurrent('apply --domain refuses a disk of the host in an edited file of the guest', async ({
+  expect
+}) => {
   const place = given(disk('/dev/disk/by-id/ata-B'))
   const words = [...call('apply', ...addMachine(place)), '--yes']
   expect((await place.run(words)).code).toBe(0)
@@ -340,7 +351,9 @@ test.concurrent('the file of the guest, edited since', async ({ expect }) => {
   })
 })
 
-test.concurrent('another run is not kept back, and tells', async ({ expect }) => {
+test.concurrent('apply without --domain only notes a disk of the host in the file of a guest', async ({
+  expect
+}) => {
   const place = given(disk('/dev/disk/by-id/ata-B'))
   const machine = addMachine(place)
   expect((await place.run([...call('apply', ...machine), '--yes'])).code).toBe(0)
@@ -354,7 +367,9 @@ test.concurrent('another run is not kept back, and tells', async ({ expect }) =>
   ])
 })
 
-test.concurrent('check finds it in the guests of a configuration', async ({ expect }) => {
+test.concurrent('check finds a disk of the host in a guest of the configuration, and does not fix it', async ({
+  expect
+}) => {
   const place = given(
     disk('/dev/disk/by-id/ata-B'),
     '{ ... }:\n{\n  fileSystems."/old" = {\n    device = "/dev/disk/by-id/ata-C";\n    options = [ "noauto" ];\n  };\n}\n'

@@ -47,18 +47,21 @@ test.concurrent('prints the overview as an error if no command is given', async 
 })
 
 test.concurrent.each([['--help'], ['-h'], ['--help', '--color=always']])(
-  '%s %s',
+  '%s %s prints the overview',
   async (...words) => {
     expect(await makePlace().run(words)).toEqual({ code: 0, stdout: OVERVIEW, stderr: '' })
   }
 )
 
-test.concurrent.each([[['--version']], [['-V']], [['diff', '-V']]])('%j', async words => {
-  const stdout = `vfio-patch ${VERSION}\n`
-  expect(await makePlace().run(words)).toEqual({ code: 0, stdout, stderr: '' })
-})
+test.concurrent.each([[['--version']], [['-V']], [['diff', '-V']]])(
+  '%j prints the version',
+  async words => {
+    const stdout = `vfio-patch ${VERSION}\n`
+    expect(await makePlace().run(words)).toEqual({ code: 0, stdout, stderr: '' })
+  }
+)
 
-test.concurrent.each(COMMANDS)('lists all flags of %s, in 80 columns', async command => {
+test.concurrent.each(COMMANDS)('the help of %s lists all flags in 80 columns', async command => {
   const { code, stdout, stderr } = await makePlace().run([command, '--help'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const widest = Math.max(...stdout.split('\n').map(it => it.length))

@@ -78,11 +78,11 @@ const LINKED = "a link to a configuration of root's"
 
 /** What Alice plants in her folder before a command is run. */
 const TRAPS: Record<string, (place: Attacked) => void> = {
-  "a journal that names a run of root's": place =>
+  'a journal that names a run of root': place =>
     plant(place, '.vfio-patch.journal', journalOf({ run: `../../state/runs/${OLD_RUN}` })),
   'a journal that names another folder as its run': place =>
     plant(place, '.vfio-patch.journal', journalOf({ run: `../../decoys/private/x/${OLD_RUN}` })),
-  "a journal with files and folders of root's": place =>
+  'a journal with files and folders of root': place =>
     plant(
       place,
       '.vfio-patch.journal',
@@ -96,7 +96,7 @@ const TRAPS: Record<string, (place: Attacked) => void> = {
     ),
   'a journal that is a link': place => link(place, '../../decoys/secret', '.vfio-patch.journal'),
   'a journal that is a pipe': place => pipe(place, '.vfio-patch.journal'),
-  'a half journal that is a link': place =>
+  'an unfinished journal that is a link': place =>
     link(place, '../../decoys/secret', '.vfio-patch.journal.new'),
   'a lock that leads to a folder of root': place =>
     link(place, `${GONE}../../decoys/nixos`, '.vfio-patch.lock'),
@@ -109,17 +109,17 @@ const TRAPS: Record<string, (place: Attacked) => void> = {
     link(place, '../../decoys/secret', 'out.patch')
     link(place, '../../decoys/empty', 'dump')
   },
-  "another name of a file of root's": place =>
+  'a hard link to a file of root': place =>
     linkSync(join(place.top, 'linked'), join(place.nixos, 'out.patch')),
   [LINKED]: place => {
     rmSync(join(place.nixos, FILE))
     link(place, '../../decoys/nixos/configuration.nix', FILE)
   },
-  "a repository of root's": place => {
+  'a repository of root': place => {
     spawnSync('git', ['init', '-q', join(place.decoys, 'repository')])
     plant(place, '.git', 'gitdir: ../../decoys/repository/.git\n')
   },
-  'a git of her own': place => {
+  'another git and nix-instantiate in PATH': place => {
     plant(place, 'bin/git', `#!/bin/sh\necho $(id -u) >>${place.top}/ran\nexec /usr/bin/git "$@"\n`)
     plant(place, 'bin/nix-instantiate', `#!/bin/sh\nid -u >>${place.top}/ran\n`)
     for (const name of ['git', 'nix-instantiate']) chmodSync(join(place.nixos, 'bin', name), 0o755)
@@ -140,31 +140,35 @@ const COMMANDS: string[][] = [
   ['scan', ...MACHINE, '--dump', 'dump']
 ]
 
-needing('root', 'git').each(Object.keys(TRAPS))('%s', { timeout: 120_000 }, async trap => {
-  const place = given()
-  TRAPS[trap]?.(place)
-  const before = place.roots()
-  const env = { SUDO_UID: String(ALICE), PATH: `${place.nixos}/bin:${place.env.PATH}` }
-  for (const words of COMMANDS) {
-    const { code, stdout, stderr } = await place.run(words, { env })
-    // Nothing waits for a pipe, nothing is a bug, and no secret is told.
-    expect([words, code, stderr]).toEqual([words, expect.any(Number), expect.anything()])
-    expect([0, 1, 2, 3, 4, 5, 6, 8]).toContain(code)
-    expect(stdout + stderr).not.toMatch(/internal error|secret\n/)
-    expect([words, place.roots()]).toEqual([words, before])
+needing('root', 'git').each(Object.keys(TRAPS))(
+  'no command as root changes files of root through %s',
+  { timeout: 120_000 },
+  async trap => {
+    const place = given()
+    TRAPS[trap]?.(place)
+    const before = place.roots()
+    const env = { SUDO_UID: String(ALICE), PATH: `${place.nixos}/bin:${place.env.PATH}` }
+    for (const words of COMMANDS) {
+      const { code, stdout, stderr } = await place.run(words, { env })
+      // Nothing waits for a pipe, nothing is a bug, and no secret is told.
+      expect([words, code, stderr]).toEqual([words, expect.any(Number), expect.anything()])
+      expect([0, 1, 2, 3, 4, 5, 6, 8]).toContain(code)
+      expect(stdout + stderr).not.toMatch(/internal error|secret\n/)
+      expect([words, place.roots()]).toEqual([words, before])
+    }
+    expect(existsSync(join(place.decoys, 'new'))).toBe(false)
+    const { uid, mode } = lstatSync(join(place.top, 'linked'))
+    expect([uid, mode & 0o777, readFileSync(join(place.top, 'linked'), 'utf8')]).toEqual([
+      0,
+      0o600,
+      'secret\n'
+    ])
+    expect(lstatSync(join(place.nixos, FILE)).uid).toBe(ALICE)
+    // What runs as Alice may be hers.
+    const ran = join(place.top, 'ran')
+    if (existsSync(ran)) expect(readFileSync(ran, 'utf8')).not.toMatch(/^0$/m)
   }
-  expect(existsSync(join(place.decoys, 'new'))).toBe(false)
-  const { uid, mode } = lstatSync(join(place.top, 'linked'))
-  expect([uid, mode & 0o777, readFileSync(join(place.top, 'linked'), 'utf8')]).toEqual([
-    0,
-    0o600,
-    'secret\n'
-  ])
-  expect(lstatSync(join(place.nixos, FILE)).uid).toBe(ALICE)
-  // What runs as Alice may be hers.
-  const ran = join(place.top, 'ran')
-  if (existsSync(ran)) expect(readFileSync(ran, 'utf8')).not.toMatch(/^0$/m)
-})
+)
 
 /** Exchanges her folder with a link to one of root's, and back, as fast as it can. */
 const EXCHANGE = `
@@ -180,7 +184,7 @@ needing('root', 'node as nobody').each([
   { folder: 'pc', decoy: 'nixos' },
   { folder: 'pc/vfio', decoy: 'vfio' }
 ])(
-  'a folder ($folder) that is exchanged all the time',
+  'apply and undo as root change no files of root while $folder is exchanged with a link',
   { timeout: 240_000 },
   async ({ folder, decoy }) => {
     const place = given()

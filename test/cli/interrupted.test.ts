@@ -54,10 +54,10 @@ async function twoRuns() {
 
 needing('strace').each([
   { what: 'before its commit point', call: 'rename', nth: 4, outcome: 'taken back' },
-  { what: 'with its locks alone', call: 'rename', nth: 1, outcome: 'nothing' },
+  { what: 'while it held only its locks', call: 'rename', nth: 1, outcome: 'nothing' },
   { what: 'after its commit point', call: 'unlink', nth: 1, outcome: 'finished' }
 ])(
-  'undo after an apply that was killed $what takes back that one alone',
+  'undo after an apply that was killed $what reverts only that apply',
   async ({ call, nth, outcome }) => {
     const { place, zero, one } = await twoRuns()
     await killed(place, [...APPLY, 'configuration.nix'], call, nth)
@@ -105,12 +105,12 @@ needing('strace').each([
 )
 
 needing('strace').each([
-  { what: 'with its locks alone', call: 'rename', nth: 1, outcome: 'nothing' },
+  { what: 'while it held only its locks', call: 'rename', nth: 1, outcome: 'nothing' },
   { what: 'before its commit point', call: 'rename', nth: 2, outcome: 'taken back' },
   { what: 'after its commit point', call: 'unlink', nth: 3, outcome: 'finished' },
-  { what: 'after all was done', call: 'openat', nth: -1, outcome: 'untold' }
+  { what: 'after all its work', call: 'openat', nth: -1, outcome: 'untold' }
 ])(
-  'undo after an undo that was killed $what completes that one, and stops',
+  'undo after an undo that was killed $what only completes that undo',
   async ({ call, nth, outcome }) => {
     const { place, zero, one } = await twoRuns()
     await place.run([...APPLY, 'configuration.nix'])
@@ -157,34 +157,31 @@ needing('strace').each([
   }
 )
 
-needing('strace')(
-  'an undo that ended with exit code 8 is completed by the next, which stops',
-  async () => {
-    const { place, zero, one } = await twoRuns()
-    await place.run([...APPLY, 'configuration.nix'])
-    const injection = 'inject=unlink:error=EIO:when=5'
-    const through = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=unlink', '-e', injection]
-    const trouble = await place.run(UNDO, { through })
-    expect(trouble.code).toBe(8)
-    expect(Object.keys(place.files()).length).toBeGreaterThan(Object.keys(one).length)
-    const next = await place.run([...UNDO, '--json'])
-    expect(JSON.parse(next.stdout)).toMatchObject({
-      outcome: 'unchanged',
-      exit: 0,
-      earlierRuns: [{ outcome: 'finished' }],
-      notes: [
-        'The interrupted undo is complete: run RUN-2 is undone.',
-        'To go further back, run this again.'
-      ]
-    })
-    expect([next.code, next.stderr]).toEqual([0, ''])
-    expect(place.files()).toEqual(one)
-    expect((await place.run(UNDO)).code).toBe(0)
-    expect(place.files()).toEqual(zero)
-  }
-)
+needing('strace')('undo after an undo that exited with 8 only completes that undo', async () => {
+  const { place, zero, one } = await twoRuns()
+  await place.run([...APPLY, 'configuration.nix'])
+  const injection = 'inject=unlink:error=EIO:when=5'
+  const through = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=unlink', '-e', injection]
+  const trouble = await place.run(UNDO, { through })
+  expect(trouble.code).toBe(8)
+  expect(Object.keys(place.files()).length).toBeGreaterThan(Object.keys(one).length)
+  const next = await place.run([...UNDO, '--json'])
+  expect(JSON.parse(next.stdout)).toMatchObject({
+    outcome: 'unchanged',
+    exit: 0,
+    earlierRuns: [{ outcome: 'finished' }],
+    notes: [
+      'The interrupted undo is complete: run RUN-2 is undone.',
+      'To go further back, run this again.'
+    ]
+  })
+  expect([next.code, next.stderr]).toEqual([0, ''])
+  expect(place.files()).toEqual(one)
+  expect((await place.run(UNDO)).code).toBe(0)
+  expect(place.files()).toEqual(zero)
+})
 
-test.concurrent('an undo whose output got lost ended with 8, too', async () => {
+test.concurrent('undo exits with 8 if its output is lost, and the next undo only reports it complete', async () => {
   const { place, zero, one } = await twoRuns()
   await place.run([...APPLY, 'configuration.nix'])
   expect((await place.run(UNDO, { script: '"$@" >/dev/full' })).code).toBe(8)
@@ -208,7 +205,7 @@ needing('strace').each([
   { nth: 2, call: 'rename', says: 'it was reverted.' },
   { nth: 3, call: 'unlink', says: 'it was finished.' }
 ])(
-  'apply after an interrupted undo leads to what apply was asked for: $says',
+  'apply after an interrupted undo writes what was asked for: $says',
   async ({ nth, call, says }) => {
     const { place } = await twoRuns()
     const words = [...APPLY.filter(it => it !== '--quiet'), 'configuration.nix']
@@ -222,9 +219,9 @@ needing('strace').each([
 )
 
 needing('strace').each([
-  { nth: 2, call: 'rename', end: 'taken back' },
-  { nth: 3, call: 'unlink', end: 'finished' }
-])('a remove that was killed is taken back by undo: $end', async ({ nth, call }) => {
+  { nth: 2, call: 'rename', end: 'before its commit point' },
+  { nth: 3, call: 'unlink', end: 'after its commit point' }
+])('undo reverts a remove that was killed $end', async ({ nth, call }) => {
   const { place, one } = await twoRuns()
   await place.run([...APPLY, 'configuration.nix'])
   const two = place.files()
@@ -238,7 +235,7 @@ needing('strace').each([
 needing('strace').each([
   { nth: 3, end: 'redone' },
   { nth: 1, end: 'redone' }
-])('--redo after a redo that was killed completes that one', async ({ nth }) => {
+])('undo --redo after a redo that was killed completes that redo', async ({ nth }) => {
   const { place, one } = await twoRuns()
   await place.run([...APPLY, 'configuration.nix'])
   const two = place.files()
@@ -256,7 +253,7 @@ needing('strace').each([
   expect(place.files()).toEqual(one)
 })
 
-needing('strace')('an interrupted run of another file does not count', async () => {
+needing('strace')('undo ignores an interrupted run of another file', async () => {
   const { place, zero } = await twoRuns()
   place.write('other/other.nix', '{ }\n')
   const set = ['option', 'set', 'other/other.nix', 'a', '1', '-yq']
@@ -266,7 +263,7 @@ needing('strace')('an interrupted run of another file does not count', async () 
   expect(place.files()).toEqual({ ...zero, 'other/other.nix': '{ }\n' })
 })
 
-needing('strace')('the next command that writes says so and takes the run back', async () => {
+needing('strace')('the next command that writes reverts an interrupted run', async () => {
   const place = await interrupted(4)
   expect(readdirSync(join(place.nixos, 'vfio'))).toContain('vfio.nix')
   const { code, stdout, stderr } = await place.run(SET)
@@ -280,7 +277,7 @@ needing('strace')('the next command that writes says so and takes the run back',
   expect((await place.run(SET)).stderr).not.toContain('interrupted')
 })
 
-needing('strace')('as JSON, it is in the document and nowhere else', async () => {
+needing('strace')('--json has an interrupted run in the document and nowhere else', async () => {
   const place = await interrupted(4)
   const looked = await place.run([...SET.filter(it => it !== '--yes'), '--dry-run', '--json'])
   const { earlierRuns: pending } = JSON.parse(looked.stdout)
@@ -294,7 +291,7 @@ needing('strace')('as JSON, it is in the document and nowhere else', async () =>
   expect(looked.stderr + stderr).toBe('')
 })
 
-needing('strace')('commands that do not write only say so', async () => {
+needing('strace')('commands that do not write only mention an interrupted run', async () => {
   const place = await interrupted(4)
   const before = place.snapshot()
   const calls = [
@@ -312,7 +309,7 @@ needing('strace')('commands that do not write only say so', async () => {
   expect(place.snapshot()).toEqual(before)
 })
 
-needing('strace')('a file that was edited since is left alone, with a way out', async () => {
+needing('strace')('option set refuses to recover a file that was edited since', async () => {
   const place = await interrupted(4)
   const old = place.read('configuration.nix')
   place.write('configuration.nix', `${old}# mine\n`)
@@ -330,7 +327,7 @@ needing('strace')('a file that was edited since is left alone, with a way out', 
   expect(place.read('configuration.nix')).toBe(`${old}# mine\n`)
 })
 
-test.concurrent('a journal that is none', async () => {
+test.concurrent('option set refuses if the journal is not valid', async () => {
   const place = makeExample()
   place.write('.vfio-patch.journal', 'hello\n')
   await expectRefusal(place, SET, {
@@ -342,7 +339,7 @@ test.concurrent('a journal that is none', async () => {
   })
 })
 
-test.concurrent('another vfio-patch at work, and a lock that one left', async () => {
+test.concurrent('apply refuses while another vfio-patch holds the lock, and ignores a stale lock', async () => {
   const place = makeExample()
   const child = spawn('sleep', ['60'])
   onTestFinished(() => {
@@ -365,7 +362,7 @@ test.concurrent('another vfio-patch at work, and a lock that one left', async ()
   expect(readdirSync(place.nixos).sort()).toEqual([...FILES, 'vfio'])
 })
 
-needing('root')('a folder for the backups that others have rights to', async () => {
+needing('root')('apply refuses a backup folder that other users can access', async () => {
   const place = makeExample()
   const state = join(place.top, 'state')
   mkdirSync(state)

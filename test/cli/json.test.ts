@@ -74,7 +74,7 @@ function fileOf(place: Place) {
   }
 }
 
-test.concurrent('an edit: planned, written, and nothing left to do', async () => {
+test.concurrent('option set --json reports an edit that is planned, written or already done', async () => {
   const place = given()
   const words = ['option', 'set', 'pc.nix', 'a', '2', OFF]
   const planned = {
@@ -109,7 +109,7 @@ test.concurrent('an edit: planned, written, and nothing left to do', async () =>
   })
 })
 
-test.concurrent('apply and diff: each file, in the order in which it is written', async () => {
+test.concurrent('apply and diff --json list each file in the order in which it is written', async () => {
   const place = makeExample()
   const words = ['configuration.nix', ...FLAGS, OFF]
   const { stdout } = await place.run(['diff', ...words])
@@ -153,7 +153,7 @@ test.concurrent('apply and diff: each file, in the order in which it is written'
   expect(place.read('configuration.nix')).toBe(after)
 })
 
-test.concurrent('undo, and its list', async () => {
+test.concurrent('undo --json reports the change, and undo --list --json the runs', async () => {
   const place = given()
   await place.run(['option', 'set', '-qy', 'pc.nix', 'a', '2', OFF])
   expect(await documentOf(place, ['undo', '--list'])).toEqual({
@@ -217,7 +217,7 @@ test.concurrent('undo, and its list', async () => {
   expect(place.read('pc.nix')).toBe(MODULE)
 })
 
-test.concurrent('no runs are an empty list', async () => {
+test.concurrent('undo --list --json has an empty list if there are no runs', async () => {
   expect(await documentOf(makePlace(), ['undo', '--list'])).toMatchObject({
     outcome: 'not-found',
     exit: 0,
@@ -225,7 +225,7 @@ test.concurrent('no runs are an empty list', async () => {
   })
 })
 
-test.concurrent('option get', async () => {
+test.concurrent('option get --json lists the definitions', async () => {
   const place = makePlace({
     'pc.nix':
       '{ config, lib, ... }:\n{\n  a.${x} = lib.mkIf y 1;\n  a.b = lib.mkIf y {\n    c = 2;\n  };\n}\n'
@@ -268,7 +268,7 @@ test.concurrent('option get', async () => {
   })
 })
 
-test.concurrent('with - the document takes the place of the text', async () => {
+test.concurrent('option set and get --json print the document instead of the text with -', async () => {
   const script = `printf '{ a = 1; }' | "$@"`
   const words = ['option', 'set', '-', 'a', '2', OFF]
   expect(await documentOf(makePlace(), words, { script })).toMatchObject({
@@ -289,7 +289,7 @@ test.concurrent('with - the document takes the place of the text', async () => {
   })
 })
 
-needing('git')('what git is told', async () => {
+needing('git')('apply and undo --json list the files that git registers and forgets', async () => {
   const place = makeRepository({ 'configuration.nix': '{ ... }: { }\n', '.gitignore': 'vfio/v*\n' })
   const words = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', OFF]
   const { uid } = statSync(place.nixos)
@@ -334,7 +334,7 @@ function errorOf(code: string, exit: number, message: string, hint: string | nul
   return { code, exit, message, excerpt: null, why: null, hint, at: null }
 }
 
-test.concurrent('words that can not be read', async () => {
+test.concurrent('--json reports wrong arguments', async () => {
   expect(await documentOf(makePlace(), ['undo', '--lst'])).toEqual({
     ...HEAD,
     schema: 'vfio-patch/error',
@@ -357,7 +357,7 @@ test.concurrent('words that can not be read', async () => {
   })
 })
 
-test.concurrent('a file that is not there', async () => {
+test.concurrent('option set --json reports a file that does not exist', async () => {
   expect(await documentOf(makePlace(), ['option', 'set', 'pc.nix', 'a', '2'])).toEqual({
     ...PLAN,
     command: 'option set',
@@ -375,7 +375,7 @@ test.concurrent('a file that is not there', async () => {
   })
 })
 
-test.concurrent('a refusal has its place, and no colours', async () => {
+test.concurrent('option set --json reports a refusal with its place and without colors', async () => {
   const place = makePlace({ 'pc.nix': '{\n  a = [ 1 ;\n}\n' })
   const words = ['option', 'set', 'pc.nix', 'a', '2', '--color=always']
   expect(await documentOf(place, words)).toMatchObject({
@@ -393,7 +393,7 @@ test.concurrent('a refusal has its place, and no colours', async () => {
   })
 })
 
-test.concurrent('without --yes nothing is written, and the plan is there nevertheless', async () => {
+test.concurrent('option set --json without --yes reports the plan and writes nothing', async () => {
   const place = given()
   const before = place.snapshot()
   expect(await documentOf(place, ['option', 'set', 'pc.nix', 'a', '2', OFF])).toEqual({
@@ -419,7 +419,7 @@ test.concurrent('without --yes nothing is written, and the plan is there neverth
   expect(place.snapshot()).toEqual(before)
 })
 
-needing('python3')('it does not ask on a terminal either', async () => {
+needing('python3')('option set --json does not ask on a terminal', async () => {
   const place = given()
   const words = ['option', 'set', 'pc.nix', 'a', '2', OFF, '--json']
   const { terminal, code } = await onTerminal(place, words)
@@ -429,13 +429,13 @@ needing('python3')('it does not ask on a terminal either', async () => {
   })
 })
 
-test.concurrent('--help and --version stay as they are', async () => {
+test.concurrent('--help and --version ignore --json', async () => {
   const help = await makePlace().run(['undo', '--help'])
   expect(await makePlace().run(['undo', '--help', '--json'])).toEqual(help)
   expect((await makePlace().run(['--version', '--json'])).stdout).toBe(`vfio-patch ${VERSION}\n`)
 })
 
-test.concurrent('a document that gets lost is an error; that something was written is told', async () => {
+test.concurrent('--json exits with 4 if the document is lost, or with 8 if the change was written', async () => {
   const place = given()
   const script = '"$@" >/dev/full'
   const lost = text`
@@ -457,7 +457,7 @@ test.concurrent('a document that gets lost is an error; that something was writt
   expect((await place.run(words, { script })).code).toBe(4)
 })
 
-test.concurrent('the documents are described, field by field', async () => {
+test.concurrent('docs/json.md describes each field of the documents', async () => {
   const described = readFileSync(join(import.meta.dirname, '../../docs/json.md'), 'utf8')
   const place = given()
   await place.run(['option', 'set', '-qy', 'pc.nix', 'a', '2', OFF])
