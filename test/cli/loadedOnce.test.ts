@@ -56,7 +56,7 @@ async function parsedBy(place: Place, words: readonly string[]): Promise<string[
   return JSON.parse(readFileSync(parsed, 'utf8'))
 }
 
-test('diff with a guest parses each text once', async () => {
+test('diff --domain parses each text once', async () => {
   const texts = await parsedBy(given(), DIFF)
   const twice = texts.filter((it, i) => texts.indexOf(it) !== i)
   expect(twice).toEqual([])
@@ -79,7 +79,7 @@ async function openedBy(place: Place, words: readonly string[], folder: string) 
   return Object.fromEntries(opened)
 }
 
-needing('strace')('diff with a guest reads each file and the machine once', async () => {
+needing('strace')('diff --domain reads each file and the machine once', async () => {
   const place = given()
   const once = Object.fromEntries([...Object.keys(FILES), 'win10.xml'].map(it => [it, 1]))
   expect(await openedBy(place, [...DIFF, '--parse-check=off'], place.nixos)).toEqual(once)
@@ -89,7 +89,7 @@ needing('strace')('diff with a guest reads each file and the machine once', asyn
   expect(opened).toHaveProperty('sys.txt', 1)
 })
 
-test('nothing is written once an import is another one than the plan was made from', async () => {
+test('apply writes nothing if an imported file changes during the question', async () => {
   const place = given()
   const before = place.read('configuration.nix')
   const words = [

@@ -4,17 +4,17 @@ import { idOf } from '../../src/machine/machine.ts'
 
 const DUMP = new URL('../machine/machines/amd-reset', import.meta.url).pathname
 
-it('the machine is read once', () => {
+it('reads the machine once', () => {
   const reader = new MachineReader(DUMP)
   expect(reader.read()).toBe(reader.read())
 })
 
-it('nothing is read before it is needed', () => {
+it('reads nothing before it is needed', () => {
   const reader = new MachineReader('/no/such/folder')
   expect(() => reader.read()).toThrow('--sysfs: there is no directory /no/such/folder.')
 })
 
-it('a name is the same for a device of the machine and for its ID alone', () => {
+it('gives an ID the same name as the device of the machine, also if the machine was not read', () => {
   const reader = new MachineReader(DUMP)
   const { machine, names } = reader.read()
   const ids = machine.devices.map(idOf)

@@ -79,7 +79,7 @@ test.concurrent('diff prints the change as a patch and writes nothing', async ()
   expect(place.snapshot()).toEqual(before)
 })
 
-test.concurrent('apply writes that change, and then there is nothing to do', async () => {
+test.concurrent('apply writes the change, and has nothing to do the second time', async () => {
   const place = makeExample()
   expect(await place.run(['apply', '--yes', 'configuration.nix', ...FLAGS])).toEqual(APPLIED)
   expect(place.files()).toEqual(AFTER)
@@ -96,7 +96,7 @@ test.concurrent('apply writes that change, and then there is nothing to do', asy
   expect(place.snapshot()).toEqual(written)
 })
 
-test.concurrent('new files belong to whom the configuration does, and nobody gets new rights', async () => {
+test.concurrent('apply gives new files the mode of the configuration', async () => {
   const place = makeExample()
   spawnSync('chmod', ['640', join(place.nixos, 'configuration.nix')])
   await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
@@ -106,7 +106,7 @@ test.concurrent('new files belong to whom the configuration does, and nobody get
   expect(modes).toEqual([0o640, 0o755, 0o640])
 })
 
-needing('git')('git apply takes the patch and comes to the same bytes', async () => {
+needing('git')('git apply accepts the patch of diff, with the same result as apply', async () => {
   const place = makeExample()
   const { stdout } = await place.run(['diff', 'configuration.nix', ...FLAGS, OFF])
   const git = (...args: string[]) =>
@@ -118,7 +118,7 @@ needing('git')('git apply takes the patch and comes to the same bytes', async ()
   expect(place.files()).toEqual(BEFORE)
 })
 
-needing('git', 'patch')('a name with blanks, and line ends of Windows', async () => {
+needing('git', 'patch')('git and patch accept CRLF and a file name with a blank', async () => {
   const content = BEFORE['configuration.nix'].replaceAll('\n', '\r\n')
   const [place, other] = [makePlace({ 'my pc.nix': content }), makePlace({ 'my pc.nix': content })]
   const { stdout } = await place.run(['diff', 'my pc.nix', ...FLAGS, OFF])
@@ -130,7 +130,7 @@ needing('git', 'patch')('a name with blanks, and line ends of Windows', async ()
   expect(other.files()).toEqual(place.files())
 })
 
-needing('patch')('patch -p1 takes it, too', async () => {
+needing('patch')('patch -p1 accepts the patch of diff', async () => {
   const place = makeExample()
   const { stdout } = await place.run(['diff', 'configuration.nix', ...FLAGS, OFF])
   const patched = spawnSync('patch', ['-p1'], { cwd: place.nixos, input: stdout })
@@ -176,7 +176,7 @@ const CHANGE_BACK = patch`
      system.stateVersion = "26.05";
   `
 
-test.concurrent('undo takes it back to the byte, and --redo brings it again', async () => {
+test.concurrent('undo restores the exact files from before apply, and undo --redo those after it', async () => {
   const place = makeExample()
   await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
 
@@ -209,7 +209,7 @@ test.concurrent('undo takes it back to the byte, and --redo brings it again', as
   expect(place.files()).toEqual(AFTER)
 })
 
-test.concurrent('undo refuses after an edit', async () => {
+test.concurrent('undo refuses if the configuration was edited after apply', async () => {
   const place = makeExample()
   await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
   writeFileSync(join(place.nixos, 'configuration.nix'), '# mine\n', { flag: 'a' })

@@ -5,7 +5,7 @@ import { exitOf, formatMessage, type Message, sentenceOf } from '../../src/cli/m
 
 const PROBLEM: Message = { code: 'NO_SPACE', what: 'no space left for /etc/nixos/a.nix.' }
 
-it('a message tells what happened to the files', () => {
+it('a message says what happened to the files', () => {
   expect(sentenceOf(PROBLEM)).toBe('no space left for /etc/nixos/a.nix.')
   expect(sentenceOf({ ...PROBLEM, nothingWritten: true })).toBe(
     'no space left for /etc/nixos/a.nix. Nothing was written.'

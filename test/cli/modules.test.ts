@@ -28,7 +28,7 @@ function makeOlder(place: Place, name: string): { stampOfOld: string; stampOfNew
   return { stampOfNew, stampOfOld: old.split('\n')[0] ?? '' }
 }
 
-test.concurrent('a run without flags brings the modules up to date', async () => {
+test.concurrent('apply without flags updates the modules', async () => {
   const place = makeInstalled(CONFIGURATION)
   const { stampOfOld, stampOfNew } = makeOlder(place, 'libvirt.nix')
   rmSync(join(place.nixos, 'vfio/virtualisation.nix'))
@@ -67,7 +67,7 @@ test.concurrent('a run without flags brings the modules up to date', async () =>
   )
 })
 
-test.concurrent('the undo that it names takes back the update, and not the run before', async () => {
+test.concurrent('undo --run reverts an update of the modules, but not the run before', async () => {
   const place = makeInstalled(CONFIGURATION)
   await place.run(['apply', '--yes', 'configuration.nix', '--iommu', 'amd'])
   makeOlder(place, 'libvirt.nix')
@@ -87,7 +87,7 @@ test.concurrent('the undo that it names takes back the update, and not the run b
   expect(place.files()).toEqual(before)
 })
 
-test.concurrent('modules that were changed by hand are refused, and taken over when that is meant', async () => {
+test.concurrent('apply and diff refuse to replace edited modules without --replace-modules', async () => {
   const place = makeInstalled(CONFIGURATION)
   const changed = `${installedModules()['default.nix']}# mine\n`
   place.write('vfio/default.nix', changed)
@@ -129,7 +129,7 @@ test.concurrent('modules that were changed by hand are refused, and taken over w
   expect(place.read('vfio/default.nix')).toBe(installedModules()['default.nix'])
 })
 
-test.concurrent('a folder that is not ours is refused; --modules-dir names another, and that one is remembered', async () => {
+test.concurrent('apply refuses a modules folder with other files, and remembers another one from --modules-dir', async () => {
   const place = makePlace({
     'configuration.nix': CONFIGURATION.replace(/ {2}imports.*\n/, ''),
     'vfio/mine.nix': '{ }\n'
@@ -179,7 +179,7 @@ test.concurrent('a folder that is not ours is refused; --modules-dir names anoth
   expect(Object.keys(place.files())).toEqual(['configuration.nix', 'vfio/mine.nix'])
 })
 
-test.concurrent('a file where the folder would be', async () => {
+test.concurrent('apply refuses a file in place of the modules folder', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n', vfio: 'mine\n' })
   await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--iommu', 'amd'], {
     code: 3,
@@ -193,10 +193,10 @@ test.concurrent('a file where the folder would be', async () => {
 
 test.concurrent.each([
   ['/etc/vfio', 'an absolute path'],
-  ['../vfio', 'a path that leads out'],
-  ['a/../../vfio', 'one that does so on a detour'],
+  ['../vfio', 'a path that leads outside'],
+  ['a/../../vfio', 'a path that leads outside through a folder'],
   ['.', 'the folder of the configuration itself']
-])('--modules-dir %s: %s', async name => {
+])('apply refuses --modules-dir %s, %s', async name => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--modules-dir', name], {
     code: 2,
@@ -211,7 +211,7 @@ test.concurrent.each([
   ['directly', './modules/vfio.nix', 'modules/vfio.nix'],
   ['through another file', './modules', 'modules/deeper.nix']
 ])(
-  'another import declares virtualisation.vfio, and is to stay, %s',
+  'apply --keep-obsolete refuses an import that declares virtualisation.vfio %s',
   async (_, importer, declaration) => {
     const place = makePlace({
       'configuration.nix': `{ ... }:\n{\n  imports = [ ${importer} ];\n}\n`,
@@ -230,7 +230,7 @@ test.concurrent.each([
   }
 )
 
-test.concurrent('the file itself declares virtualisation.vfio', async () => {
+test.concurrent('apply refuses a file that declares virtualisation.vfio', async () => {
   const place = makePlace({
     'configuration.nix':
       '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkOption { }; config = { }; }\n'

@@ -26,7 +26,7 @@ const DESKTOP = text`
   `
 const HARDWARE = '{ ... }:\n{\n  boot.extraModprobeConfig = "options vfio-pci ids=10de:1b80";\n}\n'
 
-test.concurrent('a driver that the desktop needs, and IDs that are lost by others', async () => {
+test.concurrent('diff reports that it blacklists the driver of the desktop and sets IDs twice', async () => {
   const files = { 'configuration.nix': DESKTOP, 'hardware-configuration.nix': HARDWARE }
   const flags = ['--keep-obsolete', '--device', '1002:67df', '--blacklist-nvidia']
   expect(await told(files, ...flags)).toBe(text`
@@ -41,7 +41,7 @@ test.concurrent('a driver that the desktop needs, and IDs that are lost by other
 
 const PLAIN = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
 
-test.concurrent('more memory than there is, and an ID that the host needs, too', async () => {
+test.concurrent('diff reports too many huge pages and an ID that a device of the host shares', async () => {
   const files = { 'configuration.nix': PLAIN }
   const of = (machine: string) => ['--sysfs', folderOf(machine)]
   expect(
@@ -63,7 +63,7 @@ test.concurrent('more memory than there is, and an ID that the host needs, too',
     `)
 })
 
-test.concurrent('shared memory that nobody could use', async () => {
+test.concurrent('diff notes shared memory that only root can open', async () => {
   const shared = ['--shared-memory', 'looking-glass', '--shared-memory', 'scream']
   const files = { 'configuration.nix': PLAIN }
   expect(await told(files, ...shared)).toBe(text`
@@ -79,7 +79,7 @@ test.concurrent('shared memory that nobody could use', async () => {
   expect(await told({ 'configuration.nix': inGroup }, ...shared)).toBe(unremarked)
 })
 
-test.concurrent('a user that nobody knows', async () => {
+test.concurrent('diff notes a user that the configuration does not define', async () => {
   const given = (users: string) => ({
     'configuration.nix': PLAIN.replace('system.', 'imports = [ ./users.nix ];\n  system.'),
     'users.nix': `{ config, ... }:\n{\n${users}}\n`
@@ -102,7 +102,7 @@ test.concurrent('a user that nobody knows', async () => {
   expect(await told(flake, ...call)).toBe(unremarked)
 })
 
-test.concurrent('check refuses what is no configuration, as apply does', async () => {
+test.concurrent('check refuses a flake and a home-manager module', async () => {
   const place = makePlace({
     'flake.nix': '{ outputs = inputs: { }; }\n',
     'home.nix': '{ ... }:\n{\n  home.stateVersion = "26.05";\n}\n'

@@ -27,7 +27,7 @@ async function next(place: Place, words: string[], options = {}): Promise<string
 const apply = (file: string, ...more: string[]) => ['apply', file, '--device', '10de:1b80', ...more]
 const hint = '        If there is no picture, choose the previous generation in the boot menu.'
 
-test.concurrent('a configuration that is not in /etc/nixos is named', async () => {
+test.concurrent('apply names a configuration outside /etc/nixos in the next step', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   expect(await next(place, apply('configuration.nix'))).toEqual([
     '0',
@@ -39,20 +39,20 @@ test.concurrent('a configuration that is not in /etc/nixos is named', async () =
 const line =
   'Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot'
 
-test.concurrent('undo names it', async () => {
+test.concurrent('undo names the configuration in the next step', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await place.run([...apply('configuration.nix'), '-qy', OFF])
   const { stderr } = await place.run(['undo', 'configuration.nix', '-y'])
   expect(stderr).toContain(`Undid run RUN-1.\n${line}\n`)
 })
 
-test.concurrent('remove names it', async () => {
+test.concurrent('remove names the configuration in the next step', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await place.run([...apply('configuration.nix'), '-qy', OFF])
   expect(await next(place, ['remove', 'configuration.nix'])).toEqual(['0', line])
 })
 
-test.concurrent('check --fix and option name it', async () => {
+test.concurrent('check --fix and option set name the configuration in the next step', async () => {
   const place = makePlace({
     'configuration.nix': '{ boot.kernelParams = [ "amd_iommu=pt" ]; }\n'
   })
@@ -61,7 +61,7 @@ test.concurrent('check --fix and option name it', async () => {
   expect(await next(place, set)).toEqual(['0', line])
 })
 
-test.concurrent('a path with blanks and marks is one word for a shell', async () => {
+test.concurrent('the next step quotes a path with blanks and quotes for a shell', async () => {
   const place = makePlace({ "my pc's/configuration.nix": CONFIGURATION })
   expect(await next(place, apply("my pc's/configuration.nix"))).toEqual([
     '0',
@@ -70,7 +70,7 @@ test.concurrent('a path with blanks and marks is one word for a shell', async ()
   ])
 })
 
-test.concurrent('a flake is named with the system that has the file', async () => {
+test.concurrent('the next step names the flake and the system that has the file', async () => {
   const place = makePlace({ 'flake.nix': FLAKE, 'laptop.nix': CONFIGURATION })
   expect(await next(place, apply('laptop.nix'))).toEqual([
     '0',
@@ -79,7 +79,7 @@ test.concurrent('a flake is named with the system that has the file', async () =
   ])
 })
 
-test.concurrent('a flake that leaves open which system it is: that is said', async () => {
+test.concurrent('the next step has a placeholder if the system of the flake is not known', async () => {
   const place = makePlace({ 'flake.nix': FLAKE, 'more/vfio.nix': CONFIGURATION })
   expect(await next(place, apply('more/vfio.nix'))).toEqual([
     '0',
@@ -96,7 +96,7 @@ test.concurrent('a flake that leaves open which system it is: that is said', asy
   ])
 })
 
-test.concurrent('a module that nothing imports, as far as is known: that is said', async () => {
+test.concurrent('the next step has a placeholder if nothing is known to import the module', async () => {
   const place = makePlace({ 'vfio-pc.nix': CONFIGURATION })
   expect(await next(place, apply('vfio-pc.nix'))).toEqual([
     '0',
@@ -108,7 +108,7 @@ test.concurrent('a module that nothing imports, as far as is known: that is said
   expect(await next(place, ['option', 'set', 'vfio-pc.nix', 'boot.x', '1'])).toEqual(['0'])
 })
 
-test.concurrent('$NIXOS_CONFIG is what imports it', async () => {
+test.concurrent('the next step names $NIXOS_CONFIG if it imports the file', async () => {
   const place = makePlace({
     'pc.nix': '{ imports = [ ./gpu.nix ]; }\n',
     'gpu.nix': CONFIGURATION
@@ -134,7 +134,7 @@ const at = (place: Place, ...more: string[]) => [
   ...['apply', ...more, '--device', '10de:1b80', '--root', join(place.top, 'mnt')]
 ]
 
-test.concurrent('a mounted system is installed, from its flake or from another file', async () => {
+test.concurrent('the next step of a mounted system is nixos-install, with its flake or file', async () => {
   const place = mounted({ 'mnt/etc/nixos/configuration.nix': CONFIGURATION })
   expect(await next(place, at(place))).toEqual(['0', 'Next:   sudo nixos-install --root /mnt'])
   const other = mounted({ 'mnt/home/pc/configuration.nix': CONFIGURATION })
@@ -153,7 +153,7 @@ test.concurrent('a mounted system is installed, from its flake or from another f
   ])
 })
 
-test.concurrent('a mounted system that was installed before builds itself', async () => {
+test.concurrent('the next step of a mounted system that was installed before is nixos-enter', async () => {
   const place = mounted({
     'mnt/etc/nixos/flake.nix': '{ outputs = _: { nixosConfigurations.pc = 1; }; }',
     'mnt/etc/nixos/configuration.nix': CONFIGURATION

@@ -11,7 +11,7 @@ const CONFIGURATION = text`
   `
 const APPLY = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
 
-test.concurrent('apply replaces values of old guides, and says which and why', async () => {
+test.concurrent('apply replaces values from old guides, and says which and why', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   const { code, stderr } = await place.run(APPLY)
   expect({ code, stderr: stderr.split('\n').slice(0, 4) }).toEqual({
@@ -46,7 +46,7 @@ test.concurrent('apply replaces values of old guides, and says which and why', a
   })
 })
 
-test.concurrent('--keep-obsolete leaves them', async () => {
+test.concurrent('apply --keep-obsolete keeps values from old guides', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   expect((await place.run([...APPLY, '-q', '--keep-obsolete'])).code).toBe(0)
   expect(place.read('configuration.nix')).toContain(

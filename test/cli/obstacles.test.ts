@@ -28,7 +28,7 @@ function given(): Place {
   return makePlace({ 'configuration.nix': CONFIGURATION })
 }
 
-needing('root', 'nobody')('a file that only root may read', async () => {
+needing('root', 'nobody')('apply refuses a file that only root can read', async () => {
   const place = given()
   chmodSync(join(place.nixos, 'configuration.nix'), 0o600)
   await expectRefusal(
@@ -45,7 +45,7 @@ needing('root', 'nobody')('a file that only root may read', async () => {
   )
 })
 
-needing('root', 'nobody')('a folder that only root may write to', async () => {
+needing('root', 'nobody')('apply refuses a folder that only root can write to', async () => {
   const place = given()
   const through = AS_NOBODY
   expect(await place.run(['diff', '-q', ...CALL.slice(2)], { through })).toEqual({
@@ -68,7 +68,7 @@ needing('root', 'nobody')('a folder that only root may write to', async () => {
   )
 })
 
-test.concurrent('a link into the store', async () => {
+test.concurrent('apply refuses a symlink into the Nix store', async () => {
   const place = makePlace()
   const made = '/nix/store/0000-home-manager-files/configuration.nix'
   symlinkSync(made, join(place.nixos, 'real.nix'))
@@ -83,7 +83,7 @@ test.concurrent('a link into the store', async () => {
   })
 })
 
-test.concurrent('any other link is followed and stays', async () => {
+test.concurrent('apply follows any other symlink and keeps it', async () => {
   const place = makePlace({ 'pc/real.nix': CONFIGURATION })
   const link = join(place.nixos, 'configuration.nix')
   symlinkSync('pc/real.nix', link)
@@ -97,7 +97,7 @@ test.concurrent('any other link is followed and stays', async () => {
   expect(place.read('pc/real.nix')).toBe(CONFIGURATION)
 })
 
-test.concurrent('a file with two names, which may need quotes', async () => {
+test.concurrent('apply refuses a file with two hard links, and quotes its name', async () => {
   const place = makePlace({ "alice's pc.nix": CONFIGURATION })
   linkSync(join(place.nixos, "alice's pc.nix"), join(place.nixos, 'other.nix'))
   await expectRefusal(place, ['apply', '-q', '--yes', "alice's pc.nix", '--iommu', 'amd'], {
@@ -109,7 +109,7 @@ test.concurrent('a file with two names, which may need quotes', async () => {
   })
 })
 
-test.concurrent('a pipe', async () => {
+test.concurrent('apply refuses a pipe', async () => {
   const place = makePlace()
   spawnSync('mkfifo', [join(place.nixos, 'configuration.nix')])
   await expectRefusal(place, CALL, {
@@ -122,7 +122,7 @@ test.concurrent('a pipe', async () => {
 })
 
 needing('root', 'chattr')(
-  'an immutable file, and an immutable folder',
+  'apply refuses an immutable file or folder',
   async ({ onTestFinished }) => {
     const place = given()
     for (const name of ['configuration.nix', '.']) {
@@ -141,7 +141,7 @@ needing('root', 'chattr')(
   }
 )
 
-test.concurrent('a folder that everybody may write to', async () => {
+test.concurrent('apply refuses a folder that everybody can write to', async () => {
   const place = given()
   chmodSync(place.nixos, 0o777)
   await expectRefusal(place, CALL, {
@@ -154,34 +154,37 @@ test.concurrent('a folder that everybody may write to', async () => {
   })
 })
 
-needing('root')("another user's folder, unless that user called sudo", async () => {
-  const place = given()
-  chownSync(place.nixos, 1234, 100)
-  chownSync(join(place.nixos, 'configuration.nix'), 1234, 100)
-  await expectRefusal(place, CALL, {
-    code: 3,
-    stderr: text`
+needing('root')(
+  'apply refuses the folder of another user unless that user called sudo',
+  async () => {
+    const place = given()
+    chownSync(place.nixos, 1234, 100)
+    chownSync(join(place.nixos, 'configuration.nix'), 1234, 100)
+    await expectRefusal(place, CALL, {
+      code: 3,
+      stderr: text`
       vfio-patch: the folder /etc/nixos belongs to another user (1234). Nothing was written.
         Why: another user could replace files in it while this runs.
         Do:  run this from that user's account with sudo, or: sudo chown root: /etc/nixos
       `
-  })
-  expect(await place.run(CALL, { env: { SUDO_UID: '1234' } })).toEqual({
-    code: 0,
-    stdout: '',
-    stderr: ''
-  })
-  const set = ['option', 'set', 'configuration.nix', 'networking.hostName', '"pc"', '--yes']
-  expect((await place.run(set, { env: { SUDO_UID: '1234' } })).stderr).toContain(
-    '\nNote: /etc/nixos belongs to user 1234, who can change it meanwhile.\n'
-  )
-  const owners = place.snapshot().filter(it => it.includes(' etc/nixos'))
-  expect(owners.map(it => it.split(' ')[1])).toEqual(
-    Array(4 + Object.keys(installedModules()).length).fill('1234:100')
-  )
-})
+    })
+    expect(await place.run(CALL, { env: { SUDO_UID: '1234' } })).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: ''
+    })
+    const set = ['option', 'set', 'configuration.nix', 'networking.hostName', '"pc"', '--yes']
+    expect((await place.run(set, { env: { SUDO_UID: '1234' } })).stderr).toContain(
+      '\nNote: /etc/nixos belongs to user 1234, who can change it meanwhile.\n'
+    )
+    const owners = place.snapshot().filter(it => it.includes(' etc/nixos'))
+    expect(owners.map(it => it.split(' ')[1])).toEqual(
+      Array(4 + Object.keys(installedModules()).length).fill('1234:100')
+    )
+  }
+)
 
-needing('root', 'unshare')('a read-only file system', async () => {
+needing('root', 'unshare')('apply refuses a read-only file system', async () => {
   const place = given()
   await expectRefusal(
     place,
@@ -200,7 +203,7 @@ needing('root', 'unshare')('a read-only file system', async () => {
   )
 })
 
-needing('root', 'unshare')('a single file that is mounted', async () => {
+needing('root', 'unshare')('apply refuses a file that is a mount point', async () => {
   const place = given()
   mkdirSync(join(place.top, 'persist'))
   writeFileSync(join(place.top, 'persist/configuration.nix'), CONFIGURATION)
@@ -223,7 +226,7 @@ needing('root', 'unshare')('a single file that is mounted', async () => {
 })
 
 // Without root the locks are there, too.
-needing('root')('a place for backups that is none', async () => {
+needing('root')('apply refuses a backup folder that is not a folder', async () => {
   const place = given()
   writeFileSync(join(place.top, 'state'), '')
   await expectRefusal(place, CALL, {
@@ -237,7 +240,7 @@ needing('root')('a place for backups that is none', async () => {
   expect(Object.keys(place.files())).toContain('vfio/default.nix')
 })
 
-test.concurrent('nothing to undo, no such run, a run of another file, a damaged backup', async () => {
+test.concurrent('undo refuses an unknown run, a run of another file, and a damaged backup', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION, 'other.nix': CONFIGURATION })
   const isRoot = process.getuid?.() === 0
   const sudo = (call: string) =>

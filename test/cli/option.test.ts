@@ -8,7 +8,7 @@ import { changed, FILE, given, MODULE, SUDO } from './support/option.ts'
 import { expectRefusal, makePlace, type Outcome } from './support/place.ts'
 import { patch, text } from './support/text.ts'
 
-test.concurrent('-n shows the change, -o keeps it, and undo takes it back', async () => {
+test.concurrent('option set -n shows the change, -o saves it, and undo reverts it', async () => {
   const place = given()
   const before = place.snapshot()
   const words = ['option', 'set', 'pc.nix', 'services.openssh.enable', 'false']
@@ -36,7 +36,7 @@ test.concurrent('-n shows the change, -o keeps it, and undo takes it back', asyn
   expect(place.read('pc.nix')).toBe(MODULE)
 })
 
-test.concurrent('undo refuses after an edit', async () => {
+test.concurrent('undo refuses if the file was edited after option set', async () => {
   const place = given()
   await place.run(['option', 'set', '-qy', 'pc.nix', 'sound.enable', 'true'])
   place.write('pc.nix', '{ }\n')
@@ -49,7 +49,7 @@ test.concurrent('undo refuses after an edit', async () => {
   })
 })
 
-test.concurrent('--no-backup keeps nothing to go back to', async () => {
+test.concurrent('undo has nothing to undo after option set --no-backup', async () => {
   const place = given()
   const words = ['option', 'set', 'pc.nix', 'sound.enable', 'true', '--yes', '--no-backup']
   const { code, stderr } = await place.run(words)
@@ -64,7 +64,7 @@ test.concurrent('--no-backup keeps nothing to go back to', async () => {
   })
 })
 
-test.concurrent('modules of every kind, below --root too', async () => {
+test.concurrent('option add edits a home-manager module, also with --root', async () => {
   const content = '{ pkgs, ... }:\n{\n  home.packages = [ pkgs.vim ];\n}\n'
   const place = makePlace({ 'home.nix': content })
   const words = ['option', 'add', '-qy', `${place.nixos}/home.nix`, 'home.packages', 'pkgs.git']
@@ -76,7 +76,7 @@ test.concurrent('modules of every kind, below --root too', async () => {
   expect(place.read('home.nix')).toBe(content.replace('pkgs.vim', 'pkgs.vim pkgs.git'))
 })
 
-needing('python3')('the question is asked on a terminal', async () => {
+needing('python3')('option set asks on a terminal before it writes', async () => {
   const place = given('{\n  a = 1;\n}\n')
   const words = ['option', 'set', 'pc.nix', 'a', '2', '--parse-check=off', '--color=never']
   const steps = [{ until: '[y/N] ', send: 'y\r' }]
@@ -103,7 +103,7 @@ needing('python3')('the question is asked on a terminal', async () => {
   expect(place.read('pc.nix')).toBe('{\n  a = 2;\n}\n')
 })
 
-test.concurrent('without a terminal, nothing is written unless --yes says so', async () => {
+test.concurrent('option set without a terminal and --yes writes nothing', async () => {
   const place = given('{\n  a = 1;\n}\n')
   const { code, stderr } = await place.run(['option', 'set', 'pc.nix', 'a', '2'])
   expect({ code, stderr }).toEqual({
@@ -124,7 +124,7 @@ function filter(words: readonly string[], input: string): Promise<Outcome> {
   return makePlace().run(['option', ...words], { script })
 }
 
-test.concurrent('-: from standard input to standard output', async () => {
+test.concurrent('option with - reads standard input and prints the result', async () => {
   expect(await filter(['set', '-', 'services.printing.enable', 'true'], MODULE)).toEqual({
     code: 0,
     stdout: MODULE.replace('printing = { };', 'printing = {\n      enable = true;\n    };'),
@@ -147,7 +147,7 @@ test.concurrent('-: from standard input to standard output', async () => {
   })
 })
 
-test.concurrent('-: a refusal puts nothing out', async () => {
+test.concurrent('option with - prints no text if it refuses', async () => {
   expect(await filter(['add', '-', 'a', '2'], '{ a = { }; }\n')).toEqual({
     code: 3,
     stdout: '',
