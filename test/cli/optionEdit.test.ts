@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { changed, check, given, MODULE, nothing } from './support/option.ts'
 import { patch } from './support/text.ts'
 
-test.concurrent('set: the value is replaced', async () => {
+test.concurrent('option set replaces the value', async () => {
   await check(
     ['set', 'pc.nix', 'services.openssh.enable', 'false'],
     'enable = true;\n      ports',
@@ -12,7 +12,7 @@ test.concurrent('set: the value is replaced', async () => {
   )
 })
 
-test.concurrent('set: a new option goes beside its relatives', async () => {
+test.concurrent('option set adds a new option next to related ones', async () => {
   const place = given()
   const stdout = patch`
     --- a/pc.nix
@@ -31,7 +31,7 @@ test.concurrent('set: a new option goes beside its relatives', async () => {
   expect(await place.run(words)).toEqual(nothing())
 })
 
-test.concurrent('set: a piece of Nix stands as it was given, without the comments around it', async () => {
+test.concurrent('option set writes Nix as given, without a comment after it', async () => {
   await check(
     ['set', 'pc.nix', 'services.openssh.ports', '[ 22 config.my.port ] # mine'],
     'ports = [ 22 ]',
@@ -39,7 +39,7 @@ test.concurrent('set: a piece of Nix stands as it was given, without the comment
   )
 })
 
-test.concurrent('set --string: what stands there, and nothing is computed', async () => {
+test.concurrent('option set --string writes the exact text, without interpolation', async () => {
   const value = 'say "hi" to ${USER} at $5 \\o/'
   await check(
     ['set', 'pc.nix', 'services.openssh.ports', '--string', value],
@@ -48,7 +48,7 @@ test.concurrent('set --string: what stands there, and nothing is computed', asyn
   )
 })
 
-test.concurrent('set --string: true is a word like others, also behind a switch', async () => {
+test.concurrent('option set --string takes true as text, and a switch does not take it as its value', async () => {
   for (const words of [
     ['--string', 'true'],
     ['true', '--string']
@@ -67,7 +67,7 @@ test.concurrent('set --string: true is a word like others, also behind a switch'
 })
 
 test.concurrent.each([[['-1']], [['--', '-1']], [['--no-input', '--', '-1']]])(
-  'set: a value that begins with a dash: %j',
+  'option set accepts a value that begins with a dash: %j',
   async words => {
     const place = given('{ }\n')
     expect(await place.run(['option', 'set', '-qy', 'pc.nix', 'a', ...words])).toEqual({
@@ -79,7 +79,7 @@ test.concurrent.each([[['-1']], [['--', '-1']], [['--no-input', '--', '-1']]])(
   }
 )
 
-test.concurrent('add: items that are not there yet, at the end or the start', async () => {
+test.concurrent('option add adds missing items at the end or the start', async () => {
   await check(
     ['add', 'pc.nix', 'boot.kernelParams', '"debug"', '"quiet"', "''splash''"],
     '[ "quiet" ]',
@@ -97,7 +97,7 @@ test.concurrent('add: items that are not there yet, at the end or the start', as
   )
 })
 
-test.concurrent('add: lines of a text', async () => {
+test.concurrent('option add adds a line to a multi-line string', async () => {
   await check(
     ['add', 'pc.nix', 'boot.extraModprobeConfig', '"options kvm ignore_msrs=1"'],
     'nested=1\n',
@@ -105,7 +105,7 @@ test.concurrent('add: lines of a text', async () => {
   )
 })
 
-test.concurrent('add --lines: lines of a text, also of one on one line or a new one', async () => {
+test.concurrent('option add --lines adds lines to a string on one line or to a new one', async () => {
   const place = given("{ boot.extraModprobeConfig = 'x'; }\n".replaceAll("'", '"'))
   const words = ['add', 'pc.nix', 'boot.extraModprobeConfig', '--lines', 'options kvm nested=1']
   const outcome = await place.run(['option', ...words, '--yes'])
@@ -123,7 +123,7 @@ test.concurrent('add --lines: lines of a text, also of one on one line or a new 
   })
 })
 
-test.concurrent('remove: an item, a line, an option', async () => {
+test.concurrent('option remove removes an item, a line or an option', async () => {
   const gone = nothing('has none of this')
   await check(
     ['remove', 'pc.nix', 'services.openssh.ports', '22'],
@@ -145,7 +145,7 @@ test.concurrent('remove: an item, a line, an option', async () => {
   )
 })
 
-test.concurrent('import: a module, in any spelling', async () => {
+test.concurrent('option import adds a module unless it is imported, in any spelling', async () => {
   await check(['import', 'pc.nix', './vfio'], './hardware.nix ]', './hardware.nix ./vfio ]')
   expect(await given().run(['option', 'import', 'pc.nix', '././hardware.nix'])).toEqual(nothing())
 })

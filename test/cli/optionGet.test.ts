@@ -6,32 +6,32 @@ import { expectRefusal } from './support/place.ts'
 import { text } from './support/text.ts'
 
 test.concurrent.each([
-  ['dotted', 'boot.kernelParams', `:8:3 boot.kernelParams = [ "quiet" ]`],
-  ['nested', 'services.openssh.ports', ':16:7 services.openssh.ports = [ 22 ]'],
+  ['a dotted option', 'boot.kernelParams', `:8:3 boot.kernelParams = [ "quiet" ]`],
+  ['a nested option', 'services.openssh.ports', ':16:7 services.openssh.ports = [ 22 ]'],
   [
-    'whole, over several lines',
+    'an attribute set over several lines',
     'services',
     ':13:3 services = {\n    openssh = {\n      enable = true;\n      ports = [ 22 ];\n    };\n    printing = { };\n  }'
   ],
   [
-    'in parts',
+    'an option in several parts',
     'boot',
     `:8:3 boot.kernelParams = [ "quiet" ]\n${FILE}:9:3 boot.extraModprobeConfig = ''\n    options kvm nested=1\n  ''`
   ],
   [
-    'under a condition',
+    'an option under a condition',
     'networking.hostName',
     ':22:5 networking.hostName = "pc" # only if config.my.on'
   ],
   [
-    'under a condition, with a priority',
+    'an option under a condition, with a priority',
     'networking.firewall.enable',
     ':23:32 networking.firewall.enable = false # only if config.my.on; with lib.mkDefault'
   ],
-  ['computed', 'users', ':26:3 users.users.${…}.extraGroups = [ "wheel" ]'],
-  ['inherited', 'hidden', ':31:18 hidden = hidden # inherited'],
+  ['a computed name', 'users', ':26:3 users.users.${…}.extraGroups = [ "wheel" ]'],
+  ['an inherited value', 'hidden', ':31:18 hidden = hidden # inherited'],
   ['a name in quotes', '"services" . "printing"', ':18:5 services.printing = { }']
-])('get: %s', async (_, path, block) => {
+])('option get prints %s', async (_, path, block) => {
   const place = given()
   const before = place.snapshot()
   const expected = { code: 0, stdout: `${FILE}${block}\n`, stderr: '' }
@@ -39,7 +39,7 @@ test.concurrent.each([
   expect(place.snapshot()).toEqual(before)
 })
 
-test.concurrent('get: several definitions of one option', async () => {
+test.concurrent('option get prints several definitions of one option', async () => {
   const place = given('{\n  a.b = 1;\n  a = { b = 2; };\n}\n')
   expect(await place.run(['option', 'get', 'pc.nix', 'a.b'])).toEqual({
     code: 0,
@@ -48,7 +48,7 @@ test.concurrent('get: several definitions of one option', async () => {
   })
 })
 
-test.concurrent('get: an option that is not defined', async () => {
+test.concurrent('option get refuses an option that is not defined', async () => {
   const stderr = `vfio-patch: ${FILE} does not define sound.enable.\n`
   await expectRefusal(given(), ['option', 'get', 'pc.nix', 'sound.enable'], { code: 1, stderr })
   await expectRefusal(given(), ['option', 'get', 'pc.nix', 'sound.enable', '-q'], {
@@ -61,7 +61,7 @@ test.concurrent('get: an option that is not defined', async () => {
   })
 })
 
-test.concurrent('get --flat: a line for each option', async () => {
+test.concurrent('option get --flat prints a line for each option', async () => {
   const place = given()
   expect(await place.run(['option', 'get', 'pc.nix', '--flat'])).toEqual({
     code: 0,
@@ -88,7 +88,7 @@ test.concurrent('get --flat: a line for each option', async () => {
     `)
 })
 
-test.concurrent('get --flat: what stands in config is named without it', async () => {
+test.concurrent('option get --flat omits the prefix config', async () => {
   const place = given(text`
     { config, lib, ... }:
     {

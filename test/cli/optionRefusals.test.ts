@@ -5,7 +5,7 @@ import { FILE, given, HELP, STRING } from './support/option.ts'
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
 
-test.concurrent('what can not be edited safely is refused, with its place', async () => {
+test.concurrent('option refuses an unsafe edit or a syntax error, with its place', async () => {
   await expectRefusal(given(), ['option', 'set', 'pc.nix', 'networking.hostName', '"a"', '-y'], {
     code: 3,
     stderr: text`
@@ -34,7 +34,7 @@ test.concurrent('what can not be edited safely is refused, with its place', asyn
   })
 })
 
-test.concurrent('an item is not added to a string on one line', async () => {
+test.concurrent('option add refuses an item for a string and --lines for a list', async () => {
   const place = given(
     '{ ... }:\n{\n  nix.settings.experimental-features = "nix-command flakes";\n}\n'
   )
@@ -64,7 +64,7 @@ test.concurrent('an item is not added to a string on one line', async () => {
   )
 })
 
-test.concurrent('--lines refuses a quoted value', async () => {
+test.concurrent('option add --lines refuses a quoted value without --string', async () => {
   const place = given('{ xkb.options = "a"; }\n')
   const words = ['option', 'add', 'pc.nix', 'xkb.options', '--lines', '"b"']
   await expectRefusal(place, [...words, '-y'], {
@@ -78,7 +78,7 @@ test.concurrent('--lines refuses a quoted value', async () => {
   expect(place.files()).toEqual({ 'pc.nix': '{ xkb.options = "a\\n\\"b\\""; }\n' })
 })
 
-test.concurrent('a word without quotes is a name', async () => {
+test.concurrent('option add refuses a word that is not in scope', async () => {
   const place = given('{ ... }:\n{\n  boot.kernelParams = [ "quiet" ];\n}\n')
   const words = ['option', 'add', 'pc.nix', 'boot.kernelParams', 'debug', '--yes']
   await expectRefusal(place, words, {
@@ -91,7 +91,7 @@ test.concurrent('a word without quotes is a name', async () => {
   })
 })
 
-test.concurrent('a word with a slash is the path of a file', async () => {
+test.concurrent('option set refuses a word with a slash unless it is a string', async () => {
   const place = given('{ ... }:\n{\n  boot.loader.grub.enable = true;\n}\n')
   const call = ['option', 'set', 'pc.nix', 'time.timeZone']
   await expectRefusal(place, [...call, 'Europe/Berlin', '-y'], {
@@ -113,7 +113,7 @@ test.concurrent('a word with a slash is the path of a file', async () => {
   }
 })
 
-test.concurrent('a file that is not there', async () => {
+test.concurrent('option refuses a file that does not exist', async () => {
   await expectRefusal(given(), ['option', 'set', 'p.nix', 'a', '1'], {
     code: 4,
     stderr: text`
@@ -194,7 +194,7 @@ test.concurrent.each<Case>([
     '--quiet hides the change that a question is about.',
     'Do:  add --yes, or omit --quiet'
   ]
-])('an invalid command line: %j', async (words, ...lines) => {
+])('option refuses invalid arguments: %j', async (words, ...lines) => {
   const stderr = `vfio-patch: ${lines.join('\n  ')}\n`
   await expectRefusal(given(), ['option', ...words], { code: 2, stderr })
 })

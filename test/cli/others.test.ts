@@ -36,7 +36,7 @@ const LOST = text`
     Do:  check whether its device has space left
   `
 
-test.concurrent('output that gets lost after the change is made', async () => {
+test.concurrent('option set and undo exit with 8 if their output is lost', async () => {
   const place = given()
   const { code, stderr } = await place.run([...SET, '--yes'], { script: '"$@" >/dev/full' })
   expect(code).toBe(8)
@@ -63,14 +63,14 @@ test.concurrent.each([
   [['--version'], 4],
   [['diff', 'none.nix', '--json'], 4],
   [['diff', '--nonsense', '--json'], 2]
-] as const)('%j >/dev/full', async (words, code) => {
+] as const)('%j fails if its output is lost', async (words, code) => {
   const place = given()
   place.write('broken.nix', '{ ... }:\n{\n  boot.kernelParams = [ "pci=nomsi" ];\n}\n')
   const outcome = await place.run(words, { script: '"$@" >/dev/full' })
   expect([outcome.code, outcome.stderr.endsWith(LOST)]).toEqual([code, true])
 })
 
-test.concurrent('a reader that has seen enough, and an output that is closed', async () => {
+test.concurrent('a closed pipe or a closed standard output is not an error', async () => {
   const place = given()
   const script = '{ "$@"; echo $? >&3; } 3>code | true'
   expect((await place.run([...SET, '--yes'], { script })).stderr).not.toContain('could not')
@@ -84,7 +84,7 @@ async function notesOf(place: Place, words: readonly string[], env = {}): Promis
   return stderr.split('\n').filter(it => it.startsWith('Note: '))
 }
 
-needing('root')('others can write to a folder that leads to the configuration', async () => {
+needing('root')('check and option set note that others can write to a parent folder', async () => {
   const place = given()
   const etc = join(place.top, 'etc')
   const calls = [
@@ -114,34 +114,37 @@ needing('root')('others can write to a folder that leads to the configuration', 
   expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([])
 })
 
-needing('root')('a record of whoever called sudo, and a state folder of theirs', async () => {
-  const place = given()
-  for (const name of ['', 'pc.nix']) chownSync(join(place.nixos, name), 1235, 1235)
-  const env = { SUDO_UID: '1235' }
-  place.write('.vfio-patch.journal', journalOf({ files: [fileOf('../other/a.nix')] }))
-  chownSync(join(place.nixos, '.vfio-patch.journal'), 1235, 1235)
-  const record = {
-    code: 5,
-    stderr: text`
+needing('root')(
+  'sudo refuses a journal and a backup folder that the user could write',
+  async () => {
+    const place = given()
+    for (const name of ['', 'pc.nix']) chownSync(join(place.nixos, name), 1235, 1235)
+    const env = { SUDO_UID: '1235' }
+    place.write('.vfio-patch.journal', journalOf({ files: [fileOf('../other/a.nix')] }))
+    chownSync(join(place.nixos, '.vfio-patch.journal'), 1235, 1235)
+    const record = {
+      code: 5,
+      stderr: text`
       vfio-patch: an earlier run was interrupted (2026-11-22 16:03), and another user could have written its record /etc/nixos/.vfio-patch.journal. Nothing was written.
         Why: with sudo such a record counts only for that user's own folders
         Do:  run this as that user without sudo; or check that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
       `
-  }
-  await expectRefusal(place, [...SET, '-qy'], record, { env })
-  rmSync(join(place.nixos, '.vfio-patch.journal'))
-  const state = {
-    code: 4,
-    stderr: text`
+    }
+    await expectRefusal(place, [...SET, '-qy'], record, { env })
+    rmSync(join(place.nixos, '.vfio-patch.journal'))
+    const state = {
+      code: 4,
+      stderr: text`
       vfio-patch: could not save a backup in /etc/nixos/state: the folder /etc/nixos belongs to another user (1235). Nothing was written.
         Do:  keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch, or repeat with --no-backup --yes
       `
+    }
+    const there = { ...env, VFIO_PATCH_STATE: join(place.nixos, 'state') }
+    await expectRefusal(place, [...SET, '-qy'], state, { env: there })
   }
-  const there = { ...env, VFIO_PATCH_STATE: join(place.nixos, 'state') }
-  await expectRefusal(place, [...SET, '-qy'], state, { env: there })
-})
+)
 
-needing('root')('a link of theirs that leads to a file of root', async () => {
+needing('root')('sudo refuses a symlink of the user to a file of root', async () => {
   const place = makePlace({ 'pc.nix': CONFIGURATION, 'theirs/empty': '' })
   const theirs = join(place.nixos, 'theirs')
   symlinkSync('../pc.nix', join(theirs, 'pc.nix'))
@@ -185,7 +188,7 @@ needing('root')('a link of theirs that leads to a file of root', async () => {
 needing('root').each([
   ['vfio', '/roots/default.nix'],
   ['vfio/guests', '/roots/win.nix']
-])('%s is a link of theirs to a folder of root', async (link, file) => {
+])('sudo refuses %s if it is a symlink of the user to a folder of root', async (link, file) => {
   const place = makePlace({ 'theirs/pc.nix': CONFIGURATION, 'win.xml': DOMAIN })
   const theirs = join(place.nixos, 'theirs')
   const roots = join(place.top, 'roots')
@@ -208,7 +211,7 @@ needing('root').each([
 })
 
 needing('root', 'chattr')(
-  'a configuration that can only be added to',
+  'option set refuses an append-only file and leaves nothing',
   async ({ onTestFinished }) => {
     const place = given()
     const path = join(place.nixos, 'pc.nix')
@@ -227,31 +230,34 @@ needing('root', 'chattr')(
   }
 )
 
-needing('root', 'chattr')('a folder that can only be added to', async ({ onTestFinished }) => {
-  const place = given()
-  const { nixos } = place
-  spawnSync('chattr', ['+a', nixos])
-  onTestFinished(() => void spawnSync('chattr', ['-a', nixos]))
-  const left = ['.vfio-patch.journal.new', '.vfio-patch.lock']
-  const refusal = {
-    code: 3,
-    stdout: '',
-    stderr: text`
+needing('root', 'chattr')(
+  'option set refuses an append-only folder',
+  async ({ onTestFinished }) => {
+    const place = given()
+    const { nixos } = place
+    spawnSync('chattr', ['+a', nixos])
+    onTestFinished(() => void spawnSync('chattr', ['-a', nixos]))
+    const left = ['.vfio-patch.journal.new', '.vfio-patch.lock']
+    const refusal = {
+      code: 3,
+      stdout: '',
+      stderr: text`
       vfio-patch: /etc/nixos is append-only (chattr +a). Nothing was written.
         Do:  sudo chattr -a /etc/nixos, then run this again
              not deleted: ${left.map(it => `/etc/nixos/${it}`).join(', ')}; the next command that writes does that
       `
+    }
+    expect(await place.run([...SET, '-qy'])).toEqual(refusal)
+    expect(readdirSync(nixos).sort()).toEqual([...left, 'pc.nix'])
+    expect(place.read('pc.nix')).toBe(CONFIGURATION)
+    spawnSync('chattr', ['-a', nixos])
+    expect(await place.run([...SET, '-qy'])).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(readdirSync(nixos)).toEqual(['pc.nix'])
   }
-  expect(await place.run([...SET, '-qy'])).toEqual(refusal)
-  expect(readdirSync(nixos).sort()).toEqual([...left, 'pc.nix'])
-  expect(place.read('pc.nix')).toBe(CONFIGURATION)
-  spawnSync('chattr', ['-a', nixos])
-  expect(await place.run([...SET, '-qy'])).toEqual({ code: 0, stdout: '', stderr: '' })
-  expect(readdirSync(nixos)).toEqual(['pc.nix'])
-})
+)
 
 needing('root', 'chattr')(
-  'a file that goes with the change and can not be deleted',
+  'remove warns about an append-only file that it cannot delete',
   async ({ onTestFinished }) => {
     const place = makePlace({ 'pc.nix': '{ ... }:\n{\n}\n' })
     expect((await place.run(['apply', 'pc.nix', '--iommu', 'amd', '-qy', OFF])).code).toBe(0)
@@ -281,7 +287,7 @@ needing('root', 'chattr')(
   }
 )
 
-needing('root', 'git')('root runs neither a git nor a Nix of whoever called sudo', async () => {
+needing('root', 'git')('apply as root does not run git or Nix of the user', async () => {
   const place = given()
   const bin = join(place.top, 'bin')
   mkdirSync(bin)

@@ -15,7 +15,7 @@ const APPLY = ['apply', '--yes', 'configuration.nix', ...FLAGS, '--parse-check=o
 const CHECKED = 'Checked: parses (own parser only; switched off).'
 const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files\n'
 
-test.concurrent('-q leaves errors only', async () => {
+test.concurrent('-q prints only errors', async () => {
   const place = makeExample()
   const silent = { stdout: '', stderr: '' }
   expect(await place.run([...DIFF, '-q'])).toEqual({ code: 1, ...silent })
@@ -34,7 +34,7 @@ test.concurrent('-q leaves errors only', async () => {
   })
 })
 
-test.concurrent('-o keeps the patch in a file, also before it is applied', async () => {
+test.concurrent('diff and apply -o save the patch in a file', async () => {
   const place = makeExample()
   const patch = CHANGE + patchOfModules()
   expect(await place.run([...DIFF, '-o', 'vfio.patch'])).toEqual({
@@ -48,7 +48,7 @@ test.concurrent('-o keeps the patch in a file, also before it is applied', async
   expect(place.read('vfio.patch')).toBe(patch)
 })
 
-test.concurrent('-o does not write over the configuration, nor any other Nix file', async () => {
+test.concurrent('-o refuses to replace the configuration or another Nix file', async () => {
   const place = makeExample()
   symlinkSync('configuration.nix', join(place.nixos, 'link'))
   const refusal = (name: string) => ({
@@ -67,7 +67,7 @@ test.concurrent('-o does not write over the configuration, nor any other Nix fil
   await expectRefusal(place, [...DIFF, '-o', 'new.nix'], refusal('new.nix'))
 })
 
-test.concurrent('-U says how many lines stay around a change', async () => {
+test.concurrent('-U sets the number of context lines', async () => {
   const place = makeInstalled(text`
     { ... }:
     {
@@ -89,7 +89,7 @@ test.concurrent('-U says how many lines stay around a change', async () => {
   )
 })
 
-test.concurrent('--no-backup keeps nothing, so there is nothing to undo', async () => {
+test.concurrent('undo has nothing to undo after apply --no-backup', async () => {
   const place = makeExample()
   const { code, stderr } = await place.run([...APPLY, '--no-backup'])
   expect({ code, stderr }).toEqual({
@@ -118,7 +118,7 @@ function withoutNix(place: Place): Record<string, string> {
   return { PATH: folder }
 }
 
-test.concurrent('--parse-check, where there is no Nix', async () => {
+test.concurrent('--parse-check=require refuses if Nix is not installed', async () => {
   const place = makeExample()
   const env = withoutNix(place)
   const call = ['diff', 'configuration.nix', ...FLAGS]
@@ -144,7 +144,7 @@ test.concurrent('--parse-check, where there is no Nix', async () => {
   )
 })
 
-needing('nix-instantiate')('--parse-check=require, where there is', async () => {
+needing('nix-instantiate')('--parse-check=require accepts if Nix is installed', async () => {
   const place = makeExample()
   expect(
     await place.run(['diff', 'configuration.nix', ...FLAGS, '--parse-check=require', '-q'])
@@ -156,17 +156,22 @@ needing('nix-instantiate')('--parse-check=require, where there is', async () => 
 })
 
 test.concurrent.each([
-  ['the patch', '{ "$@"; echo $? >code; } | head -1', '--- a/configuration.nix\n', true],
-  ['everything', '{ "$@" 2>&1; echo $? >code; } | head -1', HEADLINE, false],
+  [
+    'the first line of the patch',
+    '{ "$@"; echo $? >code; } | head -1',
+    '--- a/configuration.nix\n',
+    true
+  ],
+  ['the first line of all output', '{ "$@" 2>&1; echo $? >code; } | head -1', HEADLINE, false],
   ['nothing', '{ "$@" 2>&1; echo $? >code; } | true', '', false]
-])('a reader who wants only the first line of %s', async (_, script, stdout, hasErrors) => {
+])('diff exits with 1 if the reader takes only %s', async (_, script, stdout, hasErrors) => {
   const place = makeExample()
   const stderr = hasErrors ? `${HEADLINE}${CHECKED}\n` : ''
   expect(await place.run(DIFF, { script })).toEqual({ code: 0, stdout, stderr })
   expect(place.read('code')).toBe('1\n')
 })
 
-test.concurrent('output that gets lost is an error', async () => {
+test.concurrent('diff exits with 4 if its output is lost', async () => {
   const place = makeExample()
   expect(await place.run(DIFF, { script: '"$@" >/dev/full' })).toEqual({
     code: 4,
@@ -182,7 +187,7 @@ test.concurrent('output that gets lost is an error', async () => {
   expect((await place.run(DIFF, { script: '"$@" >&-' })).code).toBe(1)
 })
 
-test.concurrent('a configuration that somebody else changes meanwhile', async () => {
+test.concurrent('apply refuses to write a configuration that changed meanwhile', async () => {
   const place = makeExample()
   // Asked after the plan is made and before anything is written; this one does the edit.
   place.write(
@@ -207,7 +212,7 @@ test.concurrent('a configuration that somebody else changes meanwhile', async ()
   ])
 })
 
-test.concurrent('$NIXOS_CONFIG names the file, and a folder stands for its configuration.nix', async () => {
+test.concurrent('diff uses $NIXOS_CONFIG, and configuration.nix of a folder', async () => {
   const place = makePlace({ 'pc/configuration.nix': '{ ... }: { }\n' })
   const call = ['diff', '--iommu', 'amd', '--parse-check=off']
   const shown = '/etc/nixos/pc/configuration.nix: 1 change; vfio/: 12 new files\n'

@@ -53,9 +53,9 @@ test.each([
   ['n', 'n\r', 'n\n', 'Nothing was written.', 1],
   ['anything else', 'yes please\r', 'yes please\n', 'Nothing was written.', 1],
   ['the end of input', '\x04', '\n', 'Nothing was written.', 1],
-  ['y, and then no Enter but the end', 'y\x04\x04', 'y\n', 'Nothing was written.', 1],
+  ['y and the end of input', 'y\x04\x04', 'y\n', 'Nothing was written.', 1],
   ['Ctrl-C', '\x03', '^C\n', 'Cancelled. Nothing was written.', 130]
-])('%s writes nothing', async (_, send, echo, last, code) => {
+])('answering with %s writes nothing', async (_, send, echo, last, code) => {
   const place = given()
   const before = place.snapshot()
   expect(await onTerminal(place, ['apply', ...FLAGS], { steps: act(send) })).toEqual({
@@ -68,7 +68,7 @@ test.each([
   expect(place.snapshot()).toEqual(before)
 })
 
-test.each(['y\r', 'Yes\r'])('%j writes', async send => {
+test.each(['y\r', 'Yes\r'])('answering with %j writes the change', async send => {
   const place = given()
   const outcome = await onTerminal(place, ['apply', ...FLAGS], { steps: act(send) })
   expect(outcome).toEqual({
@@ -92,7 +92,7 @@ test.each([
   ['SIGTERM', 'Cancelled. Nothing was written.\n', 143],
   ['SIGINT', 'Cancelled. Nothing was written.\n', 130],
   ['SIGHUP', '', -1]
-] as const)('%s writes nothing', async (signal, last, code) => {
+] as const)('the signal %s during the question writes nothing', async (signal, last, code) => {
   const place = given()
   const before = place.snapshot()
   const outcome = await onTerminal(place, ['apply', ...FLAGS], {
@@ -108,7 +108,7 @@ test.each([
   expect(place.snapshot()).toEqual(before)
 })
 
-test('undo asks, too', async () => {
+test('undo asks before it writes', async () => {
   const place = given()
   await place.run(['apply', '--yes', ...FLAGS])
   const before = place.snapshot()
@@ -147,7 +147,7 @@ test('undo asks, too', async () => {
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })
 
-test('what can not be written is not asked for', async () => {
+test('apply does not ask if the file cannot be written', async () => {
   const place = given()
   linkSync(join(place.nixos, 'configuration.nix'), join(place.nixos, 'other'))
   expect(await onTerminal(place, ['apply', ...FLAGS])).toMatchObject({
@@ -165,7 +165,7 @@ const REMEDY = '  Do:  check the change with --dry-run, then add --yes\n'
 const cannot = (why: string) =>
   `vfio-patch: cannot ask for confirmation: ${why}. Nothing was written.\n${REMEDY}`
 
-test('where nobody is there to answer, it is an error', async () => {
+test('apply refuses to write if it cannot ask on a terminal', async () => {
   const place = given()
   const headline = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files\n'
   const { stdout } = await place.run(['diff', ...FLAGS])
@@ -197,7 +197,7 @@ test('where nobody is there to answer, it is an error', async () => {
   expect(place.snapshot()).toEqual(before)
 })
 
-test('a patch that goes into a file is asked for, too', async () => {
+test('apply asks on the terminal if the patch goes to a file', async () => {
   const place = given()
   const { stdout } = await place.run(['diff', ...FLAGS])
   const outcome = await onTerminal(place, ['apply', ...FLAGS], {

@@ -50,7 +50,7 @@ function others(place: Place): string[] {
   return readdirSync(place.nixos).filter(it => it !== 'pc.nix')
 }
 
-needing('strace')('two at once: the second is told who is at it, and loses nothing', async () => {
+needing('strace')('the second of two runs refuses and names the first', async () => {
   const place = given()
   const first = place.run(SET_A, { through: SLOWLY })
   for (let i = 0; i < 100 && others(place).length === 0; i++) {
@@ -90,7 +90,7 @@ async function whileOther(
   return ended
 }
 
-needing('strace')('a run on another configuration is waited for', async () => {
+needing('strace')('option set waits for a run on another configuration', async () => {
   const { first, code, stderr } = await whileOther(4, '--yes')
   expect([first.code, code]).toEqual([0, 0])
   expect(stderr).toMatch(
@@ -98,7 +98,7 @@ needing('strace')('a run on another configuration is waited for', async () => {
   )
 })
 
-needing('strace')('quietly where it is to be quiet, and not for ever', async () => {
+needing('strace')('option set -q waits quietly, and refuses after 5 seconds', async () => {
   const { first, code, stdout, stderr } = await whileOther(8, '-qy')
   expect([first.code, code, stdout]).toEqual([0, 5, ''])
   expect(stderr.replace(/pid \d+/, 'pid N')).toBe(text`
@@ -108,7 +108,7 @@ needing('strace')('quietly where it is to be quiet, and not for ever', async () 
     `)
 })
 
-needing('strace')('killed while it holds the lock: the next one takes it over', async () => {
+needing('strace')('the next run takes over the lock of a killed run', async () => {
   const place = given()
   await place.run(SET_A, { through: atSecondRename(place, 'SIGKILL') })
   expect(others(place)).toContain('.vfio-patch.lock')
@@ -118,7 +118,7 @@ needing('strace')('killed while it holds the lock: the next one takes it over', 
   expect(others(place)).toEqual([])
 })
 
-needing('python3')('a file that somebody edits under the question keeps that edit', async () => {
+needing('python3')('option set refuses to write a file edited during the question', async () => {
   const place = given()
   const steps = [{ until: QUESTION, run: 'echo "{ mine = 1; }" >pc.nix', send: 'y\r' }]
   const { terminal, code } = await onTerminal(place, ASKING, { steps })
@@ -128,7 +128,7 @@ needing('python3')('a file that somebody edits under the question keeps that edi
 })
 
 needing('python3')(
-  'a link that is put in its place under the question is not followed',
+  'option set does not follow a symlink that replaced the file during the question',
   async () => {
     const place = given()
     writeFileSync(join(place.top, 'shadow'), 'secret\n')
@@ -144,7 +144,7 @@ needing('python3')(
   }
 )
 
-needing('python3')('a folder that is swapped for a link under the question', async () => {
+needing('python3')('apply writes nothing through a symlink made during the question', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
   mkdirSync(join(place.top, 'elsewhere'), { mode: 0o755 })
   const words = ['apply', 'configuration.nix', '--iommu', 'amd', OFF, '--color=never']
@@ -155,19 +155,16 @@ needing('python3')('a folder that is swapped for a link under the question', asy
   expect(place.read('configuration.nix')).toBe('{ ... }: { }\n')
 })
 
-needing('python3')(
-  'a patch that -o writes follows no question, and keeps to its name',
-  async () => {
-    const place = given()
-    const steps = [{ until: QUESTION, send: '\x03' }]
-    const { code } = await onTerminal(place, [...ASKING, '-o', 'a.patch'], { steps })
-    expect(code).toBe(130)
-    expect(place.read('pc.nix')).toBe(CONFIGURATION)
-    expect(place.read('a.patch')).toContain('+  a = 2;')
-  }
-)
+needing('python3')('-o saves the patch before the question', async () => {
+  const place = given()
+  const steps = [{ until: QUESTION, send: '\x03' }]
+  const { code } = await onTerminal(place, [...ASKING, '-o', 'a.patch'], { steps })
+  expect(code).toBe(130)
+  expect(place.read('pc.nix')).toBe(CONFIGURATION)
+  expect(place.read('a.patch')).toContain('+  a = 2;')
+})
 
-needing('python3')('a window that is closed under the question', async () => {
+needing('python3')('closing the window during the question writes nothing', async () => {
   const place = given()
   const before = place.snapshot()
   const steps = [{ until: QUESTION, close: true as const }]
@@ -176,7 +173,7 @@ needing('python3')('a window that is closed under the question', async () => {
   expect(place.snapshot()).toEqual(before)
 })
 
-needing('strace')('a signal in the middle of the writing waits until all is done', async () => {
+needing('strace')('a signal during the write waits until all is written', async () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     const place = given()
     const { code } = await place.run(SET_A, { through: atSecondRename(place, signal) })
@@ -190,7 +187,7 @@ needing('strace')('a signal in the middle of the writing waits until all is done
   }
 })
 
-needing('strace')('a signal before that ends it, and nothing was written', async () => {
+needing('strace')('a signal before the write ends the run and writes nothing', async () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     const place = given()
     const through = [
@@ -204,7 +201,7 @@ needing('strace')('a signal before that ends it, and nothing was written', async
   }
 })
 
-needing('strace')('names that are planted for our temporary files are not opened', async () => {
+needing('strace')('temporary files are opened only as new files', async () => {
   const place = given()
   const through = [
     ...['strace', '-f', '--seccomp-bpf', '-o', join(place.top, 'log'), '-e', 'trace=openat']

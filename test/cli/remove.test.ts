@@ -54,7 +54,7 @@ function patchOfRemoval(): string {
   return [...parts.filter(isFirst), ...parts.filter(it => !isFirst(it))].join('')
 }
 
-test.concurrent('remove takes back what apply did, and undo takes that back', async () => {
+test.concurrent('remove reverts apply, and undo reverts remove', async () => {
   const place = makeExample()
   const before = place.files()
   await place.run(['apply', 'configuration.nix', ...FLAGS, '--yes', '-q'])
@@ -84,7 +84,7 @@ test.concurrent('remove takes back what apply did, and undo takes that back', as
   expect(place.files()).toEqual(before)
 })
 
-test.concurrent('nothing is written with --dry-run, nor without a yes', async () => {
+test.concurrent('remove writes nothing with --dry-run or without confirmation', async () => {
   const place = makeInstalled(GIVEN)
   const before = place.snapshot()
   const shown = await place.run(['remove', 'configuration.nix', '--dry-run'])
@@ -118,7 +118,7 @@ test.concurrent('nothing is written with --dry-run, nor without a yes', async ()
   expect(place.snapshot()).toEqual(before)
 })
 
-needing('python3')('on a terminal it names the modules, and asks', async () => {
+needing('python3')('remove names the modules and asks on a terminal', async () => {
   const place = makeInstalled(GIVEN)
   const names = namesOfModules('vfio', 'removed').replaceAll(/<.*?>|\n/g, '')
   const { terminal, code } = await onTerminal(
@@ -152,7 +152,7 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
   expect(place.files()).toEqual({ 'configuration.nix': LEFT })
 })
 
-test.concurrent('what was edited since the apply stays, and undo names remove', async () => {
+test.concurrent('remove keeps later edits, and undo refuses and names remove', async () => {
   const place = makePlace({ 'configuration.nix': LEFT })
   await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes', '-q'])
   place.write('configuration.nix', place.read('configuration.nix').replace('"pc"', '"tower"'))
@@ -167,7 +167,7 @@ test.concurrent('what was edited since the apply stays, and undo names remove', 
   expect(place.files()).toEqual({ 'configuration.nix': LEFT.replace('"pc"', '"tower"') })
 })
 
-test.concurrent('guests in files of their own stay, and the next apply takes them up', async () => {
+test.concurrent('remove keeps files of guests, which the next apply leaves unchanged', async () => {
   const place = makeInstalled(GIVEN.replace('./vfio ]', './vfio ./vfio/guests/win10.nix ]'))
   const guest = '{\n  virtualisation.vfio.guests.win10.domain = { name = "win10"; };\n}\n'
   place.write('vfio/guests/win10.nix', guest)
@@ -190,7 +190,7 @@ test.concurrent('guests in files of their own stay, and the next apply takes the
   expect(place.read('vfio/guests/win10.nix')).toBe(guest)
 })
 
-test.concurrent('modules that were edited are kept aside, and other files stay', async () => {
+test.concurrent('remove renames edited modules and keeps other files', async () => {
   const place = makeInstalled(GIVEN)
   const edited = `${place.read('vfio/vfio.nix')}# mine\n`
   place.write('vfio/vfio.nix', edited)
@@ -223,7 +223,7 @@ test.concurrent('modules that were edited are kept aside, and other files stay',
   })
 })
 
-test.concurrent('apply works again where a module was kept aside', async () => {
+test.concurrent('apply works after remove renamed an edited module', async () => {
   const place = makeInstalled(GIVEN)
   place.write('vfio/vfio.nix', `${place.read('vfio/vfio.nix')}# mine\n`)
   await place.run(['remove', 'configuration.nix', '--yes', '-q'])
@@ -233,7 +233,7 @@ test.concurrent('apply works again where a module was kept aside', async () => {
   expect(place.read('vfio/vfio.nix')).toBe(installedModules()['vfio.nix'])
 })
 
-test.concurrent('files that it imports are edited too, in one run', async () => {
+test.concurrent('remove also edits imported files in the same run', async () => {
   const place = makeInstalled(GIVEN.replace('./vfio', './hosts/pc.nix'))
   const given = place.read('configuration.nix')
   place.write('hosts/pc.nix', '{\n  imports = [ ../vfio ];\n  boot.tmp.useTmpfs = true;\n}\n')
@@ -254,7 +254,7 @@ test.concurrent('files that it imports are edited too, in one run', async () => 
   })
 })
 
-test.concurrent('modules that serve another machine stay', async () => {
+test.concurrent('remove keeps modules that another file imports', async () => {
   const place = makeInstalled(GIVEN)
   place.write('flake.nix', '{ outputs = { self }: { }; }\n')
   place.write('hosts/laptop.nix', '{ imports = [ ../vfio ]; virtualisation.vfio.enable = true; }\n')
@@ -273,7 +273,7 @@ test.concurrent('modules that serve another machine stay', async () => {
   expect(place.read('configuration.nix')).toBe(LEFT)
 })
 
-test.concurrent('an option of ours that is read elsewhere is a refusal', async () => {
+test.concurrent('remove refuses if an option of vfio-patch is read elsewhere', async () => {
   const place = makeInstalled(GIVEN.replace('"pc"', 'f config.virtualisation.vfio.users'))
   await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
     code: 3,
@@ -287,7 +287,7 @@ test.concurrent('an option of ours that is read elsewhere is a refusal', async (
   })
 })
 
-test.concurrent('so is one that a file sets which the configuration does not import', async () => {
+test.concurrent('remove refuses if a file that is not imported sets an option of vfio-patch', async () => {
   const place = makeInstalled(GIVEN)
   place.write('gpu.nix', '{\n  virtualisation.vfio.users = [ "alice" ];\n}\n')
   await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
@@ -307,7 +307,7 @@ test.concurrent('so is one that a file sets which the configuration does not imp
   expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'gpu.nix': '{ }\n' })
 })
 
-test.concurrent('and what can not be edited in a file that is imported', async () => {
+test.concurrent('remove refuses an imported file with a syntax error', async () => {
   const place = makeInstalled(GIVEN.replace('./vfio', './vfio ./x.nix'))
   place.write('x.nix', '{\n  virtualisation.vfio = ;\n}\n')
   await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
@@ -322,7 +322,7 @@ test.concurrent('and what can not be edited in a file that is imported', async (
   })
 })
 
-test.concurrent('a file that was never applied to has nothing of ours', async () => {
+test.concurrent('remove has nothing to do without an earlier apply', async () => {
   const place = makePlace({ 'configuration.nix': '{ virtualisation.vfio.enable = true; }\n' })
   const stderr = 'Nothing to do: /etc/nixos/configuration.nix does not use vfio-patch.\n'
   expect(await place.run(['remove', 'configuration.nix'])).toEqual({ code: 0, stdout: '', stderr })
@@ -333,7 +333,7 @@ test.concurrent('a file that was never applied to has nothing of ours', async ()
   })
 })
 
-test.concurrent('below another root, and with the modules in another folder', async () => {
+test.concurrent('remove works with --root and another folder for the modules', async () => {
   const place = makePlace({ 'configuration.nix': LEFT })
   const root = ['--root', place.top]
   await place.run([
@@ -356,7 +356,7 @@ test.concurrent('below another root, and with the modules in another folder', as
   expect(place.files()).toEqual({ 'configuration.nix': LEFT })
 })
 
-test.concurrent('as JSON', async () => {
+test.concurrent('remove --json lists the edited and the deleted files', async () => {
   const place = makeInstalled(GIVEN)
   const { code, stdout } = await place.run(['remove', 'configuration.nix', '--json', '--yes'])
   const { command, outcome, files } = JSON.parse(stdout)

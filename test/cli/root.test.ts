@@ -21,7 +21,7 @@ function given(): Place & { mnt: string } {
   return { ...place, mnt }
 }
 
-test.concurrent('the configuration of that system, and how it goes on there', async () => {
+test.concurrent('apply --root edits the mounted system, and its next step is nixos-install', async () => {
   const place = given()
   expect(await place.run(['apply', '--yes', '--root', `${place.mnt}/`, '--iommu', 'amd'])).toEqual({
     code: 0,
@@ -64,7 +64,7 @@ test.concurrent('the configuration of that system, and how it goes on there', as
   expect(readdirSync(join(place.mnt, 'etc/nixos'))).toEqual(['configuration.nix'])
 })
 
-test.concurrent('a file outside is refused', async () => {
+test.concurrent('apply --root refuses a file outside that root', async () => {
   const place = given()
   await expectRefusal(
     place,
@@ -79,7 +79,7 @@ test.concurrent('a file outside is refused', async () => {
   )
 })
 
-test.concurrent('a file that is not there', async () => {
+test.concurrent('apply --root refuses a configuration that does not exist', async () => {
   const place = given()
   rmSync(join(place.mnt, 'etc/nixos/configuration.nix'))
   await expectRefusal(place, ['apply', '--yes', '--root', place.mnt, '--iommu', 'amd'], {
@@ -92,7 +92,7 @@ test.concurrent('a file that is not there', async () => {
   })
 })
 
-test.concurrent('absolute links lead where they lead in that system', async () => {
+test.concurrent('apply --root follows absolute symlinks inside that root', async () => {
   const place = given()
   const { mnt } = place
   mkdirSync(join(mnt, 'persist'))
@@ -117,7 +117,7 @@ test.concurrent('absolute links lead where they lead in that system', async () =
   expect(readdirSync(join(mnt, 'persist/nixos'))).toEqual(['configuration.nix'])
 })
 
-needing('root')("backups are that system's, also through a link", async () => {
+needing('root')('--root keeps backups inside that root, also through a symlink', async () => {
   const place = given()
   const env = { VFIO_PATCH_STATE: '' }
   const apply = async (type: string) =>

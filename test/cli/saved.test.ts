@@ -45,7 +45,7 @@ function rightsOf(place: Place, name: string): string {
   return `${(mode & 0o7777).toString(8)} ${uid}:${gid}`
 }
 
-test.concurrent('the old patch is replaced as a whole, and nothing else is left', async () => {
+test.concurrent('-o replaces an old patch as a whole and leaves no other file', async () => {
   const place = given()
   place.write('a.patch', 'older\n')
   linkSync(join(place.nixos, 'a.patch'), join(place.nixos, 'kept'))
@@ -59,32 +59,32 @@ test.concurrent('the old patch is replaced as a whole, and nothing else is left'
 const PROTECTED: [what: string, name: string, told: string, (place: Place) => void][] = [
   ['the configuration', 'pc.nix', '/etc/nixos/pc.nix', () => {}],
   [
-    'a link to it',
+    'a symlink to the configuration',
     'link',
     '/etc/nixos/pc.nix',
     ({ nixos }) => symlinkSync('pc.nix', join(nixos, 'link'))
   ],
   [
-    'another name of it',
+    'a hard link to the configuration',
     'hard',
     '/etc/nixos/hard',
     ({ nixos }) => linkSync(join(nixos, 'pc.nix'), join(nixos, 'hard'))
   ],
   ['an imported file', 'more', '/etc/nixos/more', () => {}],
   [
-    'a link to that',
+    'a symlink to an imported file',
     'link',
     '/etc/nixos/more',
     ({ nixos }) => symlinkSync('more', join(nixos, 'link'))
   ],
   [
-    'another name of that',
+    'a hard link to an imported file',
     'hard',
     '/etc/nixos/hard',
     ({ nixos }) => linkSync(join(nixos, 'more'), join(nixos, 'hard'))
   ],
-  ['a Nix file that is not there', 'new.nix', 'new.nix', () => {}],
-  ['a name that runs use', '.vfio-patch.journal', '.vfio-patch.journal', () => {}]
+  ['a Nix file that does not exist', 'new.nix', 'new.nix', () => {}],
+  ['the name of the journal', '.vfio-patch.journal', '.vfio-patch.journal', () => {}]
 ]
 
 test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, told, prepare) => {
@@ -133,7 +133,7 @@ test.concurrent.each(NOT_ITS_OWN)('-o refuses %s', async (_, name, what, prepare
   expect(lstatSync('/dev/null').ino).toBe(device.ino)
 })
 
-test.concurrent('-o a folder', async () => {
+test.concurrent('-o refuses a folder', async () => {
   const place = given()
   mkdirSync(join(place.nixos, 'out'))
   await expectRefusal(place, [...CALL, '-o', 'out/'], {
@@ -145,7 +145,7 @@ test.concurrent('-o a folder', async () => {
   })
 })
 
-test.concurrent('below a file', async () => {
+test.concurrent('-o and --dump refuse a path below a file', async () => {
   const place = given()
   const refusal = (what: string, name: string) => ({
     code: 4,
@@ -156,7 +156,7 @@ test.concurrent('below a file', async () => {
   await expectRefusal(place, dump, refusal('dump', 'more/x'))
 })
 
-test.concurrent('nobody reads a patch who can not read the configuration', async () => {
+test.concurrent('-o makes a patch readable only to those who can read the configuration', async () => {
   const place = given()
   chmodSync(join(place.nixos, 'pc.nix'), 0o600)
   place.write('old.patch', 'older\n')
@@ -173,7 +173,7 @@ test.concurrent('nobody reads a patch who can not read the configuration', async
 })
 
 needing('root')(
-  'with sudo the patch belongs to the owner of the folder, or who may read it',
+  '-o with sudo gives the patch to the owner of the folder if that user can read the configuration',
   async () => {
     const place = given()
     for (const name of ['', 'pc.nix']) chownSync(join(place.nixos, name), 1234, 1235)
@@ -192,7 +192,7 @@ needing('root')(
   }
 )
 
-needing('root', 'unshare')('a full disk: the old patch stays', async () => {
+needing('root', 'unshare')('-o keeps the old patch if the disk is full', async () => {
   const place = given()
   mkdirSync(join(place.top, 'full'))
   const mount = 'mount -t tmpfs -o size=8k,mode=755 none ../../full'
@@ -214,7 +214,7 @@ needing('root', 'unshare')('a full disk: the old patch stays', async () => {
   expect(place.read('pc.nix')).toBe(CONFIGURATION)
 })
 
-needing('root', 'nobody')('a folder of another user', async () => {
+needing('root', 'nobody')('-o refuses a folder of another user', async () => {
   const place = given()
   await expectRefusal(
     place,
@@ -230,7 +230,7 @@ needing('root', 'nobody')('a folder of another user', async () => {
   )
 })
 
-needing('root')('a dump in a folder of whoever called sudo', async () => {
+needing('root')('--dump with sudo gives the dump to the user, and refuses a symlink', async () => {
   const place = makePlace()
   chownSync(place.nixos, 1234, 1235)
   const scan = ['scan', '-q', ...MACHINE, '--dump']
@@ -254,7 +254,7 @@ needing('root')('a dump in a folder of whoever called sudo', async () => {
   )
 })
 
-needing('root', 'unshare')('a dump that has no place leaves nothing', async () => {
+needing('root', 'unshare')('--dump leaves nothing if the disk is full', async () => {
   const place = makePlace()
   mkdirSync(join(place.top, 'full'))
   writeFileSync(join(place.top, 'full/kept'), '')
