@@ -13,19 +13,19 @@ function scan(name: string, ...more: string[]): string[] {
 }
 
 describe.each(NAMES)('%s', name => {
-  test.concurrent('on 100 columns', async ({ expect }) => {
+  test.concurrent('scan prints the table in 100 columns', async ({ expect }) => {
     const outcome = await makePlace().run(scan(name), { env: { COLUMNS: '100' } })
     expect({ ...outcome, stdout: '' }).toEqual({ code: 0, stdout: '', stderr: '' })
     await expect(outcome.stdout).toMatchFileSnapshot(`scans/${name}.txt`)
   })
 
-  test.concurrent('as JSON', async ({ expect }) => {
+  test.concurrent('scan --json prints the document', async ({ expect }) => {
     const outcome = await makePlace().run(scan(name, '--json'))
     expect({ ...outcome, stdout: '' }).toEqual({ code: 0, stdout: '', stderr: '' })
     await expect(outcome.stdout).toMatchFileSnapshot(`scans/${name}.json`)
   })
 
-  test.concurrent('fits any width, in plain letters', async ({ expect }) => {
+  test.concurrent('scan --verbose fits any width in ASCII', async ({ expect }) => {
     const place = makePlace()
     for (const width of [40, 80, 500]) {
       const env = { COLUMNS: String(width), LANG: 'C' }
@@ -45,7 +45,7 @@ describe.each(NAMES)('%s', name => {
   })
 })
 
-needing('python3')('on a terminal cards stand out', async () => {
+needing('python3')('scan prints cards in bold on a terminal', async () => {
   const { terminal, code } = await onTerminal(makePlace(), scan('iommu-off'), { width: 120 })
   expect(code).toBe(0)
   expect(terminal.split('\n').slice(0, 6)).toEqual([
@@ -61,7 +61,9 @@ needing('python3')('on a terminal cards stand out', async () => {
 /** What anybody may ask of the machine that the tests run on. */
 const IS_WHOLE = /^Processor {2}.*\nIOMMU {6}.*\nMemory .*\nSystem .*\n(?:.*\n)*Next: {2}/m
 
-test.concurrent('the machine that the tests run on', async ({ expect }) => {
+test.concurrent('scan lists all devices of the machine that the tests run on', async ({
+  expect
+}) => {
   const outcome = await makePlace().run(['scan'])
   expect(outcome).toMatchObject({ code: 0, stderr: '' })
   expect(outcome.stdout).toMatch(IS_WHOLE)
@@ -72,13 +74,13 @@ test.concurrent('the machine that the tests run on', async ({ expect }) => {
   expect(devices.map((it: { address: string }) => it.address).sort()).toEqual(there.sort())
 })
 
-needing('root', 'nobody')('a user sees what root sees', async () => {
+needing('root', 'nobody')('scan shows a user the same as root', async () => {
   const asRoot = await makePlace().run(['scan', '--verbose'])
   const asNobody = await makePlace().run(['scan', '--verbose'], { through: AS_NOBODY })
   expect(asNobody).toEqual(asRoot)
 })
 
-test.concurrent('a dump shows the same anywhere', async ({ expect }) => {
+test.concurrent('scan --json prints the same for a dump as for the machine', async ({ expect }) => {
   const place = makePlace()
   const folder = join(place.top, 'dump')
   const there = await place.run(['scan', '--json', '--dump', folder])
@@ -98,7 +100,7 @@ test.concurrent('a dump shows the same anywhere', async ({ expect }) => {
   expect(stdout).toContain('● 0000:01:00.0  10de:1b80  display  -')
 })
 
-test.concurrent('names in plain letters where there are no others', async ({ expect }) => {
+test.concurrent('scan prints names in ASCII if the locale has only that', async ({ expect }) => {
   const place = makePlace()
   place.write('mine/sys.txt', readFileSync(join(folderOf('single-gpu'), 'sys.txt'), 'utf8'))
   place.write('mine/pci.ids', '10ec  Großkarten [Größe]\n\t8168  Gerät\n')
@@ -108,7 +110,9 @@ test.concurrent('names in plain letters where there are no others', async ({ exp
   expect((await place.run(words, { env })).stdout).toContain('r8169          Gr??e Ger?t\n')
 })
 
-test.concurrent('a dump says where it is and that it can be looked through', async ({ expect }) => {
+test.concurrent('scan --dump says where the dump is, and refuses a folder that is not empty', async ({
+  expect
+}) => {
   const place = makePlace()
   const outcome = await place.run(scan('single-gpu', '--dump', 'mine'))
   expect(outcome).toMatchObject({
@@ -147,7 +151,7 @@ test.concurrent.each([
     ['pc.nix'],
     'unexpected argument "pc.nix".\n  Why: "scan" reads the machine, not a file.\n  Do:  vfio-patch scan\n'
   ]
-])('%j is refused', async (words, stderr) => {
+])('scan refuses %j', async (words, stderr) => {
   const place = makePlace({ 'pc.nix': '{ }', 'bad/sys.txt': 'what is this\n' })
   await expectRefusal(place, ['scan', ...words], { code: 2, stderr: `vfio-patch: ${stderr}` })
 })

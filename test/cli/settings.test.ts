@@ -50,7 +50,7 @@ async function expectChange(
   })
 }
 
-test.concurrent('what no flag names stays: switched off, chosen otherwise, commented', async () => {
+test.concurrent('diff changes no setting that no flag names', async () => {
   const place = makeInstalled(CONFIGURATION.replace('enable = true;', 'enable = false;'))
   const flags = ['--blacklist-nvidia']
   await expectChange(
@@ -68,7 +68,7 @@ test.concurrent('what no flag names stays: switched off, chosen otherwise, comme
   )
 })
 
-test.concurrent('what is said already is no change', async () => {
+test.concurrent('diff has nothing to do if all flags are set already', async () => {
   const place = makeInstalled(CONFIGURATION)
   const flags = [
     ...['--iommu', 'amd', '--device', '10DE:10F0', '--device', '10de:1b80', '--ignore-msrs'],
@@ -81,7 +81,7 @@ test.concurrent('what is said already is no change', async () => {
   })
 })
 
-test.concurrent('a flag gives an option another value', async () => {
+test.concurrent('a flag changes the value of an option', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--iommu', 'intel', '--no-ignore-msrs'],
@@ -103,7 +103,7 @@ test.concurrent('a flag gives an option another value', async () => {
   )
 })
 
-test.concurrent('the --no- form of a switch is written, too', async () => {
+test.concurrent('the --no- form of a switch writes false', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--no-clear-emulation-capabilities', '--no-acs-patch'],
@@ -124,7 +124,7 @@ test.concurrent('the --no- form of a switch is written, too', async () => {
   )
 })
 
-test.concurrent('--device makes the list exactly that, and kept items keep their comments', async () => {
+test.concurrent('--device replaces the list, and items that stay keep their comments', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--device', '10de:10f0', '--device', '1002:67df'],
@@ -142,7 +142,7 @@ test.concurrent('--device makes the list exactly that, and kept items keep their
   )
 })
 
-test.concurrent('--address without --device empties the list of devices', async () => {
+test.concurrent('--address without --device removes the list of devices', async () => {
   const one = CONFIGURATION.replace(/devices = \[[^\]]*\];/, 'devices = [ "10de:1b80" ];')
   await expectChange(
     makeInstalled(one),
@@ -162,7 +162,7 @@ test.concurrent('--address without --device empties the list of devices', async 
   )
 })
 
-test.concurrent('other lists get items added', async () => {
+test.concurrent('--user and --device-acl add items to their lists', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--user', 'bob', '--user', 'alice', '--device-acl', '/dev/kvmfr0'],
@@ -184,7 +184,7 @@ test.concurrent('other lists get items added', async () => {
   )
 })
 
-test.concurrent('of a shared memory file only what was said changes, and a new one takes the first user', async () => {
+test.concurrent('--shared-memory changes only what is given, and a new file gets the first user', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--shared-memory', 'scream::kvm', '--shared-memory', 'looking-glass'],
@@ -209,7 +209,7 @@ test.concurrent('of a shared memory file only what was said changes, and a new o
   )
 })
 
-test.concurrent('hugepages', async () => {
+test.concurrent('--hugepages writes all options of huge pages', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--hugepages', '1g:16'],
@@ -231,7 +231,7 @@ test.concurrent('hugepages', async () => {
   )
 })
 
-test.concurrent('a card that is given away only when the guest starts', async () => {
+test.concurrent('--bind hooks sets bindAtBoot to false', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--bind', 'hooks', '--disable-efifb'],

@@ -50,7 +50,7 @@ const AFTER = text`
 const LEAVES =
   'Not replaced: configuration.nix:LINE, which is not in specialisation.vfio: PCI_NOMSI, pci=nomsi disables message-signaled interrupts (MSI) for every device.'
 
-test('from apply to remove, and undo', async () => {
+test('apply --specialisation writes a boot entry, and undo and remove revert it', async () => {
   const place = given()
   const words = call('apply', 'amd-reset', '--gpu', '01:00.0', '--specialisation', 'vfio', '--yes')
   const first = await place.run(words)
@@ -116,7 +116,9 @@ test('from apply to remove, and undo', async () => {
   expect(place.files()).toEqual({ 'configuration.nix': GIVEN })
 })
 
-test.concurrent('diff shows the same, and check finds nothing in it', async ({ expect }) => {
+test.concurrent('diff --specialisation shows the patch of apply, and check finds nothing after it', async ({
+  expect
+}) => {
   const place = given(GIVEN.replace(' "pci=nomsi"', ''))
   const words = ['--gpu', '0a:00.0', '--specialisation', 'vfio']
   const shown = await place.run(call('diff', 'single-gpu', ...words))
@@ -130,7 +132,7 @@ test.concurrent('diff shows the same, and check finds nothing in it', async ({ e
   expect(await place.run(['check', 'configuration.nix'])).toMatchObject({ code: 0 })
 })
 
-test.concurrent('in the document', async ({ expect }) => {
+test.concurrent('--json names the boot entry, or null for the usual one', async ({ expect }) => {
   const words = call('diff', 'amd-reset', '--gpu', '01:00.0', '--specialisation', 'vfio', '--json')
   const document = JSON.parse((await given().run(words)).stdout)
   expect(document).toMatchObject({ outcome: 'planned', exit: 1, specialisation: 'vfio' })
@@ -148,7 +150,9 @@ test.concurrent('in the document', async ({ expect }) => {
   expect(JSON.parse(usual.stdout).specialisation).toBe(null)
 })
 
-test.concurrent('the IOMMU is off: first that, in the entry', async ({ expect }) => {
+test.concurrent('apply only turns the IOMMU on in the boot entry, unless --assume-isolated is given', async ({
+  expect
+}) => {
   const place = given()
   const words = call('apply', 'iommu-off', '--gpu', '01:00.0', '--specialisation', 'vfio', '--yes')
   const first = await place.run(words)
@@ -176,7 +180,7 @@ test.concurrent('the IOMMU is off: first that, in the entry', async ({ expect })
   )
 })
 
-test.concurrent('after a first part in every entry, the card can have one of its own', async ({
+test.concurrent('a card can go to a boot entry after apply turned the IOMMU on in every entry', async ({
   expect
 }) => {
   const place = given()
@@ -212,7 +216,7 @@ const OTHER = 'choose another card: vfio-patch scan'
 
 test.concurrent.each<[string, string, string[], number, string]>([
   [
-    'several have options of ours',
+    'flags if two boot entries are set up',
     TWO,
     ['--ignore-msrs'],
     2,
@@ -222,7 +226,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'and every one, too',
+    'flags if one boot entry and every boot entry are set up',
     TWO.replace('  specialisation.b.configuration.', '  '),
     ['--ignore-msrs'],
     2,
@@ -233,7 +237,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'every one gives devices away',
+    'a boot entry if every one gives devices away',
     EVERYWHERE,
     ['--ignore-msrs', ...ENTRY],
     3,
@@ -244,7 +248,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'it does not inherit',
+    'a boot entry that does not inherit',
     '{ ... }:\n{\n  specialisation.vfio.inheritParentConfig = false;\n}\n',
     ['--ignore-msrs', ...ENTRY],
     3,
@@ -256,7 +260,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'a name that is none',
+    'an invalid name of a boot entry',
     GIVEN,
     ['--ignore-msrs', '--specialisation', 'my/vm'],
     2,
@@ -266,7 +270,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'no entry to assume anything in',
+    '--assume-isolated without a boot entry',
     GIVEN,
     ['--ignore-msrs', '--assume-isolated'],
     2,
@@ -277,7 +281,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'the disk, also in an entry of its own',
+    'the disk of the host in a boot entry',
     GIVEN,
     ['--gpu', '01:00.0', '--address', '04:00.0', ...ENTRY],
     7,
@@ -288,7 +292,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'the network',
+    'the only network card in a boot entry',
     GIVEN,
     ['--address', '06:00.0', ...ENTRY],
     7,
@@ -299,7 +303,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'the keyboard',
+    'the controller of the only keyboard in a boot entry',
     GIVEN,
     ['--device', '1022:149c', ...ENTRY],
     7,
@@ -309,12 +313,12 @@ test.concurrent.each<[string, string, string[], number, string]>([
         Do:  plug it into a port of another controller, then run this again
       `
   ]
-])('refused: %s', async (_, configuration, flags, code, stderr) => {
+])('diff refuses %s', async (_, configuration, flags, code, stderr) => {
   const words = call('diff', 'x570-two-makers', ...flags)
   await expectRefusal(given(configuration), words, { code, stderr })
 })
 
-test.concurrent('refused: every one gives devices away by a file that is imported', async () => {
+test.concurrent('diff refuses a boot entry if an imported file gives devices away in every one', async () => {
   const place = given('{ ... }:\n{\n  imports = [ ./gpu.nix ];\n}\n')
   place.write('gpu.nix', '{ virtualisation.vfio.devices = [ "10de:1b80" ]; }\n')
   await expectRefusal(place, call('diff', 'x570-two-makers', '--ignore-msrs', ...ENTRY), {
@@ -327,7 +331,7 @@ test.concurrent('refused: every one gives devices away by a file that is importe
   })
 })
 
-test.concurrent('refused: a list in qemu.conf of every one, and ours in one', async () => {
+test.concurrent('diff refuses --device-acl in a boot entry if verbatimConfig has such a list', async () => {
   const configuration = text`
     {
       virtualisation.libvirtd.qemu.verbatimConfig = ''
@@ -348,7 +352,7 @@ test.concurrent('refused: a list in qemu.conf of every one, and ours in one', as
   })
 })
 
-test.concurrent('an entry that is a function is written into', async ({ expect }) => {
+test.concurrent('diff edits a boot entry that is a function', async ({ expect }) => {
   const configuration = text`
     {
       imports = [ ./vfio ];
@@ -371,7 +375,9 @@ test.concurrent('an entry that is a function is written into', async ({ expect }
     `)
 })
 
-test.concurrent('refused: a group that others share', async ({ expect }) => {
+test.concurrent('diff refuses a card that shares its group, also in a boot entry', async ({
+  expect
+}) => {
   const outcome = await given().run(call('diff', 'dirty-group', '--gpu', '08:00.0', ...ENTRY))
   expect(outcome).toMatchObject({
     code: 7,
@@ -379,7 +385,7 @@ test.concurrent('refused: a group that others share', async ({ expect }) => {
   })
 })
 
-test.concurrent('refused: without an IOMMU in the firmware nothing is assumed', async ({
+test.concurrent('diff refuses --assume-isolated if the machine has no such card', async ({
   expect
 }) => {
   const place = given()
@@ -389,7 +395,7 @@ test.concurrent('refused: without an IOMMU in the firmware nothing is assumed', 
   expect(outcome.code).toBe(2)
 })
 
-test.concurrent('what is at an address is looked at in the entry, too', async () => {
+test.concurrent('diff refuses if an address of the boot entry has another device', async () => {
   const entry =
     '  specialisation.vfio.configuration.virtualisation.vfio.addresses = [ { address = "0000:0a:00.0"; id = "10de:1e04"; } ];\n'
   const place = given(GIVEN.replace('  system', it => `${entry}${it}`))

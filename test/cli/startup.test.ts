@@ -55,7 +55,7 @@ test.concurrent.each<[string[], number]>([
   [['option', 'get', 'configuration.nix', 'system.stateVersion'], 0],
   [['undo', '--list', '--no-git-add'], 0],
   [['option', 'set', '-', 'a', '1', '--help'], 0]
-])('%j loads no package but the parser of yargs', async (words, code) => {
+])('%j loads only the package yargs-parser', async (words, code) => {
   expect(await packagesLoadedBy(words, code)).toEqual(['yargs-parser'])
 })
 

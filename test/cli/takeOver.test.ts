@@ -64,7 +64,9 @@ const DONE = text`
           If there is no picture, choose the previous generation in the boot menu.
   `.trimEnd()
 
-test.concurrent('one apply moves over what the old modules were used for', async ({ expect }) => {
+test.concurrent('apply replaces old modules and keeps what they were used for', async ({
+  expect
+}) => {
   const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
   expect(await place.run(APPLY)).toEqual({
     code: 0,
@@ -90,9 +92,7 @@ test.concurrent('one apply moves over what the old modules were used for', async
   expect(place.files()).toEqual({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
 })
 
-test.concurrent('not for one boot entry alone: first in every one, then the rest goes on', async ({
-  expect
-}) => {
+test.concurrent('apply --specialisation refuses to replace old modules', async ({ expect }) => {
   const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
   const entry = [...APPLY, '--specialisation', 'vfio', '--ignore-msrs']
   await expectRefusal(place, entry, {
@@ -130,7 +130,7 @@ const OLD_ENTRY = text`
   }
   `
 
-test.concurrent('what was set in one boot entry alone stays there', async ({ expect }) => {
+test.concurrent('apply keeps settings of old modules in their boot entry', async ({ expect }) => {
   const place = makePlace({ 'configuration.nix': OLD_ENTRY, 'vfio.nix': OLD_VFIO })
   const { code, stderr } = await place.run(APPLY)
   expect({ code, stderr }).toEqual({
@@ -156,7 +156,7 @@ const USER = text`
   }
   `
 
-test.concurrent('a folder with their modules stays as it is, and ours go beside it', async ({
+test.concurrent('apply keeps a folder with old modules and uses another folder', async ({
   expect
 }) => {
   const theirs = {
@@ -185,7 +185,7 @@ test.concurrent('a folder with their modules stays as it is, and ours go beside 
   })
 })
 
-test.concurrent('what has a name that ours need is kept aside', async ({ expect }) => {
+test.concurrent('apply renames an old module whose name it needs', async ({ expect }) => {
   const configuration = USER.replace('./vfio', './vfio/vfio.nix')
   const place = makePlace({ 'configuration.nix': configuration, 'vfio/vfio.nix': OLD_VFIO })
   const { code, stderr } = await place.run([...APPLY, '--modules-dir', 'vfio'])
@@ -211,7 +211,7 @@ test.concurrent('what has a name that ours need is kept aside', async ({ expect 
   expect(place.files()).toEqual({ 'configuration.nix': configuration, 'vfio/vfio.nix': OLD_VFIO })
 })
 
-test.concurrent('what ours do not have is refused, each with its place', async () => {
+test.concurrent('apply refuses settings that vfio-patch does not have, each with its place', async () => {
   const place = makePlace({
     'configuration.nix': text`
       {
@@ -255,7 +255,7 @@ test.concurrent('what ours do not have is refused, each with its place', async (
   })
 })
 
-test.concurrent('a flake that lists one is not edited, and what to do there is told', async () => {
+test.concurrent('apply refuses if a flake lists an old module, and says what to remove', async () => {
   const place = makePlace({
     'configuration.nix': '{ virtualisation.vfio.enable = true; }\n',
     'flake.nix': text`
@@ -284,7 +284,7 @@ test.concurrent('a flake that lists one is not edited, and what to do there is t
   })
 })
 
-test.concurrent('--keep-obsolete leaves their import, so that ours can not come', async () => {
+test.concurrent('apply --keep-obsolete refuses if old modules are imported', async () => {
   const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
   await expectRefusal(place, [...APPLY, '--keep-obsolete'], {
     code: 3,
@@ -297,7 +297,7 @@ test.concurrent('--keep-obsolete leaves their import, so that ours can not come'
 })
 
 needing('python3')(
-  'the reasons stand above the diff, in colour and as wide as fits',
+  'diff prints reasons above the patch, in color and wrapped to the terminal',
   async ({ expect }) => {
     const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
     const shown = await onTerminal(place, ['diff', 'configuration.nix', OFF], { width: 50 })
@@ -341,7 +341,7 @@ needing('python3')(
   }
 )
 
-test.concurrent('--json has them by code and place, and each edit has what it is for', async ({
+test.concurrent('diff --json lists replaced values with code and place, and reasons of edits', async ({
   expect
 }) => {
   const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
@@ -387,7 +387,7 @@ test.concurrent('--json has them by code and place, and each edit has what it is
   ])
 })
 
-test.concurrent('what may declare an option a second time is told, when ours come', async ({
+test.concurrent('apply notes files that may declare the same options when it adds its modules', async ({
   expect
 }) => {
   const place = makePlace({
@@ -415,7 +415,9 @@ test.concurrent('what may declare an option a second time is told, when ours com
   expect(again.stderr).not.toContain('Note')
 })
 
-test.concurrent('ours in the list of a flake are no other module', async ({ expect }) => {
+test.concurrent('apply accepts a flake that lists the modules of vfio-patch', async ({
+  expect
+}) => {
   const place = makePlace({
     'configuration.nix': '{ imports = [ ./vfio ]; virtualisation.vfio.enable = true; }\n',
     'flake.nix': '{ outputs = x: x.system { modules = [ ./configuration.nix ./vfio ]; }; }\n'
@@ -425,7 +427,9 @@ test.concurrent('ours in the list of a flake are no other module', async ({ expe
   expect({ code, first: stderr.split('\n')[0] }).toEqual({ code: 0, first: `${FILE}: 1 change` })
 })
 
-test.concurrent('an import in another file goes as well, and is shown', async ({ expect }) => {
+test.concurrent('apply also removes the import of an old module in another file', async ({
+  expect
+}) => {
   const place = makePlace({
     'configuration.nix': '{ imports = [ ./gaming.nix ]; }\n',
     'gaming.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',

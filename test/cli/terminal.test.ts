@@ -39,7 +39,7 @@ const COLOURED = text`
   <green>+  virtualisation.vfio.enable = true;</>
   `
 
-test('colours on a terminal, none in a pipe', async () => {
+test('diff prints colors on a terminal, but not in a pipe', async () => {
   const place = makeInstalled(CONFIGURATION)
   expect(await onTerminal(place, DIFF)).toMatchObject({
     code: 1,
@@ -58,21 +58,21 @@ test.each<[string, string[], Record<string, string>, 'coloured' | 'plain']>([
   ['FORCE_COLOR=1', [], { FORCE_COLOR: '1', NO_COLOR: '1', TERM: 'dumb' }, 'coloured'],
   ['FORCE_COLOR=0', [], { FORCE_COLOR: '0' }, 'plain'],
   ['NO_COLOR', [], { NO_COLOR: '1' }, 'plain'],
-  ['an empty NO_COLOR is none', ['--color=auto'], { NO_COLOR: '', FORCE_COLOR: '' }, 'coloured'],
+  ['an empty NO_COLOR', ['--color=auto'], { NO_COLOR: '', FORCE_COLOR: '' }, 'coloured'],
   ['TERM=dumb', [], { TERM: 'dumb' }, 'plain']
-])('%s', async (_, flags, env, kind) => {
+])('flags and variables decide on colors: %s', async (_, flags, env, kind) => {
   const place = makeInstalled(CONFIGURATION)
   const { terminal } = await onTerminal(place, [...DIFF, ...flags], { env, pipes: ['stderr'] })
   expect(terminal).toBe(kind === 'coloured' ? COLOURED : PLAIN)
 })
 
-test('colours in a pipe, where they are asked for', async () => {
+test('diff prints colors in a pipe with --color always or FORCE_COLOR=1', async () => {
   const place = makeInstalled(CONFIGURATION)
   expect(readable((await place.run([...DIFF, '--color', 'always'])).stdout)).toBe(COLOURED)
   expect(readable((await place.run(DIFF, { env: { FORCE_COLOR: '1' } })).stdout)).toBe(COLOURED)
 })
 
-test('where one line takes the place of one, the words that differ stand out', async () => {
+test('diff highlights the words that differ if one line replaces another', async () => {
   const place = makeInstalled(
     CONFIGURATION.replace('IOMMUType', 'enable = true;\n  virtualisation.vfio.IOMMUType')
   )
@@ -89,7 +89,7 @@ test('where one line takes the place of one, the words that differ stand out', a
   )
 })
 
-test('our own new files are named on a terminal, and shown with -v, which also says what asked for an edit, and in a pipe', async () => {
+test('diff only names new modules on a terminal, but shows them with -v or in a pipe', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
   const call = ['diff', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
   const own = (await onTerminal(place, call)).terminal
@@ -106,7 +106,7 @@ test('our own new files are named on a terminal, and shown with -v, which also s
   expect((await place.run(call)).stdout).toContain(patchOfModules())
 })
 
-test('modules of ours that somebody changed are shown before they are replaced', async () => {
+test('diff --replace-modules shows edits of modules that would be lost', async () => {
   const place = makeInstalled(CONFIGURATION)
   const lines = (installedModules()['default.nix'] ?? '').split('\n').length - 1
   place.write('vfio/default.nix', `${installedModules()['default.nix']}# mine\n`)
@@ -164,7 +164,7 @@ test.each<[number, string, string]>([
                          ^
       `
   ]
-])('the caret at a width of %i', async (width, content, excerpt) => {
+])('the caret points to the error at a width of %i', async (width, content, excerpt) => {
   const place = makePlace({ 'configuration.nix': content })
   const call = ['diff', 'configuration.nix', '--iommu', 'amd', '--color', 'never']
   const { terminal } = await onTerminal(place, call, { width })
@@ -173,14 +173,14 @@ test.each<[number, string, string]>([
   expect(source.length).toBeLessThanOrEqual(width)
 })
 
-test('where errors go elsewhere, COLUMNS says how wide they may be', async () => {
+test('COLUMNS sets the width of errors in a pipe', async () => {
   const place = makePlace({ 'configuration.nix': LONG })
   const call = ['diff', 'configuration.nix', '--iommu', 'amd']
   const { stderr } = await place.run(call, { env: { COLUMNS: '40' } })
   expect(stderr.split('\n')[1]).toBe('    1 | …"and" "on" ; networking.hostNa…')
 })
 
-test('the caret has a colour, too', async () => {
+test('the caret has a color on a terminal', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { a = [ ; }\n' })
   const call = ['diff', 'configuration.nix', '--iommu', 'amd']
   expect(await onTerminal(place, call)).toMatchObject({

@@ -31,7 +31,7 @@ const CALLS = [
   ['option', 'set', 'configuration.nix', 'boot.x', '1', '-y', OFF]
 ]
 
-test.concurrent.each(CALLS)('a file of 600 MB is not read: %s %s', async (...words) => {
+test.concurrent.each(CALLS)('%s %s refuses a file of 600 MB', async (...words) => {
   const place = makePlace({ 'configuration.nix': SMALL })
   const file = join(place.nixos, 'configuration.nix')
   truncateSync(file, 600_000_000)
@@ -46,7 +46,7 @@ test.concurrent.each(CALLS)('a file of 600 MB is not read: %s %s', async (...wor
   ])
 })
 
-test.concurrent('1 MiB is the most', async () => {
+test.concurrent('option get accepts 1 MiB and refuses one byte more', async () => {
   const place = makePlace({ 'configuration.nix': module(MIB) })
   const get = ['option', 'get', 'configuration.nix', 'boot.loader.timeout']
   const found = await place.run(get)
@@ -58,7 +58,7 @@ test.concurrent('1 MiB is the most', async () => {
   })
 })
 
-test.concurrent('standard input is not read to its end: a stream without one, and a pipe', async () => {
+test.concurrent('option set refuses endless standard input', async () => {
   const place = makePlace()
   const set = ['option', 'set', '-', 'boot.x', '1']
   const expected = {
@@ -72,13 +72,13 @@ test.concurrent('standard input is not read to its end: a stream without one, an
   expect(place.files()).toEqual({})
 })
 
-test.concurrent('as JSON', async () => {
+test.concurrent('check --json reports a file that is too big', async () => {
   const place = makePlace({ 'configuration.nix': module(2 * MIB) })
   const { code, stdout } = await place.run(['check', 'configuration.nix', '--json'])
   expect([code, JSON.parse(stdout).error.code]).toEqual([3, 'TOO_BIG'])
 })
 
-test.concurrent('an imported file is passed over, and that is said', async () => {
+test.concurrent('check, apply and remove skip an imported file that is too big, with a note', async () => {
   const place = makePlace({
     'configuration.nix': '{ ... }:\n{\n  imports = [ ./hosts.nix ./folder ./gone.nix ];\n}\n',
     'hosts.nix': SMALL,

@@ -35,7 +35,7 @@ it('traces the files and the planned edits of a diff', async () => {
     `)
 })
 
-it('traces what a refused apply has read, and no text of it', async () => {
+it('traces what a refused apply has read, without its text', async () => {
   const place = makePlace({ ...FILES, 'configuration.nix': GIVEN.replace(']', '') })
   const { trace, others } = await traced(place, ['apply', ...CALL, '--yes'])
   expect(others).toContain('Nothing was written.')
@@ -52,7 +52,7 @@ it('traces what apply writes', async () => {
   expect(renamed.at(-1)).toMatch(/ to \/etc\/nixos\/configuration\.nix: done$/)
 })
 
-it('makes no difference otherwise', async () => {
+it('tracing does not change other output', async () => {
   const place = makePlace(FILES)
   const { trace, others } = await traced(place, ['diff', ...CALL], '')
   expect(trace).toBe('')

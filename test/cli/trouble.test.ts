@@ -27,7 +27,7 @@ async function countOf(call: 'fsync' | 'rename'): Promise<number> {
   return readFileSync(log, 'utf8').split(`${call}(`).length - 1
 }
 
-needing('strace')('the folder of our modules can not be read', async () => {
+needing('strace')('apply fails if the modules folder cannot be read', async () => {
   const place = given()
   mkdirSync(join(place.nixos, 'vfio'))
   const only = ['-P', join(place.nixos, 'vfio'), '-e', 'trace=getdents64']
@@ -42,7 +42,7 @@ needing('strace')('the folder of our modules can not be read', async () => {
   })
 })
 
-needing('strace')('the disk fails before the change is made', async () => {
+needing('strace')('apply writes nothing if the disk fails before the change', async () => {
   const place = given()
   const failing = [
     'strace',
@@ -68,7 +68,7 @@ needing('strace')('the disk fails before the change is made', async () => {
   expect(place.files()).toEqual(before)
 })
 
-needing('strace')('the disk fails after the change is made', async () => {
+needing('strace')('apply warns if the disk fails after the change', async () => {
   const place = given()
   // The last four: the folder of the configuration, the mark that the run is done and its folder,
   // and once more that of the configuration, where the journal was.
@@ -102,7 +102,7 @@ needing('strace')('the disk fails after the change is made', async () => {
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })
 
-needing('root', 'unshare')('a full disk', async () => {
+needing('root', 'unshare')('apply writes nothing if the disk is full', async () => {
   const place = given()
   mkdirSync(join(place.top, 'full'))
   const needed = Math.ceil((installedModules()['vfio.nix']?.length ?? 0) / 1024)
@@ -121,7 +121,7 @@ needing('root', 'unshare')('a full disk', async () => {
   })
 })
 
-needing('root', 'unshare')('no space for the backup', async () => {
+needing('root', 'unshare')('apply writes nothing if a backup has no space', async () => {
   const place = given()
   mkdirSync(join(place.top, 'state'))
   const mount = 'mount -t tmpfs -o size=4k,mode=700 none ../../state'
@@ -138,7 +138,7 @@ needing('root', 'unshare')('no space for the backup', async () => {
   expect(place.files()).toEqual(before)
 })
 
-test.concurrent('where the parser can not be loaded, what is done can be taken back', async () => {
+test.concurrent('undo works if the parser cannot be loaded', async () => {
   const place = given()
   await place.run([...CALL, '-q'])
   const fault = join(place.top, 'fault.mjs')
@@ -155,7 +155,7 @@ test.concurrent('where the parser can not be loaded, what is done can be taken b
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })
 
-test.concurrent('where the parser can not be loaded, undo tells the next step in general', async () => {
+test.concurrent('undo prints a general next step if the parser cannot be loaded', async () => {
   const place = given()
   await place.run([...CALL, '-q'])
   const fault = join(place.top, 'fault.mjs')

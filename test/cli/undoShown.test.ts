@@ -15,7 +15,7 @@ vi.setConfig({ testTimeout: 120_000 })
 const OFF = '--parse-check=off'
 
 needing('git')(
-  'its patch is taken in the folder of the configuration, as that of apply',
+  'git apply accepts the patch of undo in the folder of the configuration',
   async () => {
     const place = makeExample()
     const before = place.files()
@@ -42,7 +42,7 @@ needing('git')(
   }
 )
 
-test.concurrent('where a run went beyond that folder, the one around all of it is meant', async () => {
+test.concurrent('undo prints paths from a common folder if a run changed files outside', async () => {
   const place = makePlace({
     'hosts/pc/configuration.nix':
       '{ ... }: {\n  imports = [ ../../vm.nix ];\n  boot.kernelParams = [ "pci=nomsi" ];\n}\n',
@@ -83,7 +83,7 @@ function dated({ code, stdout, stderr }: Outcome): Outcome {
 
 const ON = ['configuration.nix', '-qy', OFF]
 
-test.concurrent('the list: dates, what is in effect, many files of one folder as that folder', async () => {
+test.concurrent('undo --list shows dates, states, and many files of a folder as that folder', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
   await place.run(['apply', ...ON, '--iommu', 'amd'])
   await place.run(['option', 'set', 'configuration.nix', 'a', '1', '-qy', OFF])
@@ -134,7 +134,7 @@ test.concurrent('the list: dates, what is in effect, many files of one folder as
     `)
 })
 
-test.concurrent('the list has ten runs unless all are asked for, and dates by the clock of the person', async () => {
+test.concurrent('undo --list shows ten runs in local time, or all with --all', async () => {
   const place = makePlace({ 'pc.nix': '{ }\n' })
   for (let value = 1; value <= 12; value += 1)
     await place.run(['option', 'set', 'pc.nix', 'a', `${value}`, '-qy', OFF])
@@ -162,7 +162,7 @@ test.concurrent('the list has ten runs unless all are asked for, and dates by th
   expect(there.stdout).toContain(`RUN-12  ${tokyo}  option set  current  /etc/nixos/pc.nix\n`)
 })
 
-test.concurrent('undo goes back to the first text, redo to the last, and a new run ends that', async () => {
+test.concurrent('undo goes back to the first text, and --redo to the last unless there is a new run', async () => {
   const first = '{ ... }: { }\n'
   const place = makePlace({ 'configuration.nix': first })
   await place.run(['apply', ...ON, '--iommu', 'amd'])
@@ -212,7 +212,7 @@ test.concurrent('undo goes back to the first text, redo to the last, and a new r
   })
 })
 
-test.concurrent('redo refuses after an edit, and undo where another run changed the file since', async () => {
+test.concurrent('undo refuses --redo after an edit, and --run if a later run changed the file', async () => {
   const place = makePlace({ 'a.nix': '{ }\n', 'b.nix': '{ imports = [ ./a.nix ]; }\n' })
   await place.run(['option', 'set', 'a.nix', 'x', '1', '-qy', OFF])
   await place.run(['undo', 'a.nix', '-qy'])
@@ -245,12 +245,12 @@ test.concurrent.each([
   [['undo', '--redo', '--run', '20261122-160312-1'], '--redo and --run exclude each other.'],
   [['undo', '--all'], '--all needs --list.'],
   [['apply', '--redo'], '"apply" does not take --redo.']
-])('%j is a mistake', async (words, what) => {
+])('refuses %j', async (words, what) => {
   const { code, stderr } = await makePlace({}).run(words)
   expect([code, stderr.split('\n')[0]]).toEqual([2, `vfio-patch: ${what}`])
 })
 
-test.concurrent('a damaged record is said to be damaged, and not that there is no run', async () => {
+test.concurrent('undo refuses if the record of a run is damaged, and says so', async () => {
   const place = makePlace({ 'pc.nix': '{ }\n' })
   await place.run(['option', 'set', 'pc.nix', 'a', '1', '-qy', OFF])
   const runs = join(place.top, 'state/runs')
@@ -278,7 +278,7 @@ needing(
   'root',
   'nobody',
   'unshare'
-)('runs of the other account are named, with the way to undo them', async () => {
+)('undo names runs of another account, and how to undo them', async () => {
   const place = makePlace({ 'pc.nix': '{ }\n' })
   const etc = join(place.top, 'etc')
   const home = join(place.top, 'home')
@@ -351,7 +351,7 @@ needing(
   )
 })
 
-test.concurrent('a configuration that was removed since is to be put back', async () => {
+test.concurrent('undo refuses if the configuration was deleted since', async () => {
   const place = makePlace({ 'pc.nix': '{ }\n' })
   const set = ['option', 'set', 'pc.nix', 'a', '1', '-qy', OFF]
   expect(await place.run(set)).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -369,7 +369,7 @@ test.concurrent('a configuration that was removed since is to be put back', asyn
   expect(place.read('pc.nix')).toBe('{ }\n')
 })
 
-test.concurrent('another configuration that has our modules from the same folder is told of', async () => {
+test.concurrent('undo notes another configuration that imports the modules it deletes', async () => {
   const other = '{\n  imports = [ ./vfio ];\n  virtualisation.vfio.enable = true;\n}\n'
   const place = makePlace({
     'a.nix': '{ ... }: { }\n',

@@ -84,7 +84,7 @@ test.concurrent.each<Case>([
   ],
   [['apply', FILE, '--_=x'], 'unknown flag "--_=x".', 'vfio-patch apply --help'],
   [['--', 'apply', FILE], 'unknown command "apply".', 'vfio-patch --help']
-])('an unknown command or flag: %j', async (words, what, remedy) => {
+])('refuses an unknown command or flag: %j', async (words, what, remedy) => {
   await check(words, what, remedy)
 })
 
@@ -112,7 +112,10 @@ test.concurrent.each<Case>([
     'add --yes, or omit --no-backup',
     'a run without a backup cannot be undone.'
   ]
-])('flags that exclude or need each other: %j', async (...given) => await check(...given))
+])(
+  'refuses flags that do not fit the command or each other: %j',
+  async (...given) => await check(...given)
+)
 
 test.concurrent.each<Case>([
   [
@@ -144,7 +147,7 @@ test.concurrent.each<Case>([
     '--ignore-msrs and --no-ignore-msrs exclude each other.',
     'omit one of them'
   ]
-])('a switch with a value: %j', async (...given) => await check(...given))
+])('refuses a switch with a value: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [
@@ -175,7 +178,7 @@ test.concurrent.each<Case>([
     'pass the file, e.g. /etc/nixos/configuration.nix',
     UNSET
   ]
-])('a missing value: %j', async (...given) => await check(...given))
+])('refuses a missing value: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [['diff', '--root', '/a', '--root', '/b'], '--root was given twice (/a, /b).', 'give it once'],
@@ -213,7 +216,7 @@ test.concurrent.each<Case>([
     'vfio-patch undo [FILE]',
     '"undo" takes one file.'
   ]
-])('a flag or file too many: %j', async (...given) => await check(...given))
+])('refuses a repeated flag or a second file: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [['--device', '10de'], '--device: "10de" is not a PCI ID.', DEVICE],
@@ -263,11 +266,11 @@ test.concurrent.each<Case>([
   [['--parse-check', 'yes'], '--parse-check takes auto, require or off, got "yes".'],
   [['--color', 'yes'], '--color takes auto, always or never, got "yes".'],
   [['-U', '-1'], '-U needs a number of lines, got "-1".', 'e.g. -U 5']
-])('an invalid value: %j', async (flags, what, remedy) => {
+])('refuses an invalid value: %j', async (flags, what, remedy) => {
   await check(['apply', '--yes', FILE, ...flags], what, remedy)
 })
 
-test.concurrent('no card and no setting', async () => {
+test.concurrent('apply refuses if nothing to set up was chosen', async () => {
   const place = makePlace(GIVEN)
   await expectRefusal(place, ['apply', '--yes', FILE], {
     code: 2,
@@ -280,8 +283,11 @@ test.concurrent('no card and no setting', async () => {
   })
 })
 
-test.concurrent.each(['10e5', '0x10de', '-0', 'true'])('a file may be called %s', async name => {
-  const place = makePlace({ [name]: '{ ... }: { system.stateVersion = "26.05"; }\n' })
-  const outcome = await place.run(['diff', '--iommu', 'amd', '--parse-check', 'off', '--', name])
-  expect(outcome).toMatchObject({ code: 1, stdout: expect.stringContaining(`--- a/${name}\n`) })
-})
+test.concurrent.each(['10e5', '0x10de', '-0', 'true'])(
+  'diff accepts a file called %s',
+  async name => {
+    const place = makePlace({ [name]: '{ ... }: { system.stateVersion = "26.05"; }\n' })
+    const outcome = await place.run(['diff', '--iommu', 'amd', '--parse-check', 'off', '--', name])
+    expect(outcome).toMatchObject({ code: 1, stdout: expect.stringContaining(`--- a/${name}\n`) })
+  }
+)

@@ -58,8 +58,8 @@ function machineIn(
   return ['--sysfs', folder]
 }
 
-describe('for a guest', () => {
-  test.concurrent('one is taken at run time, and its card stays', async ({ expect }) => {
+describe('apply --domain with a virtual function', () => {
+  test.concurrent('sets up the guest and binds nothing at boot', async ({ expect }) => {
     const place = given()
     const outcome = await place.run(call('apply', ...DOMAIN, '--yes'))
     expect(outcome.code).toBe(0)
@@ -93,7 +93,7 @@ describe('for a guest', () => {
     ])
   })
 
-  test.concurrent('as JSON', async ({ expect }) => {
+  test.concurrent('reports the same with --json', async ({ expect }) => {
     const { code, stdout } = await given().run(call('apply', ...DOMAIN, '-n', '--json'))
     const { outcome, exit, notes, guest, files } = JSON.parse(stdout)
     expect({ code, outcome, exit, notes, changes: guest.changes }).toEqual({
@@ -103,7 +103,7 @@ describe('for a guest', () => {
     expect(JSON.stringify(files.at(-1).edits)).not.toMatch(/devices|addresses/)
   })
 
-  test.concurrent('one that nobody manages is managed from then on', async ({ expect }) => {
+  test.concurrent("adds managed='yes' if it is missing", async ({ expect }) => {
     const place = given(
       small(
         [
@@ -147,7 +147,9 @@ describe('for a guest', () => {
     expect(place.read('vfio/guests/small.nix')).toBe(file)
   })
 
-  test.concurrent('one that is not there now, and one by QEMU alone', async ({ expect }) => {
+  test.concurrent('notes a function that does not exist now, and a function in a QEMU argument', async ({
+    expect
+  }) => {
     const place = given(
       small(
         `<devices>${device('0x00', '0x02', '0x3')}</devices><qemu:commandline><qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=01:10.2'/></qemu:commandline>`
@@ -166,7 +168,9 @@ describe('for a guest', () => {
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
   })
 
-  test.concurrent('one that libvirt is not to take', async ({ expect }) => {
+  test.concurrent("notes that nothing detaches a function with managed='no'", async ({
+    expect
+  }) => {
     const guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)
     const place = given(guest.replace("managed='yes'", "managed='no'"))
     const { code, stderr } = await place.run(call('apply', ...DOMAIN, '--yes'))
@@ -181,7 +185,7 @@ describe('for a guest', () => {
     ])
   })
 
-  test.concurrent('one that is a vGPU of NVIDIA stays with its driver', async ({ expect }) => {
+  test.concurrent('keeps an NVIDIA vGPU with its driver', async ({ expect }) => {
     const guest = small(`<devices>${device('0x01', '0x10', '0x0')}</devices>`)
     const place = given(guest.replace("managed='yes'", "managed='no'"))
     const machine = machineIn(place, [
@@ -204,7 +208,7 @@ describe('for a guest', () => {
     )
   })
 
-  test.concurrent('one whose group can not be seen yet', async ({ expect }) => {
+  test.concurrent('only turns on the IOMMU if it is off', async ({ expect }) => {
     const place = given()
     const machine = machineIn(place, [], it => !it.includes('iommu_group'))
     const words = ['apply', 'configuration.nix', ...DOMAIN, ...machine, '-n']
@@ -219,7 +223,7 @@ describe('for a guest', () => {
     ])
   })
 
-  test.concurrent('one in the group of its card can not be had', async () => {
+  test.concurrent('refuses a function in the IOMMU group of its card', async () => {
     const place = given()
     const machine = machineIn(place, [
       ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/2']
@@ -236,7 +240,7 @@ describe('for a guest', () => {
     })
   })
 
-  test.concurrent('one in the group of another that the host uses', async () => {
+  test.concurrent('refuses a function that shares its group with another that the host uses', async () => {
     const place = given()
     const machine = machineIn(place, [
       ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/11']
@@ -253,7 +257,7 @@ describe('for a guest', () => {
     })
   })
 
-  test.concurrent('the only way to the network stays', async () => {
+  test.concurrent('refuses a function that is the only network card', async () => {
     const place = given(small(`<devices>${device('0x01', '0x10', '0x0')}</devices>`))
     const machine = machineIn(place, [
       ['/0000:01:00.0/net/enp1s0f0\n', '/0000:01:10.0/net/enp1s0f0\n'],
@@ -271,7 +275,7 @@ describe('for a guest', () => {
     })
   })
 
-  test.concurrent('one whose device goes to guests itself', async () => {
+  test.concurrent('refuses a function whose device is given away itself', async () => {
     const place = given(
       small(`<devices>${device('0x01', '0x10', '0x2')}${device('0x01', '0x00', '0x0')}</devices>`)
     )
@@ -289,7 +293,9 @@ describe('for a guest', () => {
   })
 })
 
-test.concurrent('scan shows which group keeps one from guests', async ({ expect }) => {
+test.concurrent('scan shows the group that keeps a virtual function from guests', async ({
+  expect
+}) => {
   const place = given()
   const machine = machineIn(place, [
     ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/2'],
@@ -319,10 +325,10 @@ test.concurrent('scan shows which group keeps one from guests', async ({ expect 
 const TOO_LATE =
   'a virtual function is made by the driver of its device, after vfio-pci binds devices at boot'
 
-describe('by flags', () => {
+describe('apply with flags that select virtual functions or their device', () => {
   test.concurrent.each<[string, string[], string]>([
     [
-      'by address',
+      'the address of a virtual function',
       ['--address', '00:02.1'],
       text`
         vfio-patch: 0000:00:02.1 is a virtual function of 0000:00:02.0. Nothing was written.
@@ -331,7 +337,7 @@ describe('by flags', () => {
         `
     ],
     [
-      'as a card',
+      'a virtual function as a card',
       ['--gpu', '0000:00:02.1', '--confirm', '0000:00:02.1'],
       text`
         vfio-patch: 0000:00:02.1 is a virtual function of 0000:00:02.0. Nothing was written.
@@ -340,7 +346,7 @@ describe('by flags', () => {
         `
     ],
     [
-      'by the address of one that is not there now',
+      'the address of a virtual function that does not exist now',
       ['--address', '01:10.3', '--bind', 'hooks'],
       text`
         vfio-patch: 0000:01:10.3 would be a virtual function of 0000:01:00.1. Nothing was written.
@@ -349,7 +355,7 @@ describe('by flags', () => {
         `
     ],
     [
-      'by an ID that their card has too, which shows the screen',
+      'an ID that virtual functions share with the card that shows the screen',
       ['--device', '8086:4692', '--confirm', '00:02.0'],
       text`
         vfio-patch: 8086:4692 is the ID of the virtual functions 0000:00:02.1 and 0000:00:02.2, and of 0000:00:02.0 (display). Nothing was written.
@@ -358,7 +364,7 @@ describe('by flags', () => {
         `
     ],
     [
-      'by an ID of their own',
+      'an ID that only virtual functions have',
       ['--device', '8086:10ca'],
       text`
         vfio-patch: 8086:10ca is the ID of the virtual functions 0000:01:10.0 and 0000:01:10.2. Nothing was written.
@@ -367,7 +373,7 @@ describe('by flags', () => {
         `
     ],
     [
-      'the device that has some',
+      'a device that has virtual functions',
       ['--address', '01:00.0'],
       text`
         vfio-patch: ${NIC} has 2 virtual functions, which would be gone. Nothing was written.
@@ -378,7 +384,7 @@ describe('by flags', () => {
         `
     ],
     [
-      'the card that has some, which is the only one',
+      'the only card, which has virtual functions',
       ['--gpu', '00:02.0', '--confirm', '00:02.0'],
       text`
         vfio-patch: ${GPU} has 2 virtual functions, which would be gone. Nothing was written.
@@ -387,11 +393,11 @@ describe('by flags', () => {
           Do:  ${inDomain('00', '02', '1')}
         `
     ]
-  ])('%s is refused', async (_, flags, stderr) => {
+  ])('refuses %s', async (_, flags, stderr) => {
     await expectRefusal(given(), call('apply', ...flags, '--yes'), { code: 7, stderr })
   })
 
-  test.concurrent('the refusal as JSON', async ({ expect }) => {
+  test.concurrent('reports the refusal with --json', async ({ expect }) => {
     const { code, stdout } = await given().run(call('apply', '--address', '00:02.1', '--json'))
     expect(code).toBe(7)
     expect(JSON.parse(stdout)).toMatchObject({
@@ -404,7 +410,7 @@ describe('by flags', () => {
     })
   })
 
-  test.concurrent('in a boot entry of its own the device goes, and that is told', async ({
+  test.concurrent('gives a device with virtual functions away in a separate boot entry, with a note', async ({
     expect
   }) => {
     const place = given()
@@ -417,7 +423,7 @@ describe('by flags', () => {
   })
 })
 
-test.concurrent('an ID of old guides that virtual functions have is not taken over', async () => {
+test.concurrent('apply refuses to move an ID of virtual functions from kernel parameters', async () => {
   const place = makePlace({
     'configuration.nix': text`
       { ... }:
@@ -438,7 +444,7 @@ test.concurrent('an ID of old guides that virtual functions have is not taken ov
   })
 })
 
-test.concurrent('a configuration with one that is not there now is no other machine', async ({
+test.concurrent('apply accepts a configured virtual function that does not exist now', async ({
   expect
 }) => {
   const place = makePlace({
@@ -456,7 +462,9 @@ test.concurrent('a configuration with one that is not there now is no other mach
   ])
 })
 
-test.concurrent('check finds and mends what does nothing', async ({ expect }) => {
+test.concurrent('check finds an address of a virtual function, and --fix removes it', async ({
+  expect
+}) => {
   const place = makePlace({
     'configuration.nix': text`
       { ... }:

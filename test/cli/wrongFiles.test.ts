@@ -18,7 +18,7 @@ async function check(content: string | Uint8Array, stderr: string): Promise<void
   await expectRefusal(makePlace({ 'configuration.nix': content }), APPLY, { code: 3, stderr })
 }
 
-test.concurrent('a file that is not there', async () => {
+test.concurrent('apply refuses a file that does not exist', async () => {
   await expectRefusal(makePlace(), ['apply', 'configration.nix', ...FLAGS], {
     code: 4,
     stderr: text`
@@ -29,7 +29,7 @@ test.concurrent('a file that is not there', async () => {
   })
 })
 
-test.concurrent('a link that leads to nothing', async () => {
+test.concurrent('apply refuses a dangling symlink', async () => {
   const place = makePlace()
   symlinkSync('gone.nix', join(place.nixos, 'configuration.nix'))
   await expectRefusal(place, APPLY, {
@@ -42,7 +42,7 @@ test.concurrent('a link that leads to nothing', async () => {
   })
 })
 
-test.concurrent('a folder without a configuration.nix, and one with a flake only', async () => {
+test.concurrent('diff refuses a folder without configuration.nix, with or without a flake', async () => {
   const place = makePlace()
   mkdirSync(join(place.nixos, 'hosts'))
   await expectRefusal(place, ['diff', 'hosts', ...FLAGS], {
@@ -69,7 +69,7 @@ test.concurrent('a folder without a configuration.nix, and one with a flake only
   })
 })
 
-test.concurrent('encrypted files', async () => {
+test.concurrent('apply refuses encrypted files', async () => {
   const encrypted = (by: string) => text`
     vfio-patch: /etc/nixos/configuration.nix: the file is encrypted (${by}). Nothing was written.
       Do:  decrypt it first, or edit the file it was made from
@@ -80,7 +80,7 @@ test.concurrent('encrypted files', async () => {
   await check(`${armor('BEGIN')}YWdl\n${armor('END')}`, encrypted('age'))
 })
 
-test.concurrent('bytes that are not UTF-8', async () => {
+test.concurrent('apply refuses bytes that are not UTF-8', async () => {
   await check(
     Buffer.from('{ ... }:\n{\n  networking.hostName = "caf\xe9";\n}\n', 'latin1'),
     text`
@@ -92,7 +92,7 @@ test.concurrent('bytes that are not UTF-8', async () => {
   )
 })
 
-test.concurrent('a byte order mark', async () => {
+test.concurrent('apply refuses a byte order mark', async () => {
   await check(
     '\ufeff{ ... }: { }\n',
     text`
@@ -104,7 +104,7 @@ test.concurrent('a byte order mark', async () => {
   )
 })
 
-test.concurrent('a carriage return that ends a line', async () => {
+test.concurrent('apply refuses a carriage return without a line feed', async () => {
   await check(
     '{ ... }: # old Macintosh\r{ }\n',
     text`
@@ -116,7 +116,7 @@ test.concurrent('a carriage return that ends a line', async () => {
   )
 })
 
-test.concurrent('a NUL, as a crash leaves them', async () => {
+test.concurrent('apply refuses a NUL character', async () => {
   await check(
     '{ ... }: { }\n\0\0\0\0',
     text`
@@ -128,7 +128,7 @@ test.concurrent('a NUL, as a crash leaves them', async () => {
   )
 })
 
-test.concurrent('nothing at all', async () => {
+test.concurrent('apply refuses an empty file', async () => {
   const empty = text`
     vfio-patch: /etc/nixos/configuration.nix is empty. Nothing was written.
       Do:  pass a module: a file like { config, pkgs, ... }: { … }
@@ -137,7 +137,7 @@ test.concurrent('nothing at all', async () => {
   await check(' \n\n', empty)
 })
 
-test.concurrent('what Nix can not parse either', async () => {
+test.concurrent('apply refuses a syntax error', async () => {
   await check(
     '{ config, ... }:\n\n{\n  boot.kernelParams = [ "quiet" ;\n}\n',
     text`
@@ -150,7 +150,7 @@ test.concurrent('what Nix can not parse either', async () => {
   )
 })
 
-test.concurrent('a package, a value, and a call of another file', async () => {
+test.concurrent('apply refuses a package, a value, and a call of another file', async () => {
   await check(
     '{ stdenv, fetchurl }:\nstdenv.mkDerivation {\n  pname = "hello";\n}\n',
     text`
@@ -182,7 +182,7 @@ test.concurrent('a package, a value, and a call of another file', async () => {
   )
 })
 
-test.concurrent('a module that holds only under a condition', async () => {
+test.concurrent('apply refuses a module under a condition', async () => {
   await check(
     '{ config, lib, ... }:\n{\n  config = lib.mkIf config.desktop.enable {\n    sound.enable = true;\n  };\n}\n',
     text`
@@ -203,7 +203,7 @@ test.concurrent('a module that holds only under a condition', async () => {
   )
 })
 
-test.concurrent('imports that come from elsewhere', async () => {
+test.concurrent('apply refuses inherited imports', async () => {
   await check(
     'let imports = [ ./pc.nix ]; in\n{ ... }:\n{\n  inherit imports;\n  system.stateVersion = "26.05";\n}\n',
     text`
@@ -228,14 +228,14 @@ test.concurrent.each([
     'is a module of flake-parts, not of NixOS',
     'pass a NixOS module, { config, pkgs, ... }: { … }; if yours are all written inside modules of flake-parts, create such a file and import it in one of them'
   ]
-])('%s', async (_, content, what, remedy) => {
+])('apply refuses %s', async (_, content, what, remedy) => {
   await check(
     content,
     `vfio-patch: /etc/nixos/configuration.nix ${what}. Nothing was written.\n  Do:  ${remedy}\n`
   )
 })
 
-test.concurrent('a module of home-manager', async () => {
+test.concurrent('apply refuses a module of home-manager', async () => {
   await check(
     '{ pkgs, ... }: { home.packages = [ pkgs.vim ]; programs.git.enable = true; }\n',
     text`
@@ -246,7 +246,7 @@ test.concurrent('a module of home-manager', async () => {
   )
 })
 
-test.concurrent('the file that nixos-generate-config overwrites', async () => {
+test.concurrent('apply refuses the file that nixos-generate-config overwrites', async () => {
   const place = makePlace({
     'hardware-configuration.nix': '# Do not modify this file!  It was generated\n{ ... }: { }\n'
   })
@@ -260,14 +260,17 @@ test.concurrent('the file that nixos-generate-config overwrites', async () => {
   })
 })
 
-needing('nix-instantiate')('what Nix knows and our parser does not is Nix to say', async () => {
-  const place = makePlace({ 'configuration.nix': '{ ... }: { a = undefinedVariable; }\n' })
-  // Nix rejects the file as it is, so its word on the result is worth nothing.
-  expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toMatchObject({
-    code: 1,
-    stderr: text`
+needing('nix-instantiate')(
+  'diff skips the check by Nix if Nix rejects the unchanged file',
+  async () => {
+    const place = makePlace({ 'configuration.nix': '{ ... }: { a = undefinedVariable; }\n' })
+    // Nix rejects the file as it is, so its word on the result is worth nothing.
+    expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toMatchObject({
+      code: 1,
+      stderr: text`
       /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
       Checked: parses (own parser only; nix-instantiate does not accept the file as it is).
       `
-  })
-})
+    })
+  }
+)
