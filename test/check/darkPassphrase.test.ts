@@ -142,7 +142,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     return { '/sys/bus/pci/devices/0000:00:02.0/driver/module': null }
   }
 
-  it('one of two identical cards: recommends the driver of both', () => {
+  it('recommends the driver of both cards if they are identical', () => {
     const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
     const nvidia = 'services.xserver.videoDrivers = [ "nvidia" ];'
     const [dark] = found(module(guest, LUKS, nvidia), 'two-identical')
@@ -162,7 +162,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     expect(unsure?.remedy).toBe('add boot.initrd.kernelModules = [ "nvidia_drm" ];')
   })
 
-  it('no other card: recommends to unlock without a prompt', () => {
+  it('recommends to unlock without a prompt if there is no other card', () => {
     const guest = 'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
     const [dark] = found(
       module(`specialisation.vfio.configuration = { ${guest} };`, LUKS),
@@ -177,14 +177,14 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     expect(dark?.fix).toBeUndefined()
   })
 
-  it('a card that is bound to vfio-pci: recommends the driver by vendor and alias', () => {
+  it('recommends the driver by vendor and alias for a card that is bound to vfio-pci', () => {
     // The GTX 1080 goes to the host, and the card of AMD to the guest.
     const guest = 'virtualisation.vfio = { enable = true; devices = [ "1002:6985" ]; };'
     const [dark] = found(module(guest, LUKS), 'already-bound')
     expect(dark?.remedy).toBe('add boot.initrd.kernelModules = [ "nouveau" ];')
   })
 
-  it('nomodeset: recommends to remove it', () => {
+  it('recommends to remove nomodeset', () => {
     const params = 'boot.kernelParams = [ "nomodeset" ];'
     const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark).toMatchObject({

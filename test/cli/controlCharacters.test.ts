@@ -385,7 +385,7 @@ describe('no command sends control characters to a terminal', () => {
           env: again.env ?? {}
         })
         expect(foreignIn(sent)).toEqual([])
-        // What was planted looks the same as one of ours.
+        // Planted text looks the same as a message of vfio-patch.
         expect(sent).not.toContain('\x1b[31mred')
         expect(sent).not.toMatch(/^vfio-patch: all is well/m)
         if (!hasUnknownMonitors) expect(sent).toMatch(/\\u\{[0-9a-f]+\}|\\u[0-9a-f]{4}/)

@@ -1,4 +1,4 @@
-// A passphrase prompt that nobody could see after the next start: told, offered, and mended.
+// A passphrase prompt that would be invisible after the next boot: it is reported, and a fix is offered.
 
 import { describe, expect } from 'vitest'
 import { folderOf } from '../machine/support/machines.ts'

@@ -1,4 +1,4 @@
-// `scan --dump` on a machine with a name in every place where a person can put one: none of them is in the
+// `scan --dump` on a machine with a private name in every place where there can be one: none of them is in the
 // dump, and all that is found out about the machine is found out from the dump as well.
 
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// IDs that stand in kernel parameters already: with our modules they count for sure, so the machine has
-// its say as it has for devices that are named.
+// IDs that are already in kernel parameters: the modules of vfio-patch bind them for sure, so they are checked
+// on the machine like devices of flags.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -27,7 +27,7 @@ function call(machine: string, ...more: string[]): string[] {
   return ['apply', 'configuration.nix', '-y', ...flags, ...more]
 }
 
-/** The options of ours that the IDs become, and what is told before it is written. */
+/** The options that the IDs become, and what is printed before anything is written. */
 async function moved(machine: string, ids: string, ...more: string[]) {
   const place = makePlace({ 'configuration.nix': withIDs(ids) })
   const { code, stderr } = await place.run(call(machine, ...more))

@@ -287,7 +287,7 @@ terminal.each([
   ['Ctrl-C', { send: '\x03' }, '^C', 'Cancelled. Nothing was written.\n', 130],
   ['SIGTERM', { signal: 'SIGTERM' }, '', 'Cancelled. Nothing was written.\n', 143],
   ['SIGHUP', { signal: 'SIGHUP' }, '', '', -1]
-] as const)('%s ends the command and deletes the copy', async (_, act, echo, last, code) => {
+] as const)('%s ends --eval and deletes the copy', async (_, act, echo, last, code) => {
   const place = given()
   const steps = [{ until: 'begun', ...act }]
   const outcome = await onTerminal(place, [...EVAL, '-v'], { steps })

@@ -20,7 +20,7 @@ function call(command: string, machine: string, ...more: string[]): string[] {
   return [command, 'configuration.nix', '--sysfs', folderOf(machine), ...more]
 }
 
-/** What the configuration becomes, and what is told of that before the question. */
+/** The new configuration, and what is printed about it before the question. */
 async function planned(machine: string, ...flags: string[]) {
   const place = given()
   const outcome = await place.run(call('apply', machine, ...flags, '--yes'))

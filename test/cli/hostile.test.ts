@@ -150,7 +150,7 @@ needing('root', 'git').each(Object.keys(TRAPS))(
     const env = { SUDO_UID: String(ALICE), PATH: `${place.nixos}/bin:${place.env.PATH}` }
     for (const words of COMMANDS) {
       const { code, stdout, stderr } = await place.run(words, { env })
-      // Nothing waits for a pipe, nothing is a bug, and no secret is told.
+      // No command waits for a pipe, has an internal error, or prints a secret.
       expect([words, code, stderr]).toEqual([words, expect.any(Number), expect.anything()])
       expect([0, 1, 2, 3, 4, 5, 6, 8]).toContain(code)
       expect(stdout + stderr).not.toMatch(/internal error|secret\n/)

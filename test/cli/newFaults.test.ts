@@ -1,4 +1,4 @@
-// What apply would make worse is told before it asks.
+// Problems that apply would add are reported before it asks.
 
 import { expect, test } from 'vitest'
 import { folderOf } from '../machine/support/machines.ts'

@@ -17,7 +17,7 @@ const FLAKE = `{
 }
 `
 
-/** What is told from `Next:` on. */
+/** The exit code, and the lines from `Next:` on. */
 async function next(place: Place, words: string[], options = {}): Promise<string[]> {
   const { code, stderr } = await place.run([...words, '-y', OFF, '--no-git-add'], options)
   const lines = stderr.trimEnd().split('\n')

@@ -12,7 +12,7 @@ function scan(name: string, ...more: string[]): string[] {
   return ['scan', '--sysfs', folderOf(name), ...more]
 }
 
-describe.each(NAMES)('%s', name => {
+describe.each(NAMES)('the machine %s', name => {
   test.concurrent('scan prints the table in 100 columns', async ({ expect }) => {
     const outcome = await makePlace().run(scan(name), { env: { COLUMNS: '100' } })
     expect({ ...outcome, stdout: '' }).toEqual({ code: 0, stdout: '', stderr: '' })

@@ -1,4 +1,4 @@
-// A configuration that imports modules of somebody else with the options of ours.
+// A configuration that imports other modules with the options of vfio-patch.
 
 import { test } from 'vitest'
 import { OLD_MODULES, OLD_USAGE, OLD_VFIO } from '../plan/support/oldModules.ts'

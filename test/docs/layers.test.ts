@@ -105,7 +105,7 @@ it('only commands import commands', () => {
   expect([...new Set(others.map(([from]) => from))]).toEqual([])
 })
 
-it('one file loads the parser', () => {
+it('only one file loads the parser', () => {
   const all = importsBelow('')
   expect(all.length).toBeGreaterThan(500)
   const natives = modulesBelow('').filter(it =>

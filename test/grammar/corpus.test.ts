@@ -60,7 +60,7 @@ function lines(tree: string): string {
 describe.each(FILES)('%s', file => {
   const cases = casesIn(file)
 
-  test('has cases with names of their own', () => {
+  test('has cases with unique names', () => {
     const names = cases.map(({ name }) => name)
 
     expect(names).not.toEqual([])
@@ -112,7 +112,7 @@ test('the cases show every node type and every field of the grammar', () => {
   expect([...fields].filter(field => !trees.includes(` ${field}: `))).toEqual([])
 })
 
-describe('what a printed tree does not show', () => {
+describe('details that a printed tree does not show', () => {
   /** The texts of all nodes of a type, in order. */
   function texts(source: string, type: string): string[] {
     return nodesOf(bareTree(source), type).map(node => source.slice(node.start, node.end))

@@ -149,7 +149,7 @@ test('finds device nodes in QEMU arguments', () => {
   }
 })
 
-test('finds shared memory files in QEMU arguments that <shmem> can not express', () => {
+test('finds shared memory files in QEMU arguments that <shmem> cannot express', () => {
   const backend = 'memory-backend-file,id=m,mem-path=/dev/shm/lg,size=32M,share=on,prealloc=on'
   const { sharedFiles } = needsOf(args('-object', backend, '-device', 'ivshmem-plain,memdev=m'))
   expect(sharedFiles).toEqual(['lg'])

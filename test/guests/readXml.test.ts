@@ -44,7 +44,7 @@ test('comments are kept, inside and outside', () => {
   })
 })
 
-test('a declaration and a byte order mark are no part of it', () => {
+test('ignores an XML declaration and a byte order mark', () => {
   const given = '\ufeff<?xml version="1.0" encoding="utf-8" standalone="no"?>\n<domain/>\n'
   expect(documentOf(given).root.name).toBe('domain')
 })

@@ -151,7 +151,7 @@ describe('a virtual function of a graphics card', () => {
   test('is neither a card nor a function of one', () => {
     expect(cardsOf(MACHINE).map(it => addresses(it.functions))).toEqual([[GPU]])
   })
-  test('can not show the screen of the host', () => {
+  test('cannot show the screen of the host', () => {
     expect(addresses(remainingDisplays(MACHINE, new Set([GPU])))).toEqual([])
     expect(gates(MACHINE, [GPU])).toEqual([`ONLY_DISPLAY ${GPU}`])
     expect(gates(MACHINE, [GPU1, GPU2])).toEqual([])
@@ -179,7 +179,7 @@ describe('a virtual function of a graphics card', () => {
   })
 })
 
-describe('what the host reaches through a virtual function', () => {
+describe('the hardware that the host reaches through a virtual function', () => {
   const block = `-> ../../devices/pci0000:00/0000:00:01.0/${NIC1}/nvme/nvme0/nvme0n1`
   const disk = machineWith('virtual-functions', {
     '/sys/class/block/nvme0n1': block,

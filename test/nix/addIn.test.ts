@@ -161,7 +161,7 @@ describe('addIn compares items by value', () => {
     expect(edited(given, addX)).toBe(`{ c, lib, ... }: { l = [ "X" ] ++ lib.optional c "X"; }`)
   })
 
-  it('writes the comment of an item only if it has a line of its own', () => {
+  it('writes the comment of an item only if the item has its own line', () => {
     const item = annotated('10de:1b80', 'a card')
     expect(edited('{\n  l = [\n    "a"\n  ];\n}', it => it.addIn('l', [item]))).toBe(
       '{\n  l = [\n    "a"\n    "10de:1b80" # a card\n  ];\n}'
@@ -432,7 +432,7 @@ describe('addIn to a string that shows lines adds lines', () => {
     )
   })
 
-  it('and removeIn removes them, also under a condition', () => {
+  it('removeIn removes lines, also under a condition', () => {
     const merged = '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "X") "a\\nX" ]; }'
     expect(edited(merged, it => it.removeIn('l', ['X']))).toBe(
       '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "") "a" ]; }'

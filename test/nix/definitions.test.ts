@@ -50,7 +50,7 @@ describe('getIn finds the definitions of an option', () => {
   ]
   it.each(cases)('%s', (path, then) => expect(shown(doc.getIn(path))).toEqual(then))
 
-  it('and those below a path', () => {
+  it('below a path', () => {
     expect(shown(doc.getBelow('boot'))).toEqual([
       '3:3 boot.kernelParams = [ "a" ]',
       '4:3 boot.initrd = { kernelModules = [ "b" ]; }',

@@ -71,27 +71,27 @@ function withPiece(text: string, piece: string, by: string): string {
 }
 
 describe('an option is read', () => {
-  it('where it is written with dots', () => {
+  it('if it is written with dots', () => {
     expect(read(pc, 'boot.loader.systemd-boot.enable')).toBe('true')
     expect(read(pc, 'system.stateVersion')).toBe('"26.05"')
   })
 
-  it('where it is nested', () => {
+  it('if it is nested', () => {
     expect(read(pc, 'networking.hostName')).toBe('"pc"')
     expect(read(pc, 'networking.firewall.allowedTCPPorts')).toBe('[ 22 80 443 ]')
   })
 
-  it('where it is nested in dotted names and back', () => {
+  it('if it is nested in dotted names and sets', () => {
     const given = '{ a.b = { c.d = { e = { f.g = 1; }; }; }; }'
     expect(read(given, 'a.b.c.d.e.f.g')).toBe('1')
   })
 
-  it('where it is not set', () => {
+  it('if it is not set, as undefined', () => {
     expect(read(pc, 'networking.domain')).toBeUndefined()
     expect(read(pc, 'networking.hostName.x')).toBeUndefined()
   })
 
-  it('by quoted names, however it is quoted', () => {
+  it('by quoted names, however they are quoted', () => {
     expect(read(pc, 'networking."extra.hosts"')).toBe('"none"')
     expect(read(pc, ['networking', 'extra.hosts'])).toBe('"none"')
     expect(read(pc, '"networking"."hostName"')).toBe('"pc"')
@@ -99,13 +99,13 @@ describe('an option is read', () => {
     expect(read(pc, 'users.users."ann.b".isNormalUser')).toBe('true')
   })
 
-  it('as a whole set', () => {
+  it('if it is a whole set', () => {
     expect(read(pc, 'networking.firewall')).toBe(
       '{\n      enable = true;\n      allowedTCPPorts = [ 22 80 443 ];\n    }'
     )
   })
 
-  it('as items of a list, also under with', () => {
+  it('if it is a list, as its items, also under with', () => {
     const doc = parseDocument(pc)
     expect(doc.itemsIn('networking.firewall.allowedTCPPorts')).toEqual([22, 80, 443])
     expect(doc.itemsIn('users.users."ann.b".extraGroups')).toEqual(['wheel', 'video'])
@@ -116,7 +116,7 @@ describe('an option is read', () => {
     ])
   })
 
-  it('as a list with the expression around it, with comments', () => {
+  it('with comments, if it is a list inside another expression', () => {
     expect(read(pc, 'environment.systemPackages')).toBe(
       nix`
         with pkgs; [
@@ -134,7 +134,7 @@ describe('an option is read', () => {
 })
 
 describe('a prefix is read', () => {
-  it('as one set, although it is written in parts', () => {
+  it('if it is written in parts, as one set', () => {
     const given = nix`
       {
         networking.firewall.enable = true;
@@ -157,7 +157,7 @@ describe('a prefix is read', () => {
     })
   })
 
-  it('as nothing if nothing is below it', () => {
+  it('if nothing is below it, as an empty set', () => {
     expect(readSet(pc, 'hardware')).toEqual({})
     expect(readSet(pc, 'networking.hostName')).toEqual({})
   })
@@ -176,7 +176,7 @@ describe('an option that is set gets another value', () => {
     )
   })
 
-  it('where its name is quoted', () => {
+  it('if its name is quoted', () => {
     expect(edited(pc, it => it.setIn(['networking', 'extra.hosts'], 'some'))).toBe(
       withPiece(pc, '"extra.hosts" = "none"', '"extra.hosts" = "some"')
     )
@@ -190,13 +190,13 @@ describe('an option that is set gets another value', () => {
     ).toBe('{ config, ... }: { a = [ true null ]; b = config.networking.hostName; }')
   })
 
-  it('as a whole list', () => {
+  it('if it is a whole list', () => {
     expect(edited(pc, it => it.setIn('networking.firewall.allowedTCPPorts', [22]))).toBe(
       withPiece(pc, '[ 22 80 443 ]', '[ 22 ]')
     )
   })
 
-  it('in both its parts, where a set is defined in two', () => {
+  it('if a set is defined in two parts, in either part', () => {
     const given = nix`
       {
         services.openssh = { enable = false; };
@@ -263,7 +263,7 @@ describe('an option that is not set is written', () => {
     )
   })
 
-  it('as a set', () => {
+  it('if the value is a set', () => {
     expect(
       edited('{\n  a = 1;\n}\n', it => it.setIn('services.x', { enable: true, 'a b': [] }))
     ).toBe(nix`
@@ -337,7 +337,7 @@ describe('a list', () => {
 })
 
 describe('an option is deleted', () => {
-  it('where it is dotted, with the comment on its line', () => {
+  it('if it is dotted, with the comment on its line', () => {
     expect(edited(pc, it => it.removeIn('boot.loader.efi.canTouchEfiVariables'))).toBe(
       withPiece(
         pc,
@@ -347,7 +347,7 @@ describe('an option is deleted', () => {
     )
   })
 
-  it('where it is nested', () => {
+  it('if it is nested', () => {
     expect(edited(pc, it => it.removeIn('networking.firewall.enable'))).toBe(
       withPiece(pc, '      enable = true;\n', '')
     )

@@ -1115,7 +1115,7 @@ describe('an invalid call is refused without a place', () => {
   )
 
   golden(
-    'a new name that is none',
+    'a new name that is not valid',
     '{ a = 1; }\n',
     it => it.renameIn('a', 'b c'),
     nix`

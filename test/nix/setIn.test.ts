@@ -521,7 +521,7 @@ describe('the values that setIn writes', () => {
     `)
   })
 
-  it('uses the indentation of a set that begins on a line of its own', () => {
+  it('uses the indentation of a set that begins on its own line', () => {
     const given = '{ a = [\n    "x"\n  ];\n  users = { m = 1;\n  };\n  n = {\n    o = 1;\n  };\n}\n'
     expect(edited(given, it => it.setIn('z', { a: { b: [1], c: { d: [2] } } }))).toContain(
       '  z = {\n    a = {\n      b = [ 1 ];'
@@ -567,7 +567,7 @@ describe('the values that setIn writes', () => {
   })
 })
 
-describe('setIn in what may not be what it seems', () => {
+describe('setIn refuses text that may not be a plain module', () => {
   const cases: [string, string, string][] = [
     ['an inherited config', 'let config = { }; in { inherit config; }', 'INHERITED'],
     [
@@ -584,7 +584,7 @@ describe('setIn in what may not be what it seems', () => {
     expect(refusalOf(given, it => it.setIn('a', 3))).toBe(code)
   )
 
-  it('and neither does removeIn look for config', () => {
+  it('removeIn refuses a path that begins with config', () => {
     const given = '{ config.l = [ 1 ]; }'
     expect(refusalOf(given, it => it.removeIn('config.l', [1]))).toBe('BAD_PATH')
   })

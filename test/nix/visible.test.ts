@@ -46,15 +46,15 @@ test.each<[string, string]>([
   ['a\ud800b\udc00', 'a\\u{d800}b\\u{dc00}'],
   // Emoji and Persian need these.
   ['👩\u200d🔧 نمی\u200cخواهم \u0601', '👩\u200d🔧 نمی\u200cخواهم \u0601']
-])('%j', (given, shown) => {
+])('shows %j without control characters', (given, shown) => {
   expect(visible(given)).toBe(shown)
 })
 
-test('in a line there is no line end', () => {
+test('escapes line ends in a line', () => {
   expect(visibleLine('a\r\nb\nc\td')).toBe('a\\u{d}\\u{a}b\\u{a}c\td')
 })
 
-test('nothing is left, and a second time changes nothing', () => {
+test('escapes all control characters, and changes nothing the second time', () => {
   fc.assert(
     fc.property(controls, text => {
       const shown = visible(text)
@@ -65,7 +65,7 @@ test('nothing is left, and a second time changes nothing', () => {
   )
 })
 
-test('JSON says the same', () => {
+test('escapes JSON without changing its value', () => {
   fc.assert(
     fc.property(controls, text => {
       const json = visibleJson(JSON.stringify({ [text]: [text] }, null, 2))
@@ -76,7 +76,7 @@ test('JSON says the same', () => {
 })
 
 test.skipIf(!areAvailable('words of a call', 'bash'))(
-  'a word of a call is shown whole, and bash reads it back',
+  'escapes words of a call so that bash reads them back',
   () => {
     const words = fc.sample(controls, 100).map(it => it.replace(/\0|\p{Cs}/gu, ''))
     const spelled = words.map(shellWord)

@@ -132,7 +132,7 @@ esac
       expect(host.asked()).toEqual(['AllowedCPUs=0', 'AllowedCPUs=0-7'])
     })
 
-    it('keeps a guest from starting if the limit can not be set', () => {
+    it('keeps a guest from starting if the limit cannot be set', () => {
       const host = makeHost()
       host.breakSystemd()
       expect(host.call('win10', 'prepare', 'begin')).toEqual({ status: 1, stdout: '' })

@@ -99,7 +99,7 @@ test('refuses every disk that the host uses, and no free disk', () => {
   expect(free).toBeGreaterThan(200)
 })
 
-test('notes every used disk that it can not refuse with a dump of the machine', () => {
+test('notes every used disk that it cannot refuse with a dump of the machine', () => {
   let noted = 0
   let refused = 0
   fc.assert(

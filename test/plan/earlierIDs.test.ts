@@ -35,7 +35,7 @@ it('checks IDs that options already name in the same way', () => {
   expect(refused(machine('single-gpu', '0000:0a:00.0'), [], ONLY)).toEqual([])
 })
 
-it('of two equal cards, keeps the one with its own driver for the host', () => {
+it('gives away only the card that vfio-pci already has if two are identical', () => {
   const ids = ['10de:2484', '10de:228b']
   const placed = placeEarlierIDs(machine('two-identical', '0000:0a:00.0', '0000:0a:00.1'), ids, [])
   expect(placed.settings).toEqual({

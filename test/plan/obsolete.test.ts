@@ -216,7 +216,7 @@ describe('settings of old guides', () => {
     expect(plan(more, SETTINGS).replaced).toEqual([])
   })
 
-  it('keeps equal IDs that can not be moved', () => {
+  it('keeps equal IDs that cannot be moved', () => {
     const text = nix`
       {
         imports = [ ./vfio ];

@@ -247,7 +247,7 @@ describe('without anything to remove', () => {
   })
 })
 
-describe('refuses a result that needs the modules', () => {
+describe('removal from a configuration that still needs the modules', () => {
   const reading = (it: string) => `{ config, lib, ... }: { imports = [ ./vfio ]; ${it} }`
 
   it.each([
@@ -265,7 +265,7 @@ describe('refuses a result that needs the modules', () => {
     ['x = lib.getAttrFromPath [ "virtualisation" "vfio" ] config;', '[ "virtualisation" "vfio" ]'],
     ['x = import ./vfio/vfio.nix;', './vfio/vfio.nix'],
     ['disabledModules = [ "/etc/nixos/vfio" ];', '"/etc/nixos/vfio"']
-  ])('%s', (code, place) => {
+  ])('is refused: %s', (code, place) => {
     expect(refusal(reading(code))).toEqual(['STILL_USED', `${PATH}: ${place}`])
   })
 
@@ -277,18 +277,18 @@ describe('refuses a result that needs the modules', () => {
     'x = config.virtualisation.libvirtd.enable; /* config.virtualisation.vfio.enable */',
     'x = "config.virtualisation.vfio.enable";',
     'virtualisation.vfio.users = config.virtualisation.vfio.devices;'
-  ])('but not %s', code => {
+  ])('is not refused: %s', code => {
     expect(refusal(reading(code))[0]).toBe('not refused')
   })
 
-  it('in a file that the configuration imports', () => {
+  it('is refused if a file that the configuration imports needs them', () => {
     const other = '{ config, ... }: { x = config.virtualisation.vfio.enable; }'
     expect(refusal('{ imports = [ ./vfio ./x.nix ]; }', {}, { '/etc/nixos/x.nix': other })).toEqual(
       ['STILL_USED', '/etc/nixos/x.nix: config.virtualisation.vfio.enable']
     )
   })
 
-  it('in another file of the repository', () => {
+  it('is refused if another file of the repository sets their options', () => {
     const text = '{ virtualisation.vfio.enable = true; }'
     const others = [sourceFile('/etc/nixos/gpu.nix', text)]
     expect(refusal('{ imports = [ ./vfio ]; }', { others })).toEqual([
@@ -297,7 +297,7 @@ describe('refuses a result that needs the modules', () => {
     ])
   })
 
-  it('but not in a file that declares the options itself', () => {
+  it('is not refused for a file that declares the options itself', () => {
     const text = nix`
       { config, lib, ... }:
       {
@@ -309,7 +309,7 @@ describe('refuses a result that needs the modules', () => {
     expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ }')
   })
 
-  it('and files that can not be edited', () => {
+  it('is refused if a file with their options cannot be edited', () => {
     const inherited =
       'let vfio = { enable = true; }; in { imports = [ ./vfio ]; virtualisation = { inherit vfio; }; }'
     expect(refusal(inherited)).toEqual(['INHERITED', PATH])

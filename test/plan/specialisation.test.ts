@@ -345,7 +345,7 @@ describe('the entry of a run', () => {
     expect(specialisations).toEqual(['vfio', 'other'])
   })
 
-  it('can not be a new one if every entry gives devices away', () => {
+  it('cannot be a new one if every entry gives devices away', () => {
     expect(refusal(everywhere, CARD, 'vfio')).toBe('GIVEN_EVERYWHERE')
     expect(refusal(everywhere, {}, 'vfio')).toBe('GIVEN_EVERYWHERE')
   })
@@ -397,7 +397,7 @@ describe('settings of every entry', () => {
     )
   })
 
-  it('can not have another value', () => {
+  it('cannot have another value', () => {
     expect(refusal(base, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toBe(
       'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, and a specialisation can not give it another value; remove it here, or set it to what you want in every boot entry'
     )

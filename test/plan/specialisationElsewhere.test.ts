@@ -145,7 +145,7 @@ describe('an entry that is a function', () => {
     `)
   })
 
-  it('is refused if it gives other IDs to vfio-pci that can not be moved', () => {
+  it('is refused if it gives other IDs to vfio-pci that cannot be moved', () => {
     const text = nix`
       {
         specialisation.vm.configuration = {

@@ -125,7 +125,7 @@ const MOVED = text`
   `
 
 describe('other modules are replaced', () => {
-  it('and settings are kept, without a flag', () => {
+  it('without a flag, and settings are kept', () => {
     expect(taken({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })).toEqual({
       files: { 'configuration.nix': MOVED },
       stay: ['vfio.nix', 'libvirt.nix', 'virtualisation.nix'],
@@ -221,7 +221,7 @@ describe('other modules are replaced', () => {
     })
   })
 
-  it('and defaults of the new modules that the user turned off stay off', () => {
+  it('without defaults of the new modules that the user turned off', () => {
     const files = {
       'configuration.nix': using(
         'boot.kernelParams = [ "iommu.passthrough=0" ]; virtualisation.vfio.enable = true;'
@@ -233,7 +233,7 @@ describe('other modules are replaced', () => {
     )
   })
 
-  it('and huge pages get a valid size with the same total', () => {
+  it('with huge pages of a valid size and the same total', () => {
     const pages = (size: string, rest: string) =>
       taken({
         'configuration.nix': `{ imports = [ ./virtualisation.nix ]; virtualisation.hugepages = { enable = true; ${size} ${rest} }; }\n`,

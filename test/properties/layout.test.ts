@@ -4,7 +4,7 @@ import { everyCase, everyPlan } from './support/cases.ts'
 import { planOf } from './support/edits.ts'
 
 describe('for every module and every edit', () => {
-  it('a new binding or item on a line of its own is indented like its neighbors', async () => {
+  it('a new binding or item on its own line is indented like its neighbors', async () => {
     await everyPlan(3000, ({ plan: { edits, text } }) => {
       const isNew = newIn(edits)
       visit(parseDocument(text), node => {

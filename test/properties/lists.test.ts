@@ -50,7 +50,7 @@ describe('for every module', () => {
 })
 
 describe('for every tree of options', () => {
-  it('of several definitions, only the chosen one changes', async () => {
+  it('only the chosen one of several definitions changes', async () => {
     await every(trees, 500, ({ dotted, nested, mixed }) => {
       const [first, second, third] = [dotted, nested, mixed].map(it => it.replace('{ ... }:\n', ''))
       const doc = parseDocument(

@@ -221,7 +221,7 @@ needing('root', 'node as nobody')(
 )
 
 needing('root', 'node as nobody')(
-  'refuses a state folder that a user can not write to',
+  'refuses a state folder that a user cannot write to',
   async () => {
     const place = makePlace()
     const { configuration, changes } = given(place)

@@ -1,4 +1,4 @@
-// Guests for `--domain`, and what is told of them.
+// Guests for `--domain`, and what is printed about them.
 
 import { folderOf } from '../../machine/support/machines.ts'
 import { CHECKED } from './machine.ts'
@@ -48,7 +48,7 @@ export function toldIn(stderr: string): string[] {
   return lines.slice(1, lines.indexOf(CHECKED))
 }
 
-/** What a guest comes to: what is told before the question, and the options. */
+/** What a guest leads to: what is printed before the question, and the options. */
 export async function planned(guest: string): Promise<{ told: string[]; options: string }> {
   const place = given(guest)
   const outcome = await place.run(APPLY)

@@ -13,7 +13,7 @@ export type Step =
   | { until: string; close: true }
 
 export interface Shown {
-  /** All that the terminal showed, colours by name. */
+  /** All that the terminal showed, colors by name. */
   terminal: string
   /** What went into a pipe instead. */
   stdout: string
@@ -31,7 +31,7 @@ export interface TerminalOptions {
   pipes?: readonly ('stdout' | 'stderr')[]
 }
 
-/** Calls vfio-patch on a terminal; streams in `pipes` are none. */
+/** Calls vfio-patch on a terminal; streams in `pipes` are not on it. */
 export async function onTerminal(
   place: Place,
   words: readonly string[],

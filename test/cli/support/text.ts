@@ -31,7 +31,7 @@ const NAMES: Record<string, string> = {
   '36': '<cyan>'
 }
 
-/** What a terminal got, its colours by name and its line ends as everywhere else. */
+/** What a terminal got, with colors by name and usual line ends. */
 export function readable(shown: string): string {
   const [first = '', ...rest] = shown.replaceAll('\r\n', '\n').split('\x1b[')
   const named = rest.map(it =>
