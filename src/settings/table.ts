@@ -71,7 +71,7 @@ const ROWS = [
     group: 'the card',
     kind: 'text',
     argument: 'NAME',
-    help: 'put everything into a boot entry of its own, e.g. vfio; the default entry stays as it is. Later runs find it in FILE. To go back: "vfio-patch remove", then apply',
+    help: 'put everything in a separate boot entry, e.g. vfio; the default entry stays as it is. Later runs find it in FILE. To go back: "vfio-patch remove", then apply',
     setting: null,
     options: []
   },

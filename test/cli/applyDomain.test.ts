@@ -29,7 +29,7 @@ const FILE = 'vfio/guests/win10.nix'
 const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix is already up to date.\n'
 /** The note about the disk of the guest in each run, as the machine is a dump. */
 const DISK =
-  'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before win10 starts.\n'
+  'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before win10 starts.\n'
 
 test.concurrent.for(GUESTS)('apply --domain sets up what %s needs', async (guest, { expect }) => {
   // What everybody could read is taken out first, as the refusal asks.

@@ -35,7 +35,7 @@ test.concurrent('apply --domain refuses the card that shows the screen unless it
         Why: no monitor is plugged into 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], which would be left to the host.
              win10.xml gives it to small.
         Do:  plug your monitor in there, choose another card: vfio-patch scan,
-             put it in its own boot entry (add --specialisation vfio),
+             put it in a separate boot entry (add --specialisation vfio),
              or confirm with: vfio-patch apply configuration.nix --domain win10.xml ${MACHINE.join(' ')} --confirm 0000:0a:00.0;
              or change the addresses in win10.xml, if it is from another machine
       `
@@ -93,9 +93,7 @@ test.concurrent('apply --domain selects one of two identical cards by address', 
   expect((await place.run(words)).stderr).toBe(NOTHING)
 })
 
-test.concurrent('apply --domain leaves out a PCI bridge and notes that it cannot be given away', async ({
-  expect
-}) => {
+test.concurrent('a bridge cannot go', async ({ expect }) => {
   const { told, options } = await planned(
     small(`<devices>${device('0x00', '0x14', '0x3')}</devices>`)
   )
@@ -156,7 +154,7 @@ test.concurrent.for([
     'small needs the bridge br0, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.br0.interfaces = [ "enp5s0" ];, or use the network "default".'
   ],
   [
-    'kvmfr devices that cannot be set up',
+    'kvmfr that cannot be made',
     "<qemu:commandline><qemu:arg value='-object'/><qemu:arg value='memory-backend-file,id=a,mem-path=/dev/kvmfr1,size=64M'/></qemu:commandline>",
     'the kvmfr devices are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in win10.xml.'
   ],
@@ -269,7 +267,7 @@ test.concurrent('diff --domain refuses a file that does not exist', async () => 
     code: 4,
     stderr: text`
       vfio-patch: /etc/nixos/win10.xml does not exist.
-        Do:  write it: virsh dumpxml --inactive NAME > NAME.xml
+        Do:  create it: virsh dumpxml --inactive NAME > NAME.xml
       `
   })
 })
@@ -293,7 +291,7 @@ test.concurrent('diff --domain refuses a guest with the UUID of another guest', 
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/vfio/guests/old.nix is another guest with the UUID of new, 8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10. Nothing was written.
-        Why: libvirt identifies guests by their UUIDs, so it takes the two for one.
+        Why: libvirt identifies guests by their UUIDs, so it would treat the two as one guest.
         Do:  if new is its new name, delete that file, then run this again; else give new another UUID, e.g. from uuidgen
       `
   })

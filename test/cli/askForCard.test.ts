@@ -336,7 +336,7 @@ test('apply gives the card with the screen away in every boot entry only if its 
   expect(place.read('configuration.nix')).toBe(GIVEN)
 })
 
-test('apply proposes a separate boot entry on a laptop and if the IOMMU is off', async () => {
+test('on a laptop, too, and where the groups cannot be seen yet', async () => {
   for (const machine of ['laptop-mux', 'iommu-off']) {
     const place = given([])
     const steps = answers([FIRST, '\r'], [FIRST, '\r'], [SECOND, '\r'], [WRITE, '\r'])

@@ -19,7 +19,7 @@ const OLD = text`
 const HARDWARE = '{ boot.kernelModules = [ "vfio_virqfd" ]; }\n'
 
 const UNSEEN =
-  'The machine was not checked, as no networking.hostName names it as the one of this file. To check it anyway: --sysfs /'
+  'The machine was not checked, as no networking.hostName says that this configuration is for this machine. To check it anyway: --sysfs /'
 const OFF = '--parse-check=off'
 const UNCHECKED = 'Checked: parses (own parser only; switched off).'
 
@@ -179,7 +179,7 @@ test.concurrent('check --json lists the findings with their places', async () =>
   })
 })
 
-test.concurrent('check refuses a syntax error, --yes without --fix, and an unknown release', async () => {
+test.concurrent('what cannot be checked', async () => {
   await expectRefusal(
     makePlace({ 'configuration.nix': '{ boot = }\n' }),
     ['check', 'configuration.nix'],

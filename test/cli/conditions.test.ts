@@ -310,7 +310,7 @@ const CONDITIONS: Condition[] = [
       `
   },
   {
-    name: 'a damaged record of an interrupted run',
+    name: 'a record of an interrupted run that cannot be read',
     prepare: place => place.write('.vfio-patch.journal', 'spoilt'),
     code: 'INTERRUPTED',
     exit: 5,

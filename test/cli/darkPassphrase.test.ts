@@ -275,7 +275,7 @@ describe('the question of apply about the driver in the initrd', () => {
     expect(shown.terminal).toContain('New problem: configuration.nix:11: DARK_PASSPHRASE')
   })
 
-  test.concurrent('is not asked if the list of modules in the file cannot be edited', async () => {
+  test.concurrent('nor where the file cannot take it', async () => {
     const computed = LUKS.replace(
       '  system.',
       `  boot.initrd.kernelModules = import ./m.nix;\n  system.`

@@ -247,14 +247,14 @@ test.concurrent.each([
     ['domain', 'none.xml'],
     4,
     `vfio-patch: /etc/nixos/none.xml does not exist.
-  Do:  write it: virsh dumpxml --inactive NAME > NAME.xml
+  Do:  create it: virsh dumpxml --inactive NAME > NAME.xml
 `
   ],
   [
     ['domain', '.'],
     4,
     `vfio-patch: /etc/nixos is a folder.
-  Do:  pass the file of a guest; to write one: virsh dumpxml --inactive NAME > NAME.xml
+  Do:  pass the XML file of a guest; to create it: virsh dumpxml --inactive NAME > NAME.xml
 `
   ],
   [

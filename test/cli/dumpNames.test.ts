@@ -318,6 +318,6 @@ test('diff --domain does not call a bridge missing if it has another name in the
   }
   expect(await notes(machine)).toEqual([])
   expect(await notes(dump)).toEqual([
-    'Note: win10 needs the bridge br-zzalice, which no option declares. A dump does not have such names, so check on the machine whether it has the bridge: ip link'
+    'Note: win10 needs the bridge br-zzalice, which no option declares. A dump does not contain bridge names like this one, so check on the machine whether it has the bridge: ip link'
   ])
 })

@@ -12,7 +12,7 @@ import { text } from './support/text.ts'
 const FILE = '/etc/nixos/configuration.nix'
 const HEADLINE = `${FILE}: 3 changes; vfio/: ${Object.keys(installedModules()).length} new files`
 const MOVED =
-  'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci are in boot.kernelParams, and only the IDs of one place count.'
+  'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci are in boot.kernelParams, and only one of the lists takes effect.'
 const CHECKED = 'Checked: parses (own parser only; switched off).'
 
 const withIDs = (ids: string) => text`
@@ -89,7 +89,7 @@ test.concurrent('apply refuses earlier IDs of the only card, also with --keep-ob
         Why: after the next boot the host would have no picture.
              configuration.nix:3 already gives it to vfio-pci. vfio-pci does not have it now; with the modules of vfio-patch it will have it from the next boot on.
         Do:  leave it with the host until a guest starts: add --bind hooks;
-             or give it a boot entry of its own: add --specialisation vfio;
+             or put it in a separate boot entry: add --specialisation vfio;
              or remove it from configuration.nix:3
       `
   }

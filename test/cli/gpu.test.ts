@@ -313,7 +313,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       vfio-patch: ${gtx1080} is the only card that can show a picture. Nothing was written.
         Why: after the next boot the host would have no picture.
         Do:  leave it with the host until a guest starts: add --bind hooks;
-             or give it a boot entry of its own: add --specialisation vfio
+             or put it in a separate boot entry: add --specialisation vfio
       `
   ],
   [
@@ -322,7 +322,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '10de:2484'],
     7,
     text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would be given away. Nothing was written.
         Why: after the next boot the host would have no picture; an ID selects all cards that have it.
         Do:  name only the card for the guest, e.g. --gpu 0000:0a:00.0
       `
@@ -333,7 +333,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '01:00.0', '--gpu', '0a:00.0'],
     7,
     text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would be given away. Nothing was written.
         Why: after the next boot the host would have no picture.
         Do:  name only the card for the guest, e.g. --gpu 0000:0a:00.0
       `
@@ -344,7 +344,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '10de:1b80', '--device', '1002:6985'],
     7,
     text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would be given away. Nothing was written.
         Why: after the next boot the host would have no picture.
         Do:  name only the card for the guest, e.g. --gpu 0000:01:00.0
       `
@@ -368,7 +368,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     text`
       vfio-patch: this system uses a disk of 0000:02:00.1 AMD 400 Series Chipset SATA Controller: / and /boot. Nothing was written.
         Why: after the next boot it would belong to the guest, and the host would not find its files.
-             besides, 0000:04:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is the only network card (enp4s0).
+             also: 0000:04:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is the only network card (enp4s0).
         Do:  leave 0000:02:00.1 with the host; ${OTHER}
       `
   ],
@@ -427,7 +427,7 @@ test.concurrent('--gpu refuses the card with the monitor', async () => {
       vfio-patch: 0000:01:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
         Why: no monitor is plugged into 0000:00:02.0 Intel AlderLake-S GT1, which would be left to the host.
         Do:  plug your monitor in there, ${OTHER},
-             put it in its own boot entry (add --specialisation vfio),
+             put it in a separate boot entry (add --specialisation vfio),
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
       `
   })
@@ -445,7 +445,7 @@ test.concurrent('--gpu refuses a card whose driver reports no monitors if no oth
       vfio-patch: 0000:01:00.0 may be the card that shows your screen: its driver does not report monitors. If it is, you would have no picture after the next boot. Nothing was written.
         Why: no monitor is plugged into 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100], which would be left to the host.
         Do:  plug your monitor in there, ${OTHER},
-             put it in its own boot entry (add --specialisation vfio),
+             put it in a separate boot entry (add --specialisation vfio),
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
       `
   })
@@ -458,7 +458,7 @@ test.concurrent('--gpu refuses the last card if another file gives the other one
   await expectRefusal(place, [...words, '--yes'], {
     code: 7,
     stderr: text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would be given away. Nothing was written.
         Why: after the next boot the host would have no picture.
              0000:01:00.0 is already given away by card.nix:2.
         Do:  remove it from card.nix:2 first, or leave the other with the host

@@ -127,7 +127,7 @@ test.concurrent('diff --domain reports several refusals at once', async () => {
     stderr: text`
       vfio-patch: win10.xml:8: small would get /dev/nvme0n1p2, which this system uses: / (nvme0n1p2). Nothing was written.
         Why: ${WHY}
-             besides, small could write to the system of this host: it shares /etc/nixos, which is part of /etc or contains it.
+             also: small could write to the system of this host: it shares /etc/nixos, which is part of /etc or contains it.
         Do:  give small another disk or an image file: change it in win10.xml
       `
   })
@@ -168,7 +168,7 @@ test.concurrent('apply --domain notes a disk that could not be checked in a dump
 }) => {
   expect((await planned(disk('/dev/disk/by-id/ata-B'))).told).toEqual([
     'Guest: small; its file is yours to edit.',
-    'Note: win10.xml:6: /dev/disk/by-id/ata-B, a disk of small, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before small starts.'
+    'Note: win10.xml:6: /dev/disk/by-id/ata-B, a disk of small, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before small starts.'
   ])
 })
 

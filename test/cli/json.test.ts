@@ -334,7 +334,7 @@ function errorOf(code: string, exit: number, message: string, hint: string | nul
   return { code, exit, message, excerpt: null, why: null, hint, at: null }
 }
 
-test.concurrent('--json reports wrong arguments', async () => {
+test.concurrent('words that cannot be read', async () => {
   expect(await documentOf(makePlace(), ['undo', '--lst'])).toEqual({
     ...HEAD,
     schema: 'vfio-patch/error',

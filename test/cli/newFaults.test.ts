@@ -89,7 +89,7 @@ test.concurrent('diff notes a user that the configuration does not define', asyn
   const call = ['--user', 'alcie', '--user', 'bob']
   expect(await told(given(alice + bob), ...call)).toBe(text`
     ${HEADLINE}
-    Note: the configuration does not define alcie, as far as it can be read; it defines alice and bob.
+    Note: no user alcie is defined in the files that could be read; they define alice and bob.
     ${CHECKED}
     `)
   const unremarked = `${HEADLINE}\n${CHECKED}\n`

@@ -165,7 +165,7 @@ needing('root')(
       stderr: text`
       vfio-patch: the folder /etc/nixos belongs to another user (1234). Nothing was written.
         Why: another user could replace files in it while this runs.
-        Do:  run this from that user's account with sudo, or: sudo chown root: /etc/nixos
+        Do:  log in as that user and run this with sudo, or change the owner: sudo chown root: /etc/nixos
       `
     })
     expect(await place.run(CALL, { env: { SUDO_UID: '1234' } })).toEqual({

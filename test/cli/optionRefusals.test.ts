@@ -5,7 +5,7 @@ import { FILE, given, HELP, STRING } from './support/option.ts'
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
 
-test.concurrent('option refuses an unsafe edit or a syntax error, with its place', async () => {
+test.concurrent('what cannot be edited safely is refused, with its place', async () => {
   await expectRefusal(given(), ['option', 'set', 'pc.nix', 'networking.hostName', '"a"', '-y'], {
     code: 3,
     stderr: text`
@@ -85,7 +85,7 @@ test.concurrent('option add refuses a word that is not in scope', async () => {
     code: 2,
     stderr: text`
       vfio-patch: "debug" is not in scope where it would be written, so Nix would reject the file. Nothing was written.
-        Do:  text needs quotes of its own, or --string;
+        Do:  a text value needs Nix quotes inside the shell quotes, or --string;
              if it is an argument of the module, add it at the top:  { debug, ... }:
       `
   })

@@ -94,7 +94,7 @@ needing('root')('check and option set note that others can write to a parent fol
   ]
   for (const call of calls) expect(await notesOf(place, call)).toEqual([])
   chmodSync(etc, 0o777)
-  const note = `Note: others can write to /etc (mode 777) and so replace ${FILE}, which root builds: sudo chmod go-w /etc`
+  const note = `Note: other users can write to /etc (mode 777) and could replace ${FILE}, which is built as root: sudo chmod go-w /etc`
   for (const call of [['option', 'set', 'pc.nix', 'a', '3', OFF, '--yes'], ...calls])
     expect(await notesOf(place, call)).toEqual([note])
   const { stdout } = await place.run([...SET, '-n', '--json'])
@@ -107,7 +107,7 @@ needing('root')('check and option set note that others can write to a parent fol
   chmodSync(etc, 0o755)
   chownSync(etc, 1235, 1235)
   expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([
-    `Note: others can write to /etc (of user 1235) and so replace ${FILE}, which root builds: sudo chown root: /etc`
+    `Note: other users can write to /etc (of user 1235) and could replace ${FILE}, which is built as root: sudo chown root: /etc`
   ])
   expect(await notesOf(place, ['check', 'pc.nix', OFF], { SUDO_UID: '1235' })).toEqual([])
   chownSync(join(place.nixos, 'pc.nix'), 1235, 1235)
@@ -126,7 +126,7 @@ needing('root')(
       code: 5,
       stderr: text`
       vfio-patch: an earlier run was interrupted (2026-11-22 16:03), and another user could have written its record /etc/nixos/.vfio-patch.journal. Nothing was written.
-        Why: with sudo such a record counts only for that user's own folders
+        Why: with sudo, such a record is accepted only for that user's own folders
         Do:  run this as that user without sudo; or check that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
       `
     }
@@ -172,7 +172,7 @@ needing('root')('sudo refuses a symlink of the user to a file of root', async ()
         stderr: text`
         vfio-patch: ${flag} theirs/out/new leads through another user's folder or symlink to /roots/new, where only root can write. Nothing was written.
           Why: that user could redirect it to any place.
-          Do:  pass that path itself, or another one, e.g. ${flag} /roots/new
+          Do:  pass /roots/new directly, or pass another path
         `
       },
       { env }
@@ -257,7 +257,7 @@ needing('root', 'chattr')(
 )
 
 needing('root', 'chattr')(
-  'remove warns about an append-only file that it cannot delete',
+  'a file that goes with the change and cannot be deleted',
   async ({ onTestFinished }) => {
     const place = makePlace({ 'pc.nix': '{ ... }:\n{\n}\n' })
     expect((await place.run(['apply', 'pc.nix', '--iommu', 'amd', '-qy', OFF])).code).toBe(0)

@@ -147,7 +147,7 @@ test('undo asks before it writes', async () => {
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })
 
-test('apply does not ask if the file cannot be written', async () => {
+test('what cannot be written is not asked for', async () => {
   const place = given()
   linkSync(join(place.nixos, 'configuration.nix'), join(place.nixos, 'other'))
   expect(await onTerminal(place, ['apply', ...FLAGS])).toMatchObject({

@@ -307,7 +307,7 @@ test.concurrent('remove refuses if a file that is not imported sets an option of
   expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'gpu.nix': '{ }\n' })
 })
 
-test.concurrent('remove refuses an imported file with a syntax error', async () => {
+test.concurrent('and what cannot be edited in a file that is imported', async () => {
   const place = makeInstalled(GIVEN.replace('./vfio', './vfio ./x.nix'))
   place.write('x.nix', '{\n  virtualisation.vfio = ;\n}\n')
   await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {

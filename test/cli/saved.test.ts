@@ -156,7 +156,7 @@ test.concurrent('-o and --dump refuse a path below a file', async () => {
   await expectRefusal(place, dump, refusal('dump', 'more/x'))
 })
 
-test.concurrent('-o makes a patch readable only to those who can read the configuration', async () => {
+test.concurrent('nobody reads a patch who cannot read the configuration', async () => {
   const place = given()
   chmodSync(join(place.nixos, 'pc.nix'), 0o600)
   place.write('old.patch', 'older\n')

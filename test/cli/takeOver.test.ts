@@ -284,7 +284,7 @@ test.concurrent('apply refuses if a flake lists an old module, and says what to 
   })
 })
 
-test.concurrent('apply --keep-obsolete refuses if old modules are imported', async () => {
+test.concurrent('--keep-obsolete leaves their import, so that ours cannot come', async () => {
   const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
   await expectRefusal(place, [...APPLY, '--keep-obsolete'], {
     code: 3,

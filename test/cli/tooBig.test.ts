@@ -38,7 +38,7 @@ test.concurrent.each(CALLS)('%s %s refuses a file of 600 MB', async (...words) =
   expect(await place.run(words)).toEqual({
     code: 3,
     stdout: '',
-    stderr: refusal(FILE, 'it has 572.3 MiB, and a Nix file may have 1 MiB.')
+    stderr: refusal(FILE, 'it is 572.3 MiB, and the limit for a Nix file is 1 MiB.')
   })
   expect([readdirSync(place.nixos), statSync(file).size]).toEqual([
     ['configuration.nix'],
@@ -54,7 +54,7 @@ test.concurrent('option get accepts 1 MiB and refuses one byte more', async () =
   place.write('configuration.nix', module(MIB + 1))
   await expectRefusal(place, get, {
     code: 3,
-    stderr: refusal(FILE, 'it has 1.1 MiB, and a Nix file may have 1 MiB.')
+    stderr: refusal(FILE, 'it is 1.1 MiB, and the limit for a Nix file is 1 MiB.')
   })
 })
 
@@ -64,7 +64,7 @@ test.concurrent('option set refuses endless standard input', async () => {
   const expected = {
     code: 3,
     stdout: '',
-    stderr: refusal('standard input', 'a Nix file may have 1 MiB.')
+    stderr: refusal('standard input', 'the limit for a Nix file is 1 MiB.')
   }
   expect(await place.run(set, { script: 'yes | "$@"' })).toEqual(expected)
   const fifo = 'mkfifo pipe; yes >pipe & "$@" <pipe; code=$?; rm pipe; exit $code'
@@ -87,8 +87,8 @@ test.concurrent('check, apply and remove skip an imported file that is too big, 
   truncateSync(join(place.nixos, 'hosts.nix'), 600_000_000)
   writeFileSync(join(place.nixos, 'folder/default.nix'), module(MIB + 1))
   const notes = [
-    'Note: /etc/nixos/hosts.nix was not read: it has 572.3 MiB, and a Nix file may have 1 MiB. Its content is not known here.',
-    'Note: /etc/nixos/folder/default.nix was not read: it has 1.1 MiB, and a Nix file may have 1 MiB. Its content is not known here.'
+    'Note: /etc/nixos/hosts.nix was not read: it is 572.3 MiB, and the limit for a Nix file is 1 MiB. Its content is not known here.',
+    'Note: /etc/nixos/folder/default.nix was not read: it is 1.1 MiB, and the limit for a Nix file is 1 MiB. Its content is not known here.'
   ]
   const check = await place.run(['check', 'configuration.nix'])
   expect(check).toEqual({

@@ -27,7 +27,7 @@ async function countOf(call: 'fsync' | 'rename'): Promise<number> {
   return readFileSync(log, 'utf8').split(`${call}(`).length - 1
 }
 
-needing('strace')('apply fails if the modules folder cannot be read', async () => {
+needing('strace')('the folder of our modules cannot be read', async () => {
   const place = given()
   mkdirSync(join(place.nixos, 'vfio'))
   const only = ['-P', join(place.nixos, 'vfio'), '-e', 'trace=getdents64']
@@ -138,7 +138,7 @@ needing('root', 'unshare')('apply writes nothing if a backup has no space', asyn
   expect(place.files()).toEqual(before)
 })
 
-test.concurrent('undo works if the parser cannot be loaded', async () => {
+test.concurrent('where the parser cannot be loaded, what is done can be taken back', async () => {
   const place = given()
   await place.run([...CALL, '-q'])
   const fault = join(place.top, 'fault.mjs')
@@ -155,7 +155,7 @@ test.concurrent('undo works if the parser cannot be loaded', async () => {
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })
 
-test.concurrent('undo prints a general next step if the parser cannot be loaded', async () => {
+test.concurrent('where the parser cannot be loaded, undo tells the next step in general', async () => {
   const place = given()
   await place.run([...CALL, '-q'])
   const fault = join(place.top, 'fault.mjs')

@@ -260,7 +260,7 @@ test.concurrent('undo refuses if the record of a run is damaged, and says so', a
     code: 4,
     stderr: text`
       vfio-patch: the record of run RUN-1 is damaged or from another version: /state/runs/RUN-1/manifest.json. Nothing was written.
-        Why: it may be the run that changed the file last, and only its record has the files that it changed.
+        Why: this may be the last run that changed the file, and only its record lists the files it changed.
         Do:  undo another run by its ID: ${SUDO}vfio-patch undo --list
              or discard that run: rm -r /state/runs/RUN-1
       `

@@ -208,7 +208,7 @@ describe('apply --domain with a virtual function', () => {
     )
   })
 
-  test.concurrent('only turns on the IOMMU if it is off', async ({ expect }) => {
+  test.concurrent('one whose group cannot be seen yet', async ({ expect }) => {
     const place = given()
     const machine = machineIn(place, [], it => !it.includes('iommu_group'))
     const words = ['apply', 'configuration.nix', ...DOMAIN, ...machine, '-n']
@@ -223,7 +223,7 @@ describe('apply --domain with a virtual function', () => {
     ])
   })
 
-  test.concurrent('refuses a function in the IOMMU group of its card', async () => {
+  test.concurrent('one in the group of its card cannot be had', async () => {
     const place = given()
     const machine = machineIn(place, [
       ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/2']
@@ -275,16 +275,16 @@ describe('apply --domain with a virtual function', () => {
     })
   })
 
-  test.concurrent('refuses a function whose device is given away itself', async () => {
+  test.concurrent('one whose device is given away itself', async () => {
     const place = given(
       small(`<devices>${device('0x01', '0x10', '0x2')}${device('0x01', '0x00', '0x0')}</devices>`)
     )
     await expectRefusal(place, call('apply', ...DOMAIN, '--yes'), {
       code: 7,
       stderr: text`
-        vfio-patch: 0000:01:10.2 Intel 82576 Virtual Function is a virtual function of 0000:01:00.0, which goes to guests itself. Nothing was written.
+        vfio-patch: 0000:01:10.2 Intel 82576 Virtual Function is a virtual function of 0000:01:00.0, which is given away itself. Nothing was written.
           Why: vfio-pci would take 0000:01:00.0 from its own driver, and without that it has no virtual functions.
-               besides, ${NIC} has 2 virtual functions, which would be gone.
+               also: ${NIC} has 2 virtual functions, which would be gone.
                guest.xml gives it to small.
           Do:  remove one of the two: 0000:01:10.2 from the domain, or 0000:01:00.0 from the flags and virtualisation.vfio;
                or change the addresses in guest.xml, if it is from another machine
@@ -389,7 +389,7 @@ describe('apply with flags that select virtual functions or their device', () =>
       text`
         vfio-patch: ${GPU} has 2 virtual functions, which would be gone. Nothing was written.
           Why: its own driver makes them, and vfio-pci would replace that driver.
-               besides, ${GPU} is the only card that can show a picture.
+               also: ${GPU} is the only card that can show a picture.
           Do:  ${inDomain('00', '02', '1')}
         `
     ]
@@ -418,7 +418,7 @@ describe('apply with flags that select virtual functions or their device', () =>
     const { code, stderr } = await place.run(call('apply', ...flags))
     expect(code).toBe(0)
     expect(stderr).toContain(
-      'Note: in that boot entry 0000:01:00.0 has no virtual functions, as vfio-pci replaces its own driver.\nNote: your connection, enp1s0f0, goes away; other network cards stay, but none is connected.\n'
+      'Note: in that boot entry 0000:01:00.0 has no virtual functions, as vfio-pci replaces its own driver.\nNote: you lose your network connection (enp1s0f0); the host keeps other network cards, but none is connected.\n'
     )
   })
 })

@@ -137,7 +137,7 @@ test.concurrent('apply refuses an empty file', async () => {
   await check(' \n\n', empty)
 })
 
-test.concurrent('apply refuses a syntax error', async () => {
+test.concurrent('what Nix cannot parse either', async () => {
   await check(
     '{ config, ... }:\n\n{\n  boot.kernelParams = [ "quiet" ;\n}\n',
     text`

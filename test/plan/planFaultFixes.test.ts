@@ -204,7 +204,7 @@ describe('for any combination of findings', () => {
     fc.assert(
       fc.property(configurations, text => {
         const first = apply(text)
-        // A file that can not be edited is refused as a whole.
+        // A file that cannot be edited is refused as a whole.
         if (!first.ok) return
         const after = first.value.configuration.text
         const again = apply(after)

@@ -309,7 +309,7 @@ describe('removal from a configuration that still needs the modules', () => {
     expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ }')
   })
 
-  it('is refused if a file with their options cannot be edited', () => {
+  it('and files that cannot be edited', () => {
     const inherited =
       'let vfio = { enable = true; }; in { imports = [ ./vfio ]; virtualisation = { inherit vfio; }; }'
     expect(refusal(inherited)).toEqual(['INHERITED', PATH])

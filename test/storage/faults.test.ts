@@ -133,7 +133,7 @@ needing('strace', 'GNU cp').each([
   expect(struck.listing).toEqual(OLD)
 })
 
-needing('strace', 'GNU cp')('names files that it cannot delete', async () => {
+needing('strace', 'GNU cp')('names what it cannot delete', async () => {
   const struck = await strike(folder(), { ...apply, state: false }, [
     'rename:error=EIO:when=3',
     'unlink:error=EIO:when=1+'

@@ -110,7 +110,7 @@ test('accepts a symlink through the store to a file outside', () => {
   })
 })
 
-test('refuses a file that cannot be read', () => {
+test('refuses what cannot be read', () => {
   const { nixos } = makePlace()
   const at = (name: string) => `${nixos}/${name}`
   writeFileSync(at('file'), '')

@@ -23,7 +23,7 @@ export function groupCount(count: number): string {
 }
 
 export function deviceNotThere(kind: 'id' | 'address'): string {
-  return `this machine has nothing with that ${kind === 'id' ? 'ID' : 'address'}`
+  return `this machine has no device with that ${kind === 'id' ? 'ID' : 'address'}`
 }
 
 export function boundBy(driver: string | undefined): string {

@@ -268,7 +268,8 @@ const REMEDIES: Record<Remedy, (error: NixError, context: Context) => string> = 
   SET_STRING_OR_PASS_LINES: () =>
     'set the whole string with "option set", or add --lines if its items are lines',
   OMIT_LINES: () => 'omit --lines to add items to the list',
-  ADD_ARGUMENT: ({ hint = '' }) => `text needs quotes of its own, or --string;\n${hint}`
+  ADD_ARGUMENT: ({ hint = '' }) =>
+    `a text value needs Nix quotes inside the shell quotes, or --string;\n${hint}`
 }
 
 function editLine({ at }: NixError, context: Context): string {
@@ -282,6 +283,6 @@ export function tooBigNotes({ unread }: { unread: readonly UnreadImport[] }): st
   const files = new Map(unread.flatMap(({ oversize: it }) => (it ? [[it.path, it.size]] : [])))
   return [...files].map(
     ([path, size]) =>
-      `Note: ${path} was not read: it has ${inMiB(size)}, and a Nix file may have ${inMiB(MOST_BYTES)}. Its content is not known here.`
+      `Note: ${path} was not read: it is ${inMiB(size)}, and the limit for a Nix file is ${inMiB(MOST_BYTES)}. Its content is not known here.`
   )
 }

@@ -68,7 +68,7 @@ export function badPath({ message, hint }: NixError): Message {
   return usage(`${message}.`, { remedy: hint ?? 'vfio-patch option --help' })
 }
 
-const STRING = `a string needs quotes of its own, e.g. '"text"', or --string`
+const STRING = `a text value needs Nix quotes inside the shell quotes, e.g. '"text"', or --string`
 
 export function emptyNixValue(): Message {
   return usage('the value is empty.', { remedy: STRING })

@@ -35,7 +35,7 @@ export function notFixedLine({ code, message }: Finding, where: string): string 
 
 /** No file has the name of its machine. */
 export const MACHINE_NOT_CHECKED =
-  'The machine was not checked, as no networking.hostName names it as the one of this file. To check it anyway: --sysfs /'
+  'The machine was not checked, as no networking.hostName says that this configuration is for this machine. To check it anyway: --sysfs /'
 
 /** The title of what is active on the machine. */
 export function thingsTitle({ entry }: OnMachine): string {

@@ -95,7 +95,7 @@ export const VIRTUAL_WORDS: Wording<VirtualProblem, { names: Names }, Words> = {
     ),
   PHYSICAL_FUNCTION_GIVEN: ({ device, physical }, { names }) =>
     refusal(
-      `${callDevice(device, names)} is a virtual function of ${physical.address}, which goes to guests itself.`,
+      `${callDevice(device, names)} is a virtual function of ${physical.address}, which is given away itself.`,
       `vfio-pci would take ${physical.address} from its own driver, and without that it has no virtual functions.`,
       `remove one of the two: ${device.address} from the domain, or ${physical.address} from the flags and virtualisation.vfio`
     )

@@ -21,7 +21,7 @@ export function diskMessage(
   const place = start === undefined ? undefined : placeOf(guest.xml, start)
   const { file } = guest
   const where = place === undefined ? file : `${file}:${place.line}`
-  const others = rest.map(it => `besides, ${usedBy(it, guest.name, nameOf)}.`)
+  const others = rest.map(it => `also: ${usedBy(it, guest.name, nameOf)}.`)
   return {
     code: 'CARRIES_DISK',
     what: `${where}: ${usedBy(first, guest.name, nameOf)}.`,
@@ -184,8 +184,8 @@ function noteLine(note: DiskNote, guest: string, nameOf: NameOf): string {
       return `${name}, a disk of ${guest}, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`
     case 'DISK_NOT_IN_DUMP':
       return note.devices.length === 0
-        ? `${name}, a disk of ${guest}, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before ${guest} starts.`
-        : `${name}, a disk of ${guest}, was not compared with ${list(note.devices.map(it => `${it.device} (${placeIn(it, nameOf)})`))}: a dump does not have such names. The host may use it: run this on the machine itself before ${guest} starts.`
+        ? `${name}, a disk of ${guest}, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before ${guest} starts.`
+        : `${name}, a disk of ${guest}, was not compared with ${list(note.devices.map(it => `${it.device} (${placeIn(it, nameOf)})`))}: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before ${guest} starts.`
     case 'DISK_MISSING':
       return `this machine does not have ${name}, a disk of ${guest}, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.`
     case 'DISK_REMOVABLE':

@@ -63,8 +63,8 @@ export function leftMessage(left: readonly string[]): Message {
 
 /** Why a file has too many bytes; `size` is undefined if it is not known. */
 function tooBig(name: string, size: number | undefined, most: number): Words {
-  const limit = `a Nix file may have ${inMiB(most)}`
-  const has = size === undefined ? '' : `it has ${inMiB(size)}, and `
+  const limit = `the limit for a Nix file is ${inMiB(most)}`
+  const has = size === undefined ? '' : `it is ${inMiB(size)}, and `
   return {
     what: `${name} is too big: ${has}${limit}.`,
     nothingWritten: true,
@@ -190,7 +190,7 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
       why: 'another user could replace files in it while this runs.',
       remedy: isByMode
         ? `sudo chmod go-w ${shellWord(path)}`
-        : `run this from that user's account with sudo, or: sudo chown root: ${shellWord(path)}`
+        : `log in as that user and run this with sudo, or change the owner: sudo chown root: ${shellWord(path)}`
     }
   },
   NOT_PRIVATE: ({ path, uid, mode }) => {
@@ -251,7 +251,7 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
   RECORD_DAMAGED: ({ path, run }, { context }) => ({
     what: `the record of run ${run} is damaged or from another version: ${path}.`,
     nothingWritten: true,
-    why: 'it may be the run that changed the file last, and only its record has the files that it changed.',
+    why: 'this may be the last run that changed the file, and only its record lists the files it changed.',
     remedy: [
       `undo another run by its ID: ${undoCallOn(undefined, context)} --list`,
       `or discard that run: rm -r ${shellWord(dirname(path))}`
@@ -345,7 +345,7 @@ function interruptedWords(
         ? {
             what: `${earlier}, and another user could have written its record ${path}.`,
             nothingWritten: true,
-            why: "with sudo such a record counts only for that user's own folders",
+            why: "with sudo, such a record is accepted only for that user's own folders",
             remedy: `run this as that user without sudo; or check that your files are as you want them, then: ${accept}`
           }
         : {

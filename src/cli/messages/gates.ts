@@ -30,7 +30,7 @@ export function problemMessage(
   const [first, ...rest] = problems.map(it => messageOf(it, call, names))
   if (first === undefined) throw new Error('a refusal without a reason')
   if (rest.length === 0) return first
-  const why = [first.why, ...rest.map(it => `besides, ${it.what}`)]
+  const why = [first.why, ...rest.map(it => `also: ${it.what}`)]
   return { ...first, why: why.filter(it => it !== undefined).join('\n') }
 }
 
@@ -77,7 +77,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
     if (problem.others.length > 0) {
       const all = [problem.device, ...problem.others]
       return refusal(
-        `the host would have no card left to show a picture: ${list(all.map(it => callDevice(it, names)))} would all go.`,
+        `the host would have no card left to show a picture: ${list(all.map(it => callDevice(it, names)))} would be given away.`,
         `after the next boot the host would have no picture${isByID(problem, call) ? '; an ID selects all cards that have it' : ''}.`,
         `name only the card for the guest, e.g. --gpu ${unseen(all)?.address}`
       )
@@ -85,7 +85,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
     return refusal(
       `${callDevice(problem.device, names)} is the only card that can show a picture.`,
       'after the next boot the host would have no picture.',
-      'leave it with the host until a guest starts: add --bind hooks;\nor give it a boot entry of its own: add --specialisation vfio'
+      'leave it with the host until a guest starts: add --bind hooks;\nor put it in a separate boot entry: add --specialisation vfio'
     )
   },
   SHOWS_SCREEN: ({ device, others }, { call, names }) =>
@@ -99,7 +99,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
       )}, which would be left to the host.`,
       [
         `plug your monitor in there, ${OTHER_CARD},`,
-        'put it in its own boot entry (add --specialisation vfio),',
+        'put it in a separate boot entry (add --specialisation vfio),',
         `or confirm with: ${call} --confirm ${device.address}`
       ].join('\n')
     ),
@@ -299,7 +299,7 @@ function cautionLine(caution: Caution, names: Names): string {
     case 'HOST_BLACKLISTED':
       return `--blacklist-nvidia also takes the driver from ${callDevice(caution.device, names)}, which stays with the host.`
     case 'NETWORK_IN_USE':
-      return `your connection, ${list(caution.names)}, goes away; other network cards stay, but none is connected.`
+      return `you lose your network connection (${list(caution.names)}); the host keeps other network cards, but none is connected.`
     case 'HAS_VIRTUAL_FUNCTIONS':
       return `in that boot entry ${caution.device.address} has no virtual functions, as vfio-pci replaces its own driver.`
     case 'NO_VIRTUALISATION':

@@ -39,12 +39,12 @@ export function domainMessage(error: DomainError, context: Context): Message {
 export function domainReadMessage(problem: FileProblem, context: Context): Message {
   const { code, path } = problem
   if (code === 'NOT_FOUND') {
-    return { code, what: `${path} does not exist.`, remedy: `write it: ${DUMP}` }
+    return { code, what: `${path} does not exist.`, remedy: `create it: ${DUMP}` }
   }
   if (code === 'IS_DIRECTORY') {
     return {
       ...{ code, what: `${path} is a folder.` },
-      remedy: `pass the file of a guest; to write one: ${DUMP}`
+      remedy: `pass the XML file of a guest; to create it: ${DUMP}`
     }
   }
   return readMessage(problem, context)
@@ -127,7 +127,7 @@ export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: strin
   GUEST_UUID: ({ path, name, uuid }) => ({
     what: `${path} is another guest with the UUID of ${name}, ${uuid}.`,
     nothingWritten: true,
-    why: 'libvirt identifies guests by their UUIDs, so it takes the two for one.',
+    why: 'libvirt identifies guests by their UUIDs, so it would treat the two as one guest.',
     remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} another UUID, e.g. from uuidgen`
   }),
   GUEST_EDITED: ({ path, name, hasStamp }, { context, guest }) => ({
@@ -297,7 +297,7 @@ const NOTES: Wording<Exclude<GuestNote, { code: 'HOST_CPUS' }>, About, string> =
     `${name} needs ${names.length === 1 ? 'the network' : 'the networks'} ${list(names)} of libvirt. Check that it exists and is started: virsh net-list --all`,
   BRIDGE_MISSING: (note, { name }) => {
     if (note.isMasked)
-      return `${name} needs the bridge ${note.name}, which no option declares. A dump does not have such names, so check on the machine whether it has the bridge: ip link`
+      return `${name} needs the bridge ${note.name}, which no option declares. A dump does not contain bridge names like this one, so check on the machine whether it has the bridge: ip link`
     return `${name} needs the bridge ${note.name}, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.${note.name}.interfaces = [ "enp5s0" ];, or use the network "default".`
   },
   INTERFACE: (note, { name, file }) =>

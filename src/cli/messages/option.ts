@@ -25,7 +25,8 @@ export function checkMessage(problem: ApplyProblem, context: Context): Message {
   return {
     ...message,
     what: `Nix would not accept the edited ${nameOfFile(context)}.`,
-    remedy: 'check whether the names in the value are defined there; text needs quotes, or --string'
+    remedy:
+      'check whether the names in the value are defined there; a text value needs Nix quotes inside the shell quotes, or --string'
   }
 }
 

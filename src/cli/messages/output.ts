@@ -27,7 +27,7 @@ export function redirectedOutputMessage(flag: string, path: string, target: stri
     what: `${flag} ${path} leads through another user's folder or symlink to ${target}, where only root can write.`,
     nothingWritten: true,
     why: 'that user could redirect it to any place.',
-    remedy: `pass that path itself, or another one, e.g. ${flag} ${target}`
+    remedy: `pass ${target} directly, or pass another path`
   }
 }
 
@@ -141,5 +141,5 @@ export function writableByOthersNote({ realpath, uid }: TargetFile): string | un
   const remedy = isByMode
     ? `chmod go-w ${shellWord(first.path)}`
     : `chown root: ${shellWord(first.path)}`
-  return `others can write to ${folders.join(' and ')} and so replace ${realpath}, which root builds: sudo ${remedy}`
+  return `other users can write to ${folders.join(' and ')} and could replace ${realpath}, which is built as root: sudo ${remedy}`
 }

@@ -117,7 +117,7 @@ export function rootOwnsNote(names: readonly string[]): string {
 
 /** `--user` names people that the configuration does not define; `known` are those that it defines. */
 export function unknownUsersNote(unknown: readonly string[], known: readonly string[]): string {
-  return `Note: the configuration does not define ${list(unknown, 'or')}, as far as it can be read; it defines ${list(known)}.`
+  return `Note: no user ${list(unknown, 'or')} is defined in the files that could be read; they define ${list(known)}.`
 }
 
 /** What to do before the restart; `call` is undefined if no edit is sure to help. */

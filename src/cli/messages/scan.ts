@@ -86,7 +86,7 @@ export function lastCardAdvice(card: string, address: string, why: string): Advi
 /** No card can go to a guest; `card` is the one that comes closest. */
 export function noCardAdvice(card: string, why: string): Advice {
   return {
-    text: `No card can go to a guest: ${card} stays, as ${why}.`,
+    text: `No card can go to a guest: ${card} must stay with the host because ${why}.`,
     command: SCAN,
     where: 'with the card in another slot'
   }

@@ -45,6 +45,6 @@ function hookShell(message: string, why: string): FindingText {
     level: 'problem',
     message,
     why,
-    remedy: 'write the script with pkgs.writeShellScript, which adds the right first line'
+    remedy: 'write the script with pkgs.writeShellScript, which adds a working shebang line'
   }
 }

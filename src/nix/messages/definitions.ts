@@ -162,7 +162,8 @@ export function capturesVariable(name: string): Message {
 
 export const leftSideApplies: Message = {
   code: 'SHARED_BINDING',
-  message: 'the left side of this "//" may define the same option, which would then apply',
+  message:
+    'the left side of this "//" may define the same option, and that definition would take effect',
   hint: 'edit the left side manually as well'
 }
 

@@ -21,7 +21,7 @@ function rewriteOrRename(entry: string): string {
 export function setForEveryEntry(option: string): Refusal {
   return {
     code: 'CONFLICT',
-    message: `${option} is set for every boot entry here, and a specialisation can not give it another value`,
+    message: `${option} is set for every boot entry here, and a specialisation cannot give it another value`,
     hint: 'remove it here, or set it to what you want in every boot entry'
   }
 }
@@ -46,7 +46,7 @@ export function isConditional(entry: string, conditions: readonly string[]): Ref
 }
 
 export function isFunction(entry: string): Refusal {
-  return noTarget(`${entry} is a function that can not be edited`, rewriteOrRename(entry))
+  return noTarget(`${entry} is a function that cannot be edited`, rewriteOrRename(entry))
 }
 
 export function isInOtherFile(entry: string, source: string): Refusal {

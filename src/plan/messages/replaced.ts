@@ -6,7 +6,7 @@ export function efifbReplaced(source: string): string {
 }
 
 export function idsMoved(option: string): string {
-  return `IDs for vfio-pci are in ${option}, and only the IDs of one place count`
+  return `IDs for vfio-pci are in ${option}, and only one of the lists takes effect`
 }
 
 export function aclMoved(): string {
@@ -24,7 +24,7 @@ export function otherIDs(): Conflict {
   return {
     code: 'CONFLICT',
     message:
-      'IDs for vfio-pci are already here, and only one of this list and virtualisation.vfio.devices would count',
+      'IDs for vfio-pci are already here, and only one of this list and virtualisation.vfio.devices takes effect',
     hint: 'remove them here, then run this again; add other devices for guests to virtualisation.vfio.devices'
   }
 }
@@ -38,7 +38,7 @@ const INSTEAD = {
 export function keyWrittenTwice(key: keyof typeof INSTEAD): Conflict {
   return {
     code: 'CONFLICT',
-    message: `${key} is already here, and libvirt would read only one of the two`,
+    message: `${key} is already set here, and libvirt reads only one of the two`,
     hint: `write ${INSTEAD[key]} here instead, then run this again`
   }
 }

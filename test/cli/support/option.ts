@@ -8,7 +8,7 @@ import { text } from './text.ts'
 export const FILE = '/etc/nixos/pc.nix'
 export const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
 export const HELP = 'vfio-patch option --help'
-export const STRING = `a string needs quotes of its own, e.g. '"text"', or --string`
+export const STRING = `a text value needs Nix quotes inside the shell quotes, e.g. '"text"', or --string`
 
 export const MODULE = text`
   { config, lib, pkgs, ... }:
