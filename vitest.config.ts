@@ -24,7 +24,9 @@ const SLOW = [
   'test/plan/planFaultFixes.test.ts',
   'test/plan/virtualFunctions.test.ts',
   // Edits texts of a size that no configuration has, and measures the time.
-  'test/nix/limits.test.ts'
+  'test/nix/limits.test.ts',
+  // Replaces a module, which other tests of the same worker have already loaded.
+  'test/nix/injectedFault.test.ts'
 ]
 
 export default defineConfig({

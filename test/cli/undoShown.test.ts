@@ -112,7 +112,7 @@ test.concurrent('undo --list shows dates, states, and many files of a folder as 
       `,
     stderr: text`
       current: the file is as this run left it
-      undone: "vfio-patch undo --redo" redoes the last of these
+      undone: "vfio-patch undo --redo FILE" redoes the last of these
       `
   })
   await place.run(['option', 'set', 'configuration.nix', 'b', '1', '-qy', OFF])

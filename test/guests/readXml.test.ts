@@ -76,7 +76,7 @@ hint: add </devices>, or check that the file is complete`
     `1:1: NOT_XML: the tag <domain> is not finished
 1 | <domain type="kvm"
     ^^^^^^^
-hint: a ">" or "/>" is missing`
+hint: add ">" or "/>"`
   ],
   [
     '<domain type=kvm/>',

@@ -129,7 +129,7 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
   }),
   NOT_DIRECTORY: ({ path }) => ({
     what: `${path} is not a folder.`,
-    remedy: 'move it out of the way, then run this again'
+    remedy: 'check the path; if a folder has to be created there, rename the file first'
   }),
   NOT_REGULAR: ({ path }) => ({
     what: `${path} is not a regular file.`,
@@ -155,7 +155,7 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
   }),
   LINK_LOOP: ({ path, hops }) => ({
     what: `${path} is a symlink that leads back to itself.`,
-    why: hops.join(' -> '),
+    why: hops.slice(0, firstRepetition(hops) + 1).join(' -> '),
     remedy: 'fix the symlink'
   }),
   OUTSIDE_ROOT: ({ path, root }) => ({
@@ -387,4 +387,10 @@ function otherRuns(context: Context): string {
   // Each account has its own runs.
   const isRoot = process.geteuid?.() === 0
   return isRoot ? list : `${list}\nor, if it was run with sudo: sudo ${context.line}`
+}
+
+/** The index of the first item that is equal to an earlier one, or of the last item. */
+function firstRepetition(items: readonly string[]): number {
+  const index = items.findIndex((it, i) => items.indexOf(it) < i)
+  return index === -1 ? items.length - 1 : index
 }

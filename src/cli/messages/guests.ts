@@ -158,7 +158,7 @@ export function badName(name: string | undefined, file: string): Message {
       name === undefined
         ? 'libvirt identifies guests by their names.'
         : 'a name has no slash, does not begin with a dot, and is not a number or a UUID.',
-    remedy: 'give it another <name>, such as win10'
+    remedy: `give it ${name === undefined ? 'a' : 'another'} <name>, such as win10`
   }
 }
 

@@ -30,7 +30,7 @@ export const WORDS = {
 export const STATE_WORDS = [
   ['current', 'the file is as this run left it'],
   ['edited', 'the last run in effect; the file was edited since'],
-  ['undone', '"vfio-patch undo --redo" redoes the last of these'],
+  ['undone', '"vfio-patch undo --redo FILE" redoes the last of these'],
   ['dropped', 'undone, and replaced by a later run'],
   ['interrupted', 'it changed nothing']
 ] as const

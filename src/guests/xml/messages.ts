@@ -103,11 +103,11 @@ export const NOT_A_TAG = notXml('this "<" does not start an element', 'in text, 
 export const LONE_SLASH = notXml('"/" is only allowed before ">" here')
 
 export function unfinishedTag(name: string): FaultText {
-  return notXml(`the tag <${name}> is not finished`, 'a ">" or "/>" is missing')
+  return notXml(`the tag <${name}> is not finished`, 'add ">" or "/>"')
 }
 
 export function unfinishedEndTag(name: string): FaultText {
-  return notXml(`the tag </${name}> is not finished`, 'a ">" is missing')
+  return notXml(`the tag </${name}> is not finished`, 'add ">"')
 }
 
 export function unclosedElement(name: string): FaultText {
