@@ -1,4 +1,4 @@
-// `apply --domain`: a guest of libvirt goes into the configuration, and stays what it is there.
+// `apply --domain`: adds a libvirt guest to the configuration, and keeps it unchanged there.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ const DISK =
   'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before win10 starts.\n'
 
 test.concurrent.for(GUESTS)('apply --domain sets up what %s needs', async (guest, { expect }) => {
-  // What everybody could read is taken out first, as the refusal asks.
+  // The password is removed first, as the refusal asks.
   const { told, options } = await planned(guestXml(guest).replace(" passwd='hunter2'", ''))
   await expect([...told, '', options].join('\n')).toMatchFileSnapshot(`domains/${guest}.txt`)
 })

@@ -1,4 +1,4 @@
-// `apply --domain`: what does not fit the machine, and what is not taken.
+// `apply --domain`: guests that do not fit the machine, and guests that are refused.
 
 import { hostname } from 'node:os'
 import { test } from 'vitest'
@@ -41,7 +41,7 @@ test.concurrent('apply --domain refuses the card that shows the screen unless it
       `
   })
   expect((await place.run([...APPLY, '--confirm', '0a:00.0'])).code).toBe(0)
-  // What is given away by now is no news.
+  // The card is already given away, so it is not asked for again.
   expect((await place.run(APPLY)).stderr).toBe(NOTHING)
 })
 

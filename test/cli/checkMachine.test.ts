@@ -1,4 +1,4 @@
-// `check` on the machine that a configuration is for: what of it is active, and what does not fit.
+// `check` on the machine of a configuration: which settings are active, and which do not fit.
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'

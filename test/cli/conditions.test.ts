@@ -1,4 +1,4 @@
-// Every condition that stops a command, one row for each: what a person reads, the exit code, and
+// Every condition that stops a command, with a row for each: the message, the exit code, and
 // that the document of --json says the same.
 
 import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'

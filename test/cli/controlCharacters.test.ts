@@ -1,4 +1,4 @@
-// Text from outside the program, with what a terminal would obey in it: no command sends that.
+// Text from outside the program that has control characters: no command sends these to a terminal.
 
 import { spawnSync } from 'node:child_process'
 import {

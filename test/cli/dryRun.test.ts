@@ -1,4 +1,4 @@
-// What only looks must not write: no file made, changed, moved or deleted, nothing opened for it.
+// Commands that only look must not create, change, move or delete a file, or open one for writing.
 
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// --eval: a command of the user over a copy with the change in it, before the question.
+// --eval: runs a command of the user in a copy that has the change, before the question.
 
 import {
   chmodSync,

@@ -1,4 +1,4 @@
-// `--gpu`: what it comes to on each machine, and what it refuses.
+// `--gpu`: the resulting options on each machine, and the refusals.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// `apply --domain`: the disks of the host stay with it.
+// `apply --domain`: refuses disks that the host uses.
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -172,7 +172,7 @@ test.concurrent('apply --domain notes a disk that could not be checked in a dump
   ])
 })
 
-// ---- a machine that is no dump
+// ---- a machine that is not a dump
 
 /** A machine in a folder of the place: the root on sda, sdb and sdc free, a pool of disks on sda. */
 function addMachine(place: Place): string[] {

@@ -1,5 +1,5 @@
-// Root at work in a folder of Alice, who called sudo and has put links, journals, locks and old names there
-// to have root change what is not hers: nothing of that changes, whatever command is run.
+// Root works in a folder of Alice, who called sudo and put symlinks, journals, locks and hard links there
+// to make root change files that are not hers: no command changes these.
 
 import { spawn, spawnSync } from 'node:child_process'
 import {

@@ -1,5 +1,5 @@
 // A run reads each file once, parses each text once and reads the machine once, and writes nothing that was
-// planned from files that are other ones by now.
+// planned from files that changed since.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

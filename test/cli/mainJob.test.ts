@@ -1,4 +1,4 @@
-// The job that the tool is for: a passed-through card on the machine of the example.
+// The main job: passing a card through on the machine of the example.
 
 import { spawnSync } from 'node:child_process'
 import { lstatSync, readFileSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// The folder with our modules: kept up to date, never taken from somebody.
+// The folder with the modules of vfio-patch: it is updated, and other files in it are never overwritten.
 
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// The last line of a command that wrote something: how the change gets into the system.
+// The last line of a command that wrote something: how to build the system with the change.
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,4 +1,4 @@
-// Files that can't be read or replaced for where and what they are.
+// Files that can't be read or replaced because of their place or kind.
 
 import { spawnSync } from 'node:child_process'
 import {

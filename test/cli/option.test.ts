@@ -1,4 +1,4 @@
-// How `option` asks, writes and goes back, and the filter that it is with `-`.
+// How `option` asks, writes and is undone, and how it works as a filter with `-`.
 
 import { expect, test } from 'vitest'
 import { CHECKED } from './support/machine.ts'

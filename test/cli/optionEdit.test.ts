@@ -1,4 +1,4 @@
-// `option set`, `add`, `remove` and `import`: what they make of a module.
+// `option set`, `add`, `remove` and `import`: the resulting modules.
 
 import { expect, test } from 'vitest'
 import { changed, check, given, MODULE, nothing } from './support/option.ts'

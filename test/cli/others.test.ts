@@ -1,4 +1,4 @@
-// What others can do to the way to a configuration, to output that gets lost, and to what should go.
+// Other users and programs: parent folders they can write to, lost output, and files that cannot be deleted.
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -114,37 +114,34 @@ needing('root')('check and option set note that others can write to a parent fol
   expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([])
 })
 
-needing('root')(
-  'sudo refuses a journal and a backup folder that the user could write',
-  async () => {
-    const place = given()
-    for (const name of ['', 'pc.nix']) chownSync(join(place.nixos, name), 1235, 1235)
-    const env = { SUDO_UID: '1235' }
-    place.write('.vfio-patch.journal', journalOf({ files: [fileOf('../other/a.nix')] }))
-    chownSync(join(place.nixos, '.vfio-patch.journal'), 1235, 1235)
-    const record = {
-      code: 5,
-      stderr: text`
+needing('root')('option set with sudo refuses a journal or state folder of the user', async () => {
+  const place = given()
+  for (const name of ['', 'pc.nix']) chownSync(join(place.nixos, name), 1235, 1235)
+  const env = { SUDO_UID: '1235' }
+  place.write('.vfio-patch.journal', journalOf({ files: [fileOf('../other/a.nix')] }))
+  chownSync(join(place.nixos, '.vfio-patch.journal'), 1235, 1235)
+  const record = {
+    code: 5,
+    stderr: text`
       vfio-patch: an earlier run was interrupted (2026-11-22 16:03), and another user could have written its record /etc/nixos/.vfio-patch.journal. Nothing was written.
         Why: with sudo, such a record is accepted only for that user's own folders
         Do:  run this as that user without sudo; or check that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
       `
-    }
-    await expectRefusal(place, [...SET, '-qy'], record, { env })
-    rmSync(join(place.nixos, '.vfio-patch.journal'))
-    const state = {
-      code: 4,
-      stderr: text`
+  }
+  await expectRefusal(place, [...SET, '-qy'], record, { env })
+  rmSync(join(place.nixos, '.vfio-patch.journal'))
+  const state = {
+    code: 4,
+    stderr: text`
       vfio-patch: could not save a backup in /etc/nixos/state: the folder /etc/nixos belongs to another user (1235). Nothing was written.
         Do:  keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch, or repeat with --no-backup --yes
       `
-    }
-    const there = { ...env, VFIO_PATCH_STATE: join(place.nixos, 'state') }
-    await expectRefusal(place, [...SET, '-qy'], state, { env: there })
   }
-)
+  const there = { ...env, VFIO_PATCH_STATE: join(place.nixos, 'state') }
+  await expectRefusal(place, [...SET, '-qy'], state, { env: there })
+})
 
-needing('root')('sudo refuses a symlink of the user to a file of root', async () => {
+needing('root')('with sudo, a symlink of the user to a file of root is refused', async () => {
   const place = makePlace({ 'pc.nix': CONFIGURATION, 'theirs/empty': '' })
   const theirs = join(place.nixos, 'theirs')
   symlinkSync('../pc.nix', join(theirs, 'pc.nix'))
@@ -188,7 +185,7 @@ needing('root')('sudo refuses a symlink of the user to a file of root', async ()
 needing('root').each([
   ['vfio', '/roots/default.nix'],
   ['vfio/guests', '/roots/win.nix']
-])('sudo refuses %s if it is a symlink of the user to a folder of root', async (link, file) => {
+])('apply with sudo refuses %s if it is a symlink to a folder of root', async (link, file) => {
   const place = makePlace({ 'theirs/pc.nix': CONFIGURATION, 'win.xml': DOMAIN })
   const theirs = join(place.nixos, 'theirs')
   const roots = join(place.top, 'roots')

@@ -1,4 +1,4 @@
-// Flags that say what is shown and kept, and readers that stop listening.
+// Flags for output and backups, and readers that stop early.
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// What others do to the same files at the same time, and people who leave in the middle.
+// Other programs that change the same files at the same time, and runs that are ended early.
 
 import {
   lstatSync,

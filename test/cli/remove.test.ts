@@ -1,4 +1,4 @@
-// remove: our part out of a configuration again, also after the person edited it.
+// remove: removes vfio-patch from a configuration, also after the user edited it.
 
 import { mkdirSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -301,7 +301,7 @@ test.concurrent('remove refuses if a file that is not imported sets an option of
              or remove it there yourself
       `
   })
-  // Which leads on.
+  // The suggested command works.
   expect((await place.run(['remove', 'gpu.nix', '--yes', '-q'])).code).toBe(0)
   expect((await place.run(['remove', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
   expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'gpu.nix': '{ }\n' })

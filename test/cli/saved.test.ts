@@ -1,4 +1,4 @@
-// -o and --dump: files that are made beside the configuration, and what they must not replace.
+// -o and --dump: files that are written next to the configuration, and files that they must not replace.
 
 import { spawnSync } from 'node:child_process'
 import {

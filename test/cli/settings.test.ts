@@ -5,7 +5,7 @@ import { CHECKED, makeInstalled } from './support/machine.ts'
 import type { Place } from './support/place.ts'
 import { patch, text } from './support/text.ts'
 
-/** A configuration that somebody has been at. */
+/** A configuration that a user edited. */
 const CONFIGURATION = text`
   { ... }:
   {

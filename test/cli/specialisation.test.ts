@@ -1,4 +1,4 @@
-// `--specialisation`: a boot entry of its own, from the first run to the last.
+// `--specialisation`: a separate boot entry, from apply to remove.
 
 import { expect, test } from 'vitest'
 import { folderOf } from '../machine/support/machines.ts'

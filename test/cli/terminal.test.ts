@@ -1,4 +1,4 @@
-// Colours, and how wide the lines are.
+// Colors, and the width of lines.
 
 import { expect } from 'vitest'
 import { makeInstalled } from './support/machine.ts'

@@ -1,4 +1,4 @@
-// Disks that fail or are full: what is said is what is on the disk then.
+// Disks that fail or are full: the message says what is on the disk.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -121,7 +121,7 @@ needing('root', 'unshare')('apply writes nothing if the disk is full', async () 
   })
 })
 
-needing('root', 'unshare')('apply writes nothing if a backup has no space', async () => {
+needing('root', 'unshare')('apply writes nothing if there is no space for the backup', async () => {
   const place = given()
   mkdirSync(join(place.top, 'state'))
   const mount = 'mount -t tmpfs -o size=4k,mode=700 none ../../state'

@@ -1,4 +1,4 @@
-// Files that can't be edited for what is in them, or that are not there.
+// Files that can't be edited because of their content, or that do not exist.
 
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -264,7 +264,7 @@ needing('nix-instantiate')(
   'diff skips the check by Nix if Nix rejects the unchanged file',
   async () => {
     const place = makePlace({ 'configuration.nix': '{ ... }: { a = undefinedVariable; }\n' })
-    // Nix rejects the file as it is, so its word on the result is worth nothing.
+    // Nix rejects the unchanged file, so its check of the result says nothing.
     expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toMatchObject({
       code: 1,
       stderr: text`
