@@ -42,12 +42,12 @@ const OVERVIEW = text`
     130  canceled
   `
 
-test.concurrent('prints the overview as an error if no command is given', async () => {
+test.concurrent('a call without a command prints the overview as an error', async () => {
   expect(await makePlace().run([])).toEqual({ code: 2, stdout: '', stderr: OVERVIEW })
 })
 
 test.concurrent.each([['--help'], ['-h'], ['--help', '--color=always']])(
-  '%s %s prints the overview',
+  '%s prints the overview',
   async (...words) => {
     expect(await makePlace().run(words)).toEqual({ code: 0, stdout: OVERVIEW, stderr: '' })
   }

@@ -74,7 +74,7 @@ function given(): Attacked {
   return { ...place, decoys, roots: () => factsOf(decoys, run) }
 }
 
-const LINKED = "a link to a configuration of root's"
+const LINKED = 'a link to a configuration of root'
 
 /** What Alice plants in her folder before a command is run. */
 const TRAPS: Record<string, (place: Attacked) => void> = {
