@@ -219,7 +219,7 @@ test.concurrent.each([
     text`
       win10.xml: the domain has no <name>. Nothing was written.
         Why: libvirt identifies guests by their names.
-        Do:  give it another <name>, such as win10
+        Do:  give it a <name>, such as win10
       `
   ],
   [
