@@ -38,11 +38,11 @@ function modulesBelow(folder: string): string[] {
   return all.filter(it => it.endsWith('.ts'))
 }
 
-/** The imports of the files below a folder, types included, with paths that start at the folder. */
+/** The imports of the files below a folder, also of types and at run time, with paths that start at the folder. */
 function importsBelow(folder: string): [from: string, to: string][] {
   return modulesBelow(folder).flatMap(from => {
     const text = readFileSync(join(SRC, folder, from), 'utf8')
-    const names = [...text.matchAll(/(?:from|import)\s+'(\.[^']+)'/g)].map(it => it[1] ?? '')
+    const names = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(it => it[1] ?? '')
     return names.map((to): [string, string] => [from, normalize(join(dirname(from), to))])
   })
 }
@@ -99,10 +99,10 @@ it('no files import each other in a circle, types included', () => {
   expect(cyclesIn(importsBelow(''))).toEqual([])
 })
 
-it('only commands import commands', () => {
+it('only main.ts, besides other commands, imports commands', () => {
   const users = importsBelow('cli').filter(([, to]) => to.startsWith('commands/'))
   const others = users.filter(([from]) => !from.startsWith('commands/'))
-  expect([...new Set(others.map(([from]) => from))]).toEqual([])
+  expect([...new Set(others.map(([from]) => from))]).toEqual(['main.ts'])
 })
 
 it('only one file loads the parser', () => {

@@ -13,7 +13,8 @@ import {
   keysOf,
   takesValue
 } from '../../src/cli/args/flags.ts'
-import { isAccepted, misreading, type Reading, readWords } from '../../src/cli/args/parse.ts'
+import { isAccepted, misreading } from '../../src/cli/args/parse.ts'
+import { type Reading, readWords } from '../../src/cli/args/readWords.ts'
 import { explainRefusal } from '../../src/cli/args/refusal.ts'
 import { parseWithYargs, YargsRefusal } from '../../src/cli/args/yargs.ts'
 import { seed } from '../support/seed.ts'

@@ -1,19 +1,10 @@
-// The fast path: yargs-parser reads the words, and yargs itself is loaded only to explain a refusal.
+// The fast path: decides whether words are valid. yargs itself is loaded only to explain a refusal.
 
-import parser from 'yargs-parser'
 import { CommandError, type Message, shellWord } from '../message.ts'
 import * as messages from '../messages/usage.ts'
-import { type Operands, operandCount, resolveCall } from './commands.ts'
-import {
-  type Action,
-  type Command,
-  choicesOf,
-  FLAGS,
-  flagOf,
-  isTaken,
-  keysOf,
-  takesValue
-} from './flags.ts'
+import { operandCount } from './commands.ts'
+import { type Action, type Command, choicesOf, flagOf, isTaken, takesValue } from './flags.ts'
+import { type Reading, readWords } from './readWords.ts'
 
 /** The words of a command line that was accepted. */
 export interface Arguments {
@@ -37,46 +28,6 @@ export interface Arguments {
 /** Whether a flag was given. */
 export function isGiven(args: Arguments, name: string): boolean {
   return args.on(name) !== undefined || args.texts(name) !== undefined
-}
-
-/** How both parsers read words. Each flag has all its names declared, so there is no negation to infer. */
-export const PARSER_CONFIGURATION = {
-  'boolean-negation': false,
-  'camel-case-expansion': false,
-  'dot-notation': false,
-  'greedy-arrays': false,
-  'parse-numbers': false,
-  'parse-positional-numbers': false,
-  'strip-aliased': true
-}
-
-const OPTIONS = {
-  string: FLAGS.filter(takesValue).flatMap(keysOf),
-  boolean: FLAGS.filter(it => !takesValue(it)).flatMap(keysOf),
-  // With 0 a value after "=" is an error, and the next word is no value.
-  narg: Object.fromEntries(
-    FLAGS.flatMap(it => keysOf(it).map(key => [key, takesValue(it) ? 1 : 0]))
-  ),
-  alias: Object.fromEntries(
-    FLAGS.flatMap(it => (it.short === undefined ? [] : [[it.name, it.short]]))
-  ),
-  configuration: { ...PARSER_CONFIGURATION, 'populate--': true }
-}
-
-/** What yargs-parser reads in the words. */
-export interface Reading extends Operands {
-  words: readonly string[]
-  /** The values by flag, as it was typed without dashes; a list if it was given more than once. */
-  given: ReadonlyMap<string, unknown>
-  /** Whether a flag has too few values or too many. */
-  isBroken: boolean
-}
-
-export function readWords(words: readonly string[]): Reading {
-  const { argv, error } = parser.detailed([...words], OPTIONS)
-  const { _, '--': after = [], ...given } = argv
-  const operands = resolveCall(_.map(String), after.map(String))
-  return { ...operands, words, given: new Map(Object.entries(given)), isBroken: error !== null }
 }
 
 /**

@@ -3,7 +3,7 @@
 import type { Message } from '../message.ts'
 import * as messages from '../messages/usage.ts'
 import { ACTIONS, COMMANDS, FLAGS, flagOf, isTaken, keysOf } from './flags.ts'
-import type { Reading } from './parse.ts'
+import type { Reading } from './readWords.ts'
 import { parseWithYargs, suggestionFor, YargsRefusal } from './yargs.ts'
 
 /** Explains why the words are not accepted. */

@@ -15,7 +15,7 @@ import {
   keysOf,
   takesValue
 } from './flags.ts'
-import { PARSER_CONFIGURATION } from './parse.ts'
+import { PARSER_CONFIGURATION } from './readWords.ts'
 
 // What @types/yargs lacks.
 declare module 'yargs' {

@@ -1,0 +1,45 @@
+// Reads words with yargs-parser, without judging them.
+
+import parser from 'yargs-parser'
+import { type Operands, resolveCall } from './commands.ts'
+import { FLAGS, keysOf, takesValue } from './flags.ts'
+
+/** How both parsers read words. Each flag has all its names declared, so there is no negation to infer. */
+export const PARSER_CONFIGURATION = {
+  'boolean-negation': false,
+  'camel-case-expansion': false,
+  'dot-notation': false,
+  'greedy-arrays': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'strip-aliased': true
+}
+
+const OPTIONS = {
+  string: FLAGS.filter(takesValue).flatMap(keysOf),
+  boolean: FLAGS.filter(it => !takesValue(it)).flatMap(keysOf),
+  // With 0 a value after "=" is an error, and the next word is no value.
+  narg: Object.fromEntries(
+    FLAGS.flatMap(it => keysOf(it).map(key => [key, takesValue(it) ? 1 : 0]))
+  ),
+  alias: Object.fromEntries(
+    FLAGS.flatMap(it => (it.short === undefined ? [] : [[it.name, it.short]]))
+  ),
+  configuration: { ...PARSER_CONFIGURATION, 'populate--': true }
+}
+
+/** What yargs-parser reads in the words. */
+export interface Reading extends Operands {
+  words: readonly string[]
+  /** The values by flag, as it was typed without dashes; a list if it was given more than once. */
+  given: ReadonlyMap<string, unknown>
+  /** Whether a flag has too few values or too many. */
+  isBroken: boolean
+}
+
+export function readWords(words: readonly string[]): Reading {
+  const { argv, error } = parser.detailed([...words], OPTIONS)
+  const { _, '--': after = [], ...given } = argv
+  const operands = resolveCall(_.map(String), after.map(String))
+  return { ...operands, words, given: new Map(Object.entries(given)), isBroken: error !== null }
+}
