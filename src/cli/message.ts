@@ -33,7 +33,7 @@ export function exitOf({ code, isWarning }: Message): number {
 
 /** What is wrong, and what that means for the files. */
 export function sentenceOf({ what, nothingWritten, onDisk, isWarning }: Message): string {
-  if (isWarning) return `warning: the change was written, but: ${what}`
+  if (isWarning) return `warning: the change was written, but there is a problem: ${what}`
   if (onDisk) return `${what} Now on the disk: ${onDisk.join(', ')}.`
   return nothingWritten ? `${what} Nothing was written.` : what
 }

@@ -177,7 +177,7 @@ export interface DefinitionReport {
   line: number
   column: number
   source: string
-  /** Its conditions, its `mkForce` and the like, whether it is inherited; absent with `--flat`. */
+  /** Its conditions, its priorities (such as `mkForce`), and whether it is inherited. All are absent with `--flat`. */
   conditions?: readonly string[]
   priorities?: readonly string[]
   inherited?: boolean

@@ -65,7 +65,7 @@ export function findInterrupted({ paths, stateFolder }: RecoverOptions): Interru
 
 /**
  * The expected result of `recover`, without the runs that it would refuse. Changes nothing, so it can't
- * foresee problems of writing.
+ * foresee write errors.
  */
 export function predictRecovery({
   paths,

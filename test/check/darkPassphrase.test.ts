@@ -162,7 +162,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     expect(unsure?.remedy).toBe('add boot.initrd.kernelModules = [ "nvidia_drm" ];')
   })
 
-  it('recommends to unlock without a prompt if there is no other card', () => {
+  it('recommends unlocking without a prompt if there is no other card', () => {
     const guest = 'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
     const [dark] = found(
       module(`specialisation.vfio.configuration = { ${guest} };`, LUKS),

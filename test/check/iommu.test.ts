@@ -65,7 +65,7 @@ describe('intel_iommu= is a comma-separated list', () => {
     expect(iommuFaults(text, 'iommu-off')).toMatchObject([
       {
         level: 'problem',
-        message: 'the IOMMU is off, and the next boot may not turn it on',
+        message: 'the IOMMU is off, and might stay off after the next boot',
         remedy:
           'build this configuration and reboot; if the IOMMU is still off, add "intel_iommu=on" to boot.kernelParams, or run vfio-patch apply --iommu intel'
       }

@@ -244,7 +244,7 @@ test.concurrent.each([
     'a guest for another hypervisor',
     "<domain type='xen'><name>a</name></domain>",
     text`
-      win10.xml is a guest for xen, and libvirt on NixOS runs guests with QEMU. Nothing was written.
+      win10.xml is a guest for xen, but libvirt on NixOS runs guests with QEMU. Nothing was written.
         Do:  a guest for QEMU begins with <domain type='kvm'>
       `
   ],

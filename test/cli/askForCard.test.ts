@@ -346,7 +346,7 @@ test('on a laptop, too, and where the groups cannot be seen yet', async () => {
   }
 })
 
-test('apply does not ask for a boot entry that is given, and proposes a name that is not taken', async () => {
+test('apply does not ask for a boot entry that --specialisation names, and proposes a name that is not taken', async () => {
   const named = given([])
   const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [WRITE, '\r'])
   const words = apply(named, 'three-cards', '--specialisation', 'games')

@@ -222,7 +222,7 @@ test.concurrent.each([
   [
     ['domain', 'x.xml', '--check', '--mend'],
     2,
-    `vfio-patch: --check and --mend exclude each other.
+    `vfio-patch: --check and --mend cannot be used together.
   Why: --check only reports whether FILE converts without loss, and prints nothing else.
   Do:  omit one of them
 `

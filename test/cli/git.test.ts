@@ -191,7 +191,7 @@ asRoot(
 test('apply writes files that git ignores, with a warning', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION, '.gitignore': 'vfio/\n' })
   const report = text`
-    vfio-patch: warning: the change was written, but: git could not register ${LISTED}: a .gitignore rule excludes them.
+    vfio-patch: warning: the change was written, but there is a problem: git could not register ${LISTED}: a .gitignore rule excludes them.
       Why: a flake only sees files known to git.
       Do:  find the rule and remove it: git -C /etc/nixos check-ignore -v ${NAMES}
            then: git -C /etc/nixos add -N ${NAMES}
@@ -213,7 +213,7 @@ test('apply warns if git fails after the files are written', async () => {
   expect({ code, stderr }).toEqual({
     code: 8,
     stderr: text`
-      vfio-patch: warning: the change was written, but: git could not register ${LISTED}: Unable to create '/etc/nixos/.git/index.lock': File exists.
+      vfio-patch: warning: the change was written, but there is a problem: git could not register ${LISTED}: Unable to create '/etc/nixos/.git/index.lock': File exists.
         Why: a flake only sees files known to git.
         Do:  git -C /etc/nixos add -N ${NAMES}
       `
@@ -233,7 +233,7 @@ test('apply warns if git is not installed', async () => {
       'git: 12 new files cannot be registered: git was not found.\n' +
       CHECKED +
       text`
-        vfio-patch: warning: the change was written, but: git could not register ${LISTED}: git was not found.
+        vfio-patch: warning: the change was written, but there is a problem: git could not register ${LISTED}: git was not found.
           Why: a flake only sees files known to git.
           Do:  git -C /etc/nixos add -N ${NAMES}
         ` +
@@ -277,7 +277,7 @@ test('apply warns if the git index is damaged', async () => {
   expect(code).toBe(8)
   expect(stderr).toMatch(/^git: 12 new files cannot be registered: .*index.*\.$/m)
   expect(stderr).toMatch(
-    /^vfio-patch: warning: the change was written, but: git could not register .*index.*\.$/m
+    /^vfio-patch: warning: the change was written, but there is a problem: git could not register .*index.*\.$/m
   )
 })
 

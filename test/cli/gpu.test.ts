@@ -477,7 +477,7 @@ test.concurrent('--gpu refuses the last card if another file gives the other one
   }
 })
 
-test.concurrent('--gpu refuses a card that shares its group unless the others are given away as well or with --acs-patch', async ({
+test.concurrent('--gpu refuses a card that shares its group unless the others are given away too or --acs-patch is passed', async ({
   expect
 }) => {
   const place = given()

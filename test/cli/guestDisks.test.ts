@@ -99,7 +99,7 @@ test.concurrent('diff --domain refuses a disk that only a file of the configurat
     vfio-patch: win10.xml:6: small would get /dev/disk/by-id/ata-B, which this system uses: /data (${file}:4) and swap (${file}:7). Nothing was written.
       Why: ${WHY}
       Do:  give small another disk or an image file: change it in win10.xml;
-           or free the disk first (unmount /data and remove it from fileSystems; swapoff, and remove it from swapDevices), then run this again
+           or free the disk first (unmount /data and remove it from fileSystems; run swapoff on it, and remove it from swapDevices), then run this again
     `
   await expectRefusal(makePlace(files), DIFF, { code: 7, stderr: stderr('hw.nix') })
   // A flake lists it beside the configuration.
@@ -293,7 +293,7 @@ test.concurrent.for([
   expect(toldIn(stderr).slice(1)).toEqual(notes)
 })
 
-test.concurrent('diff --domain refuses a disk that a desktop mounted, and only asks to unmount it', async () => {
+test.concurrent('diff --domain refuses a disk that a desktop mounted, and unmounting is all it takes to free it', async () => {
   const place = given(disk('/dev/disk/by-id/usb-C'), '{ ... }:\n{\n}\n')
   const machine = addMachine(place)
   const mounts = join(machine[1] ?? '', 'proc/self/mountinfo')

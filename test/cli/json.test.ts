@@ -316,7 +316,7 @@ needing('git')('apply and undo --json list the files that git registers and forg
         code: 'GIT_IGNORED',
         exit: 8,
         message:
-          'warning: the change was written, but: git could not register vfio/vfio.nix, vfio/virtualisation.nix: a .gitignore rule excludes them.',
+          'warning: the change was written, but there is a problem: git could not register vfio/vfio.nix, vfio/virtualisation.nix: a .gitignore rule excludes them.',
         why: 'a flake only sees files known to git.'
       }
     ],
@@ -451,7 +451,10 @@ test.concurrent('--json exits with 4 if the document is lost, or with 8 if the c
   expect(await place.run([...words, '-y'], { script })).toEqual({
     code: 8,
     stdout: '',
-    stderr: lost.replace('the output', 'warning: the change was written, but: the output')
+    stderr: lost.replace(
+      'the output',
+      'warning: the change was written, but there is a problem: the output'
+    )
   })
   expect(place.read('pc.nix')).toBe(CHANGED)
   expect((await place.run(words, { script })).code).toBe(4)

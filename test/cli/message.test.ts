@@ -15,7 +15,7 @@ it('a message says what happened to the files', () => {
     'no space left for /etc/nixos/a.nix. Now on the disk: a.nix (with the change), b.nix (as before).'
   )
   expect(sentenceOf({ ...PROBLEM, isWarning: true })).toBe(
-    'warning: the change was written, but: no space left for /etc/nixos/a.nix.'
+    'warning: the change was written, but there is a problem: no space left for /etc/nixos/a.nix.'
   )
 })
 

@@ -31,7 +31,7 @@ test.concurrent('option set adds a new option next to related ones', async () =>
   expect(await place.run(words)).toEqual(nothing())
 })
 
-test.concurrent('option set writes Nix as given, without a comment after it', async () => {
+test.concurrent('option set writes Nix as given, but drops a trailing comment', async () => {
   await check(
     ['set', 'pc.nix', 'services.openssh.ports', '[ 22 config.my.port ] # mine'],
     'ports = [ 22 ]',

@@ -42,7 +42,7 @@ test.concurrent('option set and undo exit with 8 if their output is lost', async
   expect(code).toBe(8)
   expect(
     stderr.endsWith(
-      `\n${LOST.replace('the output', 'warning: the change was written, but: the output')}`
+      `\n${LOST.replace('the output', 'warning: the change was written, but there is a problem: the output')}`
     )
   ).toBe(true)
   expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('1', '2'))
@@ -151,7 +151,7 @@ needing('root')('with sudo, a symlink of the user to a file of root is refused',
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/theirs/pc.nix leads through another user's folder or symlink to ${FILE}, which only root can change. Nothing was written.
-        Why: that user could redirect it to any file of root.
+        Why: that user could redirect it to any file that root owns.
         Do:  pass the file itself: sudo vfio-patch option set ${FILE} a 2
       `
   }
@@ -199,8 +199,8 @@ needing('root').each([
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/theirs/pc.nix is in another user's folder, and a symlink or an import there leads to ${file}, which only root can change. Nothing was written.
-        Why: that user could redirect it to any folder of root.
-        Do:  replace the symlink by a folder of that user, or run this without sudo
+        Why: that user could redirect it to any folder that root owns.
+        Do:  replace the symlink with a folder that belongs to that user, or run this without sudo
       `
   }
   await expectRefusal(place, [...apply, '--domain', 'win.xml'], expected, { env })
@@ -268,9 +268,9 @@ needing('root', 'chattr')(
     const shown = '/etc/nixos/vfio/default.nix'
     const journal = '/etc/nixos/.vfio-patch.journal'
     expect(stderr.slice(stderr.indexOf('vfio-patch: '), stderr.indexOf('Wrote'))).toBe(text`
-    vfio-patch: warning: the change was written, but: ${shown} is append-only (chattr +a).
+    vfio-patch: warning: the change was written, but there is a problem: ${shown} is append-only (chattr +a).
       Do:  sudo chattr -a ${shown}, then run this again
-    vfio-patch: warning: the change was written, but: could not delete ${shown}, ${journal}.
+    vfio-patch: warning: the change was written, but there is a problem: could not delete ${shown}, ${journal}.
       Do:  fix the cause; the next command that writes finishes this run and deletes them
     `)
     // The next one says the same until the cause is gone.

@@ -90,7 +90,7 @@ needing('strace')('apply warns if the disk fails after the change', async () => 
     stderr: text`
       /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
       ${CHECKED}
-      vfio-patch: warning: the change was written, but: error on /etc/nixos (fsync: EIO).
+      vfio-patch: warning: the change was written, but there is a problem: error on /etc/nixos (fsync: EIO).
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot

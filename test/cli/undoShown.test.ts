@@ -242,7 +242,7 @@ test.concurrent('undo refuses --redo after an edit, and --run if a later run cha
 })
 
 test.concurrent.each([
-  [['undo', '--redo', '--run', '20261122-160312-1'], '--redo and --run exclude each other.'],
+  [['undo', '--redo', '--run', '20261122-160312-1'], '--redo and --run cannot be used together.'],
   [['undo', '--all'], '--all needs --list.'],
   [['apply', '--redo'], '"apply" does not take --redo.']
 ])('refuses %j', async (words, what) => {

@@ -144,7 +144,7 @@ test.concurrent.each<Case>([
   ],
   [
     ['diff', '--ignore-msrs', '--no-ignore-msrs', FILE],
-    '--ignore-msrs and --no-ignore-msrs exclude each other.',
+    '--ignore-msrs and --no-ignore-msrs cannot be used together.',
     'omit one of them'
   ]
 ])('refuses a switch with a value: %j', async (...given) => await check(...given))

@@ -50,7 +50,7 @@ describe('an error is drawn', () => {
     expect(source.slice(caret.indexOf('^'), caret.lastIndexOf('^') + 1)).toBe('here')
   })
 
-  it('up to the end of its first line', () => {
+  it('with carets only up to the end of its first line', () => {
     expect(rendered('{\n  a = {\n    b = 1;\n  };\n}', 'a = {\n    b = 1;\n  };')).toBe(
       ['2:3: CONFLICT: no', '2 |   a = {', '      ^^^^^'].join('\n')
     )

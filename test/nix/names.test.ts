@@ -70,7 +70,7 @@ describe('a variable in new text', () => {
     expect(refusalOf('{ a = 1; }', it => it.setIn('a', expr('{ inherit x; }')))).toBe('BAD_VALUE')
   })
 
-  it('must be in scope around a "with" in whose head it is', () => {
+  it('must be in scope outside a "with" if it is used in its head', () => {
     const given = '{ ... }:\n{\n  environment.systemPackages = [ ];\n}\n'
     const value = expr('with pkgs; [ vim ]')
     expect(refused(given, it => it.setIn('environment.systemPackages', value))).toBe(

@@ -178,7 +178,7 @@ describe('removeIn of an option', () => {
     expect(edited('{\n  a = 1;\n}\n', it => it.removeIn('a'))).toBe('{ }\n')
   })
 
-  it('removes an element of a mkMerge that loses everything, unless it has a comment', () => {
+  it('removes a mkMerge element that becomes empty, unless it has a comment', () => {
     const given = nix`
       { lib, on, ... }:
       {

@@ -58,7 +58,7 @@ describe('setIn of a defined option', () => {
     )
   })
 
-  it('puts an expression into mkForce in parentheses, and replaces a mkForce with another one', () => {
+  it('parenthesizes an expression inside mkForce, and replaces the mkForce if the new value has its own priority', () => {
     const given = '{ lib, f, ... }: { a = lib.mkForce 1; b = [ 1 ]; c = lib.mkForce 1; }'
     expect(
       edited(given, it =>
@@ -521,7 +521,7 @@ describe('the values that setIn writes', () => {
     `)
   })
 
-  it('uses the indentation of a set that begins on its own line', () => {
+  it('uses the indentation of a set whose first binding is on a new line', () => {
     const given = '{ a = [\n    "x"\n  ];\n  users = { m = 1;\n  };\n  n = {\n    o = 1;\n  };\n}\n'
     expect(edited(given, it => it.setIn('z', { a: { b: [1], c: { d: [2] } } }))).toContain(
       '  z = {\n    a = {\n      b = [ 1 ];'

@@ -42,7 +42,7 @@ export function noGroups(vendor: Vendor, isOffered: boolean): FindingText {
 
 export function perhapsTurnedOn(): FindingText {
   return problem(
-    'the IOMMU is off, and the next boot may not turn it on',
+    'the IOMMU is off, and might stay off after the next boot',
     `this configuration may turn it on in a way that vfio-patch does not understand; ${NO_DEVICES}`,
     `build this configuration and reboot; if the IOMMU is still off, ${TURN_ON}`
   )

@@ -1,4 +1,4 @@
-// The commands: their operands, their help, and the flags that need or exclude each other.
+// The commands: their operands, their help, and the flags that need or cannot be used together.
 
 import { GROUPS, SETTINGS } from '../../settings/table.ts'
 import { ACTIONS, type Action, COMMANDS, type Command } from './flags.ts'
@@ -20,7 +20,7 @@ export interface Call {
   summary: string
   /** Pairs of flags, without dashes: the first is an error without the second. */
   needs?: readonly (readonly [string, string])[]
-  /** Pairs of flags that exclude each other. */
+  /** Pairs of flags that cannot be used together. */
   conflicts?: readonly (readonly [string, string])[]
 }
 

@@ -288,11 +288,11 @@ function wordOf({ state, undoes, redoes }: RunReport): string {
 
 /** The meanings of the words in the list, and how to see the runs that are not in it. */
 function listNotes(shown: readonly RunReport[], count: number, context: Context): string[] {
-  const words = STATE_WORDS.filter(([state]) => shown.some(run => run.state === state))
+  const shownStates = STATE_WORDS.filter(([state]) => shown.some(run => run.state === state))
   const more = count - shown.length
   const file = context.unnamed === undefined ? context.file : undefined
   return [
-    ...words.map(([state, meaning]) => `${state}: ${meaning}`),
+    ...shownStates.map(([state, meaning]) => `${state}: ${meaning}`),
     ...(more > 0 ? [olderRuns(more, undoCallOn(file, context))] : [])
   ]
 }

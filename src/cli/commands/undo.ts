@@ -142,7 +142,7 @@ async function carryOut(
 /** The command that builds the system, for which the parser is needed; undo has to work without it. */
 async function nextStepOf(realpath: string, root: string): Promise<readonly string[]> {
   const loaded = await import('../messages/nextStep.ts').catch(() => undefined)
-  return loaded?.nextStepIn(root, realpath) ?? [BUILD_AGAIN]
+  return loaded?.readNextStep(root, realpath) ?? [BUILD_AGAIN]
 }
 
 /** The file whose system has to be built: the named one if the run changed it, else one that the run edited. */

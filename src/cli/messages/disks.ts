@@ -81,7 +81,7 @@ const USES: Record<
   { word: (name: string) => string; letGo: (name: string) => string }
 > = {
   mount: { word: name => name || 'a file system', letGo: unmount },
-  swap: { word: () => 'swap', letGo: () => 'swapoff, and remove it from swapDevices' },
+  swap: { word: () => 'swap', letGo: () => 'run swapoff on it, and remove it from swapDevices' },
   resume: {
     word: () => 'hibernation',
     letGo: () => 'remove it from boot.resumeDevice and boot.kernelParams'

@@ -321,14 +321,14 @@ function interruptedWords(
   const { path, why, journal, started, cause } = problem
   const when = started === null ? '' : ` (${dateOf(started)})`
   const earlier = `an earlier run was interrupted${when}`
-  const accept = `rm ${shellWord(journal)}`
+  const removeJournal = `rm ${shellWord(journal)}`
   const caused = cause === undefined ? undefined : readMessage(cause, context)
   switch (why) {
     case 'EDITED':
       return {
         what: `${earlier}, and ${path} was edited since.`,
         nothingWritten: true,
-        remedy: `check that your files are as you want them (old versions: ${undoCallOn(undefined, context)} --list), then: ${accept}`
+        remedy: `check that your files are as you want them (old versions: ${undoCallOn(undefined, context)} --list), then: ${removeJournal}`
       }
     case 'STUCK':
       return {
@@ -336,7 +336,7 @@ function interruptedWords(
         ...(caused === undefined ? {} : { why: caused.what }),
         remedy: [
           caused?.remedy ?? 'make it readable and writable, then run this again',
-          `to keep everything as it is: ${accept}`
+          `to keep everything as it is: ${removeJournal}`
         ].join('\n')
       }
     case 'OTHERS':
@@ -346,7 +346,7 @@ function interruptedWords(
             what: `${earlier}, and another user could have written its record ${path}.`,
             nothingWritten: true,
             why: "with sudo, such a record is accepted only for that user's own folders",
-            remedy: `run this as that user without sudo; or check that your files are as you want them, then: ${accept}`
+            remedy: `run this as that user without sudo; or check that your files are as you want them, then: ${removeJournal}`
           }
         : {
             what: `${earlier}, which another user had started.`,
@@ -357,7 +357,7 @@ function interruptedWords(
       return {
         what: `${earlier}, and its record ${path} is damaged.`,
         nothingWritten: true,
-        remedy: `check that your files are as you want them, then: ${accept}`
+        remedy: `check that your files are as you want them, then: ${removeJournal}`
       }
     case 'PENDING':
       return {

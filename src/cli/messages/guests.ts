@@ -166,7 +166,7 @@ export function badName(name: string | undefined, file: string): Message {
 export function otherMonitor(type: string, file: string): Message {
   return {
     code: 'GUEST_TYPE',
-    what: `${file} is a guest for ${type}, and libvirt on NixOS runs guests with QEMU.`,
+    what: `${file} is a guest for ${type}, but libvirt on NixOS runs guests with QEMU.`,
     nothingWritten: true,
     remedy: "a guest for QEMU begins with <domain type='kvm'>"
   }

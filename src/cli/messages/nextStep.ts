@@ -7,8 +7,8 @@ import { type Files, openFiles } from '../../configuration/files.ts'
 import { shellWord } from '../message.ts'
 import { list } from './devices.ts'
 
-/** `nextStep` without files that were read. */
-export function nextStepIn(root: string, realpath: string): string[] {
+/** `nextStep` for a caller that has not opened the files. */
+export function readNextStep(root: string, realpath: string): string[] {
   return nextStep(openFiles(root), realpath)
 }
 

@@ -102,7 +102,7 @@ export function redirectedFileMessage(context: Context, realpath: string): Messa
     code: 'LED_TO_ROOT',
     what: `${context.file} leads through another user's folder or symlink to ${realpath}, which only root can change.`,
     nothingWritten: true,
-    why: 'that user could redirect it to any file of root.',
+    why: 'that user could redirect it to any file that root owns.',
     remedy: `pass the file itself: sudo ${callOn(realpath, context)}`
   }
 }
@@ -123,8 +123,8 @@ export function redirectedChangeMessage(
     code: 'LED_TO_ROOT',
     what: `${file} is in another user's folder, and a symlink or an import there leads to ${path}, which only root can change.`,
     nothingWritten: true,
-    why: 'that user could redirect it to any folder of root.',
-    remedy: 'replace the symlink by a folder of that user, or run this without sudo'
+    why: 'that user could redirect it to any folder that root owns.',
+    remedy: 'replace the symlink with a folder that belongs to that user, or run this without sudo'
   }
 }
 

@@ -26,7 +26,7 @@ export function foreignFileKept(name: string): string {
   return `Kept: ${name}, which does not belong to vfio-patch`
 }
 
-/** A folder with modules that another file imports. */
+/** A folder of modules, kept because another file imports the folder. */
 export function importedFolderKept(folder: string, importer: string): string {
   return `Kept: ${folder}/, as ${importer} imports it`
 }

@@ -114,7 +114,7 @@ const EXCLUDED: Record<string, string> = {
 
 export function conflict(key: string, other: string): Message {
   const why = EXCLUDED[key]
-  return usage(`--${key} and --${other} exclude each other.`, {
+  return usage(`--${key} and --${other} cannot be used together.`, {
     ...(why === undefined ? {} : { why }),
     remedy: 'omit one of them'
   })

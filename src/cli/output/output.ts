@@ -126,7 +126,7 @@ function withStyles(text: string): string {
   return text.replaceAll(ESCAPE, '\x1b')
 }
 
-/** How many columns a text takes, which may have styles. */
+/** The width in columns of a text that may contain styles. */
 function shownLength(text: string): number {
   return text.replaceAll(STYLE, '').length
 }

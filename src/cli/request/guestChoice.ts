@@ -135,12 +135,12 @@ function optionsByGuest(before: Settings, after: Settings): string[] {
   const files = (after.sharedMemoryFiles ?? []).filter(
     it => !before.sharedMemoryFiles?.some(at => at.name === it.name)
   )
-  const nodes = (after.deviceACL ?? []).length > (before.deviceACL ?? []).length
+  const addsNodes = (after.deviceACL ?? []).length > (before.deviceACL ?? []).length
   return [
     ...changedOptions(before, after),
     ...files.map(it => `virtualisation.sharedMemoryFiles.${it.name}`),
     ...(before.hugepages !== after.hugepages ? ['virtualisation.hugepages'] : []),
-    ...(nodes ? ['virtualisation.libvirtd.deviceACL'] : [])
+    ...(addsNodes ? ['virtualisation.libvirtd.deviceACL'] : [])
   ]
 }
 

@@ -74,7 +74,7 @@ export function emulatorElsewhere(): Reason {
 export function programMoved(): Reason {
   return {
     code: 'PROGRAM',
-    why: 'the new path exists with environment.systemPackages = [ pkgs.virtiofsd ]'
+    why: 'the new path exists if environment.systemPackages contains pkgs.virtiofsd'
   }
 }
 

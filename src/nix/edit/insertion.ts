@@ -150,7 +150,7 @@ function follow(
   isSeparated: boolean
 ): Edit {
   const text = set.documentText
-  const last = lastOfTail(set, sibling)
+  const last = nodeToAddAfter(set, sibling)
   const at = endOfLineAfter(last)
   const separate = isSeparated || last !== sibling
   const lead = separate ? layout.eol + layout.eol : layout.eol
@@ -175,7 +175,7 @@ function mayEndInComment(binding: string): boolean {
  * The node after which to add a binding. After the last binding of a set, that is the last comment, if
  * there is one: often a binding that was commented out.
  */
-function lastOfTail(set: SyntaxNode, sibling: SyntaxNode): SyntaxNode {
+function nodeToAddAfter(set: SyntaxNode, sibling: SyntaxNode): SyntaxNode {
   if (bindingsOf(set).at(-1)?.start !== sibling.start) return sibling
   return (
     commentsOf(set)

@@ -53,7 +53,7 @@ export const colonForEquals: Message = {
   hint: 'a definition uses "=":  name = value;'
 }
 
-/** `token` is the text that is missing, or `an expression` or `identifier`. */
+/** `token` is the missing text, or one of the words `an expression` and `identifier`. */
 export function missing(token: string): Message {
   const name = token === 'identifier' ? 'a name or a value' : token
   return { code: 'SYNTAX', message: `${/\w/.test(name) ? name : `"${name}"`} is missing here` }

@@ -120,7 +120,7 @@ export function resultInvalid(line: number, reason: string): Message {
   return differs(`it has an error at line ${line} (${reason})`)
 }
 
-export const parsedDifferently = differs('unchanged text is parsed differently')
+export const parsedDifferently = differs('text outside the edits no longer parses the same way')
 
 export const noModuleLeft = differs('it is not a module')
 

@@ -203,7 +203,7 @@ class DefinitionInText implements Definition {
     this.priorities = context.priorities
   }
 
-  // Computed on demand, since that counts lines, and few definitions are shown.
+  // Computed on demand: it has to count lines, and few definitions are shown.
   get at(): Place {
     return placeOf(this.binding.documentText, this.binding.start)
   }

@@ -24,7 +24,7 @@ export function otherIDs(): Conflict {
   return {
     code: 'CONFLICT',
     message:
-      'IDs for vfio-pci are already here, and only one of this list and virtualisation.vfio.devices takes effect',
+      'this already lists IDs for vfio-pci, and it cannot take effect together with virtualisation.vfio.devices',
     hint: 'remove them here, then run this again; add other devices for guests to virtualisation.vfio.devices'
   }
 }

@@ -159,9 +159,12 @@ function isReadByOperand(scope: Scope, node: SyntaxNode, option: AttrPath): bool
 
 /** Whether the node with these ancestors is the value of a `let` variable. It is then read where the variable is. */
 function isLetValue(ancestors: readonly SyntaxNode[]): boolean {
-  const isBinding = (back: number) =>
+  const isLetBindingAt = (back: number) =>
     ancestors.at(-back)?.type === 'binding' && ancestors.at(-back - 2)?.type === 'let_expression'
-  return isBinding(1) || (ancestors.at(-1)?.type === 'parenthesized_expression' && isBinding(2))
+  return (
+    isLetBindingAt(1) ||
+    (ancestors.at(-1)?.type === 'parenthesized_expression' && isLetBindingAt(2))
+  )
 }
 
 /** The text of a string without escapes and interpolations. */
