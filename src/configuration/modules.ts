@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { uniqueBy } from '../collections.ts'
-import type { AttrPath, Leaf } from '../nix/index.ts'
-import { startsWith } from '../nix/path.ts'
+import type { AttrPath } from '../nix/index.ts'
+import { literalNames, startsWith } from '../nix/path.ts'
 import { once, type SourceFile, sourceFile } from './files.ts'
 import { stamp } from './stamp.ts'
 
@@ -60,7 +60,7 @@ export function shippedModules(version: string): ShippedModules {
  */
 export function exclusiveOptions(modules: readonly SourceFile[]): AttrPath[] {
   const declared = declaredOptions(modules)
-  const defined = modules.flatMap(it => it.doc.leaves()).map(namesOf)
+  const defined = modules.flatMap(it => it.doc.leaves()).map(it => literalNames(it.path))
   const shared = new Set(
     defined
       .filter(path => !declared.some(it => startsWith(path, it)))
@@ -78,13 +78,7 @@ function declaredOptions(modules: readonly SourceFile[]): AttrPath[] {
   return modules
     .flatMap(it => it.doc.leaves())
     .filter(it => it.path[0] === 'options')
-    .map(it => namesOf(it).slice(1))
-}
-
-/** The names of a leaf up to the first computed name. */
-function namesOf({ path }: Leaf): string[] {
-  const computed = path.indexOf(undefined)
-  return path.slice(0, computed === -1 ? undefined : computed).filter(it => it !== undefined)
+    .map(it => literalNames(it.path).slice(1))
 }
 
 function keyOf(path: AttrPath): string {

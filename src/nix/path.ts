@@ -102,6 +102,12 @@ function unescapeName(quoted: string): string {
 
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' }
 
+/** The names of a path up to the first computed name. */
+export function literalNames(path: readonly (string | undefined)[]): string[] {
+  const computed = path.indexOf(undefined)
+  return path.slice(0, computed === -1 ? undefined : computed).filter(it => it !== undefined)
+}
+
 /** Whether `path` begins with all names of `prefix`. A path begins with itself. */
 export function startsWith(
   path: readonly (string | undefined)[],

@@ -1,4 +1,4 @@
-import type { AttrPath } from '../path.ts'
+import { type AttrPath, literalNames } from '../path.ts'
 import {
   attrsOf,
   bindingsOn,
@@ -21,8 +21,7 @@ export function findDuplicate(
   set: SyntaxNode,
   path: readonly (string | undefined)[]
 ): SyntaxNode | undefined {
-  const computed = path.indexOf(undefined)
-  const fixed = (computed === -1 ? path : path.slice(0, computed)) as AttrPath
+  const fixed = literalNames(path)
   const slots: Slots = new Map()
   for (const binding of bindingsOn(set, fixed)) {
     const duplicate = define(slots, binding, fixed)

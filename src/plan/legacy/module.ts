@@ -10,8 +10,7 @@ import {
   SKIP,
   visit
 } from '../../nix/index.ts'
-import { startsWith } from '../../nix/path.ts'
-
+import { literalNames, startsWith } from '../../nix/path.ts'
 import {
   adds,
   computedDeclarations,
@@ -154,12 +153,6 @@ function shorten(source: string): string {
 export function isOnlyImports(doc: NixDocument): boolean {
   const isPassive = doc.leaves().every(it => ['imports', ...PASSIVE].includes(it.path[0] ?? ''))
   return isPassive && doc.module().ok && doc.itemsIn('imports').length === doc.imports().length
-}
-
-/** The names of a path up to the first computed name. */
-export function literalNames(path: Names): string[] {
-  const computed = path.indexOf(undefined)
-  return path.slice(0, computed === -1 ? undefined : computed).filter(it => it !== undefined)
 }
 
 /** The options that a module declares and vfio-patch's modules do not. */

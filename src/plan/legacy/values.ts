@@ -13,7 +13,7 @@ import {
   viewsOf
 } from '../../lints/view.ts'
 import type { AttrPath } from '../../nix/index.ts'
-import { startsWith } from '../../nix/path.ts'
+import { literalNames, startsWith } from '../../nix/path.ts'
 import type { Result } from '../../nix/result.ts'
 import type { OptionChange } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
@@ -27,7 +27,6 @@ import {
 } from '../messages/takeOver.ts'
 import type { Obstacle } from '../problem.ts'
 import { findUses } from '../removal/uses.ts'
-import { literalNames } from './module.ts'
 
 /** Further options of nixos-vfio. It is a module of a flake, so its declarations can't be read. */
 const OF_NIXOS_VFIO: readonly AttrPath[] = [
