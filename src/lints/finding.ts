@@ -28,7 +28,7 @@ export interface Finding extends Place {
 export type FindingText = Pick<Finding, 'code' | 'level' | 'message' | 'why' | 'remedy'>
 
 /** A finding without its place. */
-export type FindingInit = Omit<Finding, keyof Place>
+type FindingInit = Omit<Finding, keyof Place>
 
 /** The place of a definition's value, or of a list item. */
 export function findingPlace(at: Entry | EntryItem): Place {

@@ -150,7 +150,7 @@ export function udevName(text: string): string {
 }
 
 /** The name of a logical volume in `/dev/mapper`. */
-export function mappingOf(group: string, volume: string): string {
+function mappingOf(group: string, volume: string): string {
   return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}`
 }
 

@@ -115,7 +115,7 @@ export interface RenderOptions {
   width?: number
 }
 
-export interface NixErrorInit extends Message {
+interface NixErrorInit extends Message {
   /** Omitted if the fault is in the call and not in the text. */
   range?: Range
 }

@@ -213,7 +213,7 @@ const ONE_LINE = /^((?:\r?\n){1,2}[ \t]*| )[^\s{#](?:[^\n#]*[^\s#])?$/
  * Operations that are planned on one document: edits of existing definitions, and new definitions on a
  * line of their own. No path is a prefix of another.
  */
-export class Batch {
+class Batch {
   readonly operations: Operation[] = []
   /** The edits of all operations, in source order. */
   readonly edits: Edit[] = []

@@ -1,4 +1,8 @@
-/** A flag of the command line, for the parser and the help. */
+/**
+ * A flag of the command line, for the parser and the help. A `switch` is on or absent, a `toggle` also has a
+ * `--no-` form, and `off` has only that form. A `text` takes a value and may be given once, `texts` may be
+ * repeated.
+ */
 export type Flag = {
   name: string
   short?: string
@@ -11,12 +15,6 @@ export type Flag = {
   /** `argument` is the name of the value in the help; `choices` are all allowed values. */
   | ({ kind: 'text' | 'texts' } & ({ argument: string } | { choices: readonly string[] }))
 )
-
-/**
- * A `switch` is on or absent, a `toggle` also has a `--no-` form, and `off` has only that form. A `text` takes
- * a value and may be given once, `texts` may be repeated.
- */
-export type FlagKind = Flag['kind']
 
 /** The flag as it is typed. */
 export function formatFlag({ kind, name }: Pick<Flag, 'kind' | 'name'>): string {

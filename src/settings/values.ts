@@ -20,7 +20,7 @@ export interface NamedSettings {
 }
 
 /** A guest by its name in libvirt. */
-export interface GuestSettings {
+interface GuestSettings {
   name: string
   /** The processors that the host keeps while the guest runs (`0-1,8-9`), if the configuration sets none. */
   hostCPUs?: string

@@ -15,7 +15,7 @@ import { err, ok, type Result } from '../nix/result.ts'
 import type { FileProblem } from './problem.ts'
 
 /** An error of the operating system, as `node:fs` throws it. */
-export interface SystemError extends Error {
+interface SystemError extends Error {
   code: string
   errno: number
   syscall: string

@@ -59,7 +59,7 @@ export interface Work {
 }
 
 /** A file to write. */
-export interface Write extends WorkFile {
+interface Write extends WorkFile {
   after: string
   temp: string
   /** Null if the file is new. */
@@ -118,7 +118,7 @@ export function temporaryNames({ files }: Work): string[] {
 }
 
 /** STALE if a file no longer has the hash `before`, or the problem of reading it; else null. */
-export function findStale(path: string, before: string | null): FileProblem | null {
+function findStale(path: string, before: string | null): FileProblem | null {
   const read = readExpected(path, before)
   return read.ok ? null : read.error
 }

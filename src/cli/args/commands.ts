@@ -4,7 +4,7 @@ import { GROUPS, SETTINGS } from '../../settings/table.ts'
 import { ACTIONS, type Action, COMMANDS, type Command } from './flags.ts'
 
 /** A word after the command that belongs to no flag. */
-export interface Operand {
+interface Operand {
   name: string
   /** A noun phrase, for the help and for the message if it is missing. */
   help: string
@@ -24,7 +24,7 @@ export interface Call {
   conflicts?: readonly (readonly [string, string])[]
 }
 
-export interface CommandHelp extends Call {
+interface CommandHelp extends Call {
   /** Paragraphs; the help breaks their lines. */
   details: string
   /** Groups of flags; all other flags follow. */

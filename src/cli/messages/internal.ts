@@ -3,7 +3,7 @@
 import type { Message } from '../message.ts'
 
 /** A file that this process was about to change. */
-export interface WatchedFile {
+interface WatchedFile {
   name: string
   hasChanged: boolean
 }

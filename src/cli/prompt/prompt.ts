@@ -41,7 +41,7 @@ function askLine(question: string): Promise<Answer> {
 }
 
 /** A choice, and the words that select it besides its number, in lower case. */
-export interface Choice {
+interface Choice {
   text: string
   words: readonly string[]
 }

@@ -42,7 +42,7 @@ export interface BindingPlace {
 }
 
 /** The list of a `mkMerge` without a plain set: the binding is added in a new set. */
-export interface MergePlace {
+interface MergePlace {
   list: SyntaxNode
   attrpath: AttrPath
 }

@@ -200,7 +200,7 @@ function combine(edits: readonly Edit[]): Edit[] {
  * The edits that remove bindings, none of which is inside another. A set that loses everything in it
  * becomes `{ }`, or is removed if it is an element of a `mkMerge`.
  */
-export function removeBindings(bindings: readonly SyntaxNode[]): Edit[] {
+function removeBindings(bindings: readonly SyntaxNode[]): Edit[] {
   const removed = new Set(bindings)
   const sets = new Set(bindings.map(setAround).filter(it => it !== undefined))
   const emptied = new Set([...sets].filter(it => isEmptiedBy(it, removed)))

@@ -7,7 +7,7 @@ import { isExpr, type NixValue, withoutComment } from '../values.ts'
 import { unwrapped } from './module.ts'
 
 /** A call that adds a condition, a priority or other values to a value. */
-export type Combinator =
+type Combinator =
   | { kind: 'condition'; call: Call; condition: SyntaxNode; value: SyntaxNode }
   | { kind: 'priority'; call: Call; value: SyntaxNode }
   | { kind: 'merge'; call: Call; list: SyntaxNode; values: readonly SyntaxNode[] }

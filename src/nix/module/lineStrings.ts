@@ -10,7 +10,7 @@ import type { Definition } from './definitions.ts'
 import { unwrapped } from './module.ts'
 
 /** A line of a string literal: its value, and its range in the source without the line ending. */
-export interface StringLine {
+interface StringLine {
   value: string
   start: number
   end: number

@@ -55,7 +55,7 @@ export function certainItemsOf(value: SyntaxNode): SyntaxNode[] {
  * - `wrap-merge` around a `mkIf`: `mkMerge [ (EXPRESSION) [ … ] ]`
  * - `merge` as one more element of the list of a `mkMerge`
  */
-export type ListForm =
+type ListForm =
   | { kind: 'append' | 'append-wrapped' | 'merge'; at: SyntaxNode }
   | { kind: 'wrap-merge'; at: SyntaxNode; callee: string }
 
@@ -100,7 +100,7 @@ function argumentForm(argument: SyntaxNode): Result<ListForm, NixError> {
 }
 
 /** Whether a value is certainly a list, and not a `mkIf` or a similar value of the module system. */
-export function isPlainList(value: SyntaxNode, depth = 0): boolean {
+function isPlainList(value: SyntaxNode, depth = 0): boolean {
   if (depth > 20) return false
   const inner = unwrapped(value)
   const isPlain = (node: SyntaxNode | undefined) =>

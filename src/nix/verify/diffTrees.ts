@@ -132,7 +132,7 @@ function fatesAfter(edits: readonly Edit[]): (node: SyntaxNode) => Fate {
 }
 
 /** A document and its module. */
-export interface Version {
+interface Version {
   source: Source
   module: Module
 }
