@@ -6,10 +6,13 @@ import type { LintFile, View } from './view.ts'
 
 /** Findings in strings, such as parts of a domain's XML. */
 export function lintTexts({ files }: View): Finding[] {
-  return files.flatMap(file =>
-    stringsOf(file).flatMap(it => [...firmware(file, it), ...store(file, it)])
-  )
+  return files
+    .filter(it => LINTED_PATH.test(it.doc.text))
+    .flatMap(file => stringsOf(file).flatMap(it => [...firmware(file, it), ...store(file, it)]))
 }
+
+// Every finding has one of these. To search the text is much faster than to visit the tree, and few files match.
+const LINTED_PATH = /\/run\/libvirt\/nix-ovmf\/|\/nix\/store\//
 
 interface Text {
   text: string
