@@ -34,7 +34,7 @@ function gapsOf(build: Build): string[] {
     : [`HOST is the system that this file is for: ${list(hosts, 'or')}.`]
 }
 
-/** A flake and its system as one word of a shell. Only zsh with extended globs reads an unquoted `#`. */
+/** The reference to a system in a flake, quoted for a shell. Only zsh with extended globs reads an unquoted `#`. */
 function flakeWord(folder: string, host = 'HOST'): string {
   const isPlain = shellWord(folder) === folder && shellWord(host) === host
   return isPlain ? `${folder}#${host}` : shellWord(`${folder}#${host}`)

@@ -42,7 +42,7 @@ export function takeOverNotes(
   folder: string
 ): string[] {
   const nameOf = (path: string) => pathIn(folder, path)
-  // A module with the same name as one of vfio-patch is renamed.
+  // A replaced module is renamed if one of the shipped modules has its name.
   const renamed = files.filter(
     it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom)
   )
