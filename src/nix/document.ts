@@ -90,8 +90,9 @@ export class NixDocument implements Source {
   }
 
   /**
-   * False if a name of the path does not occur in the text, so that nothing can define it. A text with
-   * escapes may contain the name in another form. Most lookups in a tree of files end here.
+   * False if a name of the path does not occur in the text, so that nothing can define the path. A text
+   * with escapes may contain the name in another form. Checked first, because most files of a
+   * configuration do not contain the names that are looked up.
    */
   #mayHave(path: AttrPath): boolean {
     return (
@@ -114,8 +115,8 @@ export class NixDocument implements Source {
   }
 
   /**
-   * The item of `imports` that is this file or folder, however it is written; undefined if it is not
-   * imported, or is imported by a computed path.
+   * The item of `imports` that imports this file or folder, however its path is written. Undefined if
+   * there is none, or if its path is computed.
    */
   importOf(path: string): SyntaxNode | undefined {
     return this.#read(module => [findImport(module, path)])[0]
@@ -144,7 +145,7 @@ export class NixDocument implements Source {
   }
 
   /**
-   * What `find` returns for the module. Empty if there is no module, and if values are nested so deeply
+   * The result of `find` for the module. Empty if there is no module, or if values are nested so deeply
    * that recursive functions overflow the stack.
    */
   #read<T>(find: (module: Module) => T[]): T[] {
@@ -200,13 +201,13 @@ function awaitsValue(before: string): boolean {
   )
 }
 
-/** Where a ":" was written for "=": the parser reads the text before it as a function's argument. */
+/** The offset of a ":" that was written for "=": the parser reads the name before it as an argument. */
 function colonOf(text: string, { start, missing }: SyntaxFault): number | undefined {
   const next = start + text.slice(start).search(/\S|$/)
   return missing === '}' && text[next] === ':' ? next : undefined
 }
 
-/** After a ":" written for "=" the parser misreads the rest, so later faults are meaningless. */
+/** Drops the faults after a ":" written for "=": the parser misreads everything after it. */
 function dropFollowUpErrors(faults: readonly SyntaxFault[], text: string): readonly SyntaxFault[] {
   const colon = faults.findIndex(it => colonOf(text, it) !== undefined)
   return colon === -1 ? faults : faults.slice(0, colon + 1)
@@ -216,7 +217,7 @@ function syntaxError(text: string, fault: SyntaxFault): NixError {
   const { start, end } = fault
   const at = (message: Message, from: number, to: number) =>
     nixError(text, { ...message, range: { start: from, end: to } })
-  if (fault.tooHard) return at(parserTimeout, start, end)
+  if (fault.timedOut) return at(parserTimeout, start, end)
   if (fault.misread) return at(updateReadAsPath, start, end)
   if (fault.missing !== undefined) {
     const colon = colonOf(text, fault)
@@ -236,7 +237,7 @@ function syntaxError(text: string, fault: SyntaxFault): NixError {
 // Strings with quotes inside are not recognized: that needs a parser, and only chooses a message.
 const STRING_OR_COMMENT = /#[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|"[^"\n]*"|''[^']*''/g
 
-/** Whether a text has as many closing as opening brackets, or more, outside of strings and comments. */
+/** Whether a text has at least as many closing as opening brackets outside of strings and comments. */
 function isClosed(text: string, open: string, close: string): boolean {
   const code = text.replace(STRING_OR_COMMENT, '')
   return code.split(close).length >= code.split(open).length

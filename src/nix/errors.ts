@@ -16,7 +16,7 @@ import { visible, visibleLine } from './text/visible.ts'
  * - `SHARED_BINDING` the value is a variable or a call, or is used elsewhere too
  * - `NO_TARGET` there is no place where the definition would always apply
  * - `AMBIGUOUS_TARGET` several definitions are possible targets
- * - `CONFLICT` the existing text excludes the edit
+ * - `CONFLICT` something in the existing text rules out the edit
  * - `BAD_PATH`, `BAD_VALUE` the attribute path or the value is invalid
  * - `VERIFICATION_FAILED` the result would not be what was requested: a bug, and nothing is returned
  * - `STALE` the chosen definition is not in the document
@@ -40,8 +40,8 @@ export type NixErrorCode =
   | 'STALE'
 
 /**
- * The advice of a hint that names a part of this library, as a code: callers that have other names for
- * that part can word it themselves.
+ * A code for a hint that mentions functions or options of this library. A caller that has other names
+ * for them can word the hint itself.
  */
 export type Remedy =
   | 'MOVE_OR_CHOOSE'
@@ -58,12 +58,12 @@ export interface Range {
   end: number
 }
 
-/** Whether a range is inside another one, or is the same. */
+/** Whether a range is inside the outer range, or equal to it. */
 export function isInside(range: Range, outer: Range): boolean {
   return range.start >= outer.start && range.end <= outer.end
 }
 
-/** Returns a test for ranges inside one of `ranges`, which must not overlap. Each test is a binary search. */
+/** Returns a function that tests whether a range is inside one of `ranges`, which must not overlap. */
 export function insideAny(ranges: readonly Range[]): (range: Range) => boolean {
   const sorted = [...ranges].sort((a, b) => a.start - b.start)
   return range => {
@@ -109,8 +109,8 @@ export interface RenderOptions {
   file?: string
   color?: boolean
   /**
-   * The most columns of a source line to show, around the caret; default 100. Each `…` where the line
-   * is cut takes one more.
+   * The maximum number of columns of the source line to show, around the caret; default 100. Each `…`,
+   * where the line is cut, takes one more column.
    */
   width?: number
 }
@@ -228,7 +228,7 @@ interface Cell {
 const glyphs = (all: Cell[]) => all.map(it => it.glyph).join('')
 const sum = (all: Cell[]) => all.reduce((total, it) => total + it.width, 0)
 
-/** How each grapheme is shown: a tab as two spaces, and a character without a glyph by its number. */
+/** How each grapheme is shown: a tab as two spaces, a character without a glyph as its code point. */
 function cells(text: string): Cell[] {
   if (/^[\x20-\x7e]*$/.test(text)) return [...text].map(glyph => ({ glyph, width: 1 }))
   const segments = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)

@@ -14,7 +14,7 @@ import { err, ok, type Result } from './result.ts'
 /** The names of an attribute path, unquoted: `users.users."my.user"` is `['users', 'users', 'my.user']`. */
 export type AttrPath = readonly string[]
 
-/** An attribute path as functions accept it: its names, or its Nix source. */
+/** An attribute path as an argument: its names, or its Nix source. */
 export type AttrPathLike = AttrPath | string
 
 const IDENTIFIER = /^[a-zA-Z_][a-zA-Z0-9_'-]*$/
@@ -88,7 +88,7 @@ export function parsePath(path: AttrPathLike): Result<AttrPath, NixError> {
   }
 }
 
-/** What is wrong with a path that has no name at `at`, or more than a name. */
+/** What is wrong with a path at the offset `at`, where a name and then a dot or the end must be. */
 function pathFault(path: string, at: number): Message {
   const rest = path.slice(at).trimStart()
   if (rest === '') return nameMissingAtEnd(path)
@@ -123,7 +123,7 @@ export function samePath(
   return a.length === b.length && startsWith(a, b)
 }
 
-/** The number of names at the start that two paths have in common. */
+/** The number of names that two paths have in common at their start. */
 export function commonLength(a: readonly (string | undefined)[], b: AttrPath): number {
   let common = 0
   while (common < a.length && common < b.length && a[common] === b[common]) common++

@@ -1,8 +1,8 @@
 import { bisect } from './bisect.ts'
 import { extendsList, planAdd } from './edit/add.ts'
 import { planImport } from './edit/import.ts'
-import { keepStyle } from './edit/layout.ts'
-import { isOfModule, type Operation } from './edit/operation.ts'
+import { copyStyle } from './edit/layout.ts'
+import { editsModuleAttribute, type Operation } from './edit/operation.ts'
 import { isOneLine } from './edit/placement.ts'
 import type { Edits } from './edit/refusals.ts'
 import { planRemove, planRemoveItems } from './edit/remove.ts'
@@ -25,16 +25,16 @@ interface State {
   text: string
   document: Source
   module: Module
-  /** The edits from that text to the document. */
+  /** The edits that turn `text` into the document. */
   edits: Edit[]
-  /** The operations planned on the document but not yet applied. */
+  /** The operations that are planned on the document but not yet applied to it. */
   batch: Batch
 }
 
 /**
- * Plans operations, each on the result of the previous ones, and verifies them. Returns the last
- * document and the edits that lead to it, or the error of the first operation that can't be done, with
- * its place in the first document.
+ * Plans operations, each on the result of the previous ones, and verifies them. Returns the resulting
+ * document and the edits that produce it, or the error of the first operation that can't be done, with
+ * its place in the original document.
  */
 export function planInSequence(
   document: Source,
@@ -48,12 +48,12 @@ export function planInSequence(
     if (!next.ok) return next
     state = next.value
   }
-  return settle(state)
+  return applyBatch(state)
 }
 
 /**
- * The operations in groups that can be planned together: consecutive removals, so that the whitespace
- * between them is removed as with a single one, and items for the end of one list.
+ * Divides the operations into groups that can be planned together: consecutive removals, so that the
+ * whitespace between the removed definitions goes as well, and additions to the end of one list.
  */
 function grouped(operations: readonly Operation[]): Operation[][] {
   const groups: Operation[][] = []
@@ -68,7 +68,7 @@ function grouped(operations: readonly Operation[]): Operation[][] {
 
 function canGroup(one: Operation, other: Operation): boolean {
   if (one.kind === 'remove') {
-    return other.kind === 'remove' && !isOfModule(one) && !isOfModule(other)
+    return other.kind === 'remove' && !editsModuleAttribute(one) && !editsModuleAttribute(other)
   }
   return (
     one.kind === 'add' &&
@@ -80,14 +80,14 @@ function canGroup(one: Operation, other: Operation): boolean {
   )
 }
 
-/** Plans a group together, or else one operation after the other. */
+/** Plans a group as a whole or, if that is refused, one operation after the other. */
 function advanceAll(start: State, group: readonly Operation[]): Result<State, NixError> {
   const [first, ...others] = group
   if (first?.kind === 'add' && others.length > 0) {
-    const list = settleAfter(start, first)
-    if (!list.ok) return list
-    const more = joined(list.value, others)
-    return more ? advance(list.value, [more]) : advanceEach(list.value, others)
+    const state = advanceAndApply(start, first)
+    if (!state.ok) return state
+    const rest = joinAdds(state.value, others)
+    return rest ? advance(state.value, [rest]) : advanceEach(state.value, others)
   }
   const whole = advance(start, group)
   return whole.ok || group.length === 1 ? whole : advanceEach(start, group)
@@ -103,13 +103,13 @@ function advanceEach(start: State, group: readonly Operation[]): Result<State, N
   return ok(state)
 }
 
-function settleAfter(state: State, operation: Operation): Result<State, NixError> {
+function advanceAndApply(state: State, operation: Operation): Result<State, NixError> {
   const next = advance(state, [operation])
-  return next.ok ? settle(next.value) : next
+  return next.ok ? applyBatch(next.value) : next
 }
 
-/** One operation in place of several that add to the end of a list; undefined if there is no such list. */
-function joined({ document, module }: State, group: readonly Operation[]): Operation | undefined {
+/** Joins operations that add to the end of the same list; undefined if there is no list to extend. */
+function joinAdds({ document, module }: State, group: readonly Operation[]): Operation | undefined {
   const adds = group.filter(it => it.kind === 'add')
   const [first] = adds
   if (!first || !extendsList(document, module, first.target)) return undefined
@@ -124,17 +124,17 @@ function advance(state: State, operations: readonly Operation[]): Result<State, 
   if (batch.operations.length === 0) {
     return step.ok ? ok(state) : err(inOriginal(state.text, edits, step.error))
   }
-  // It was refused, or depends on the batch: apply the batch and plan it again.
-  const settled = settle(state)
-  return settled.ok ? advance(settled.value, operations) : settled
+  // The group was refused or depends on the batch: apply the batch, then plan the group again.
+  const applied = applyBatch(state)
+  return applied.ok ? advance(applied.value, operations) : applied
 }
 
 /** Applies the batch to the document, and verifies the result. */
-function settle(state: State): Result<State, NixError> {
+function applyBatch(state: State): Result<State, NixError> {
   const { document, edits, batch } = state
   if (batch.edits.length === 0) return ok(withEmptyBatch(state))
   const next = document.edited(batch.edits)
-  keepStyle(document.root, next.root)
+  copyStyle(document.root, next.root)
   const fault = verify(document, next, batch.edits, batch.operations)
   if (fault) return err(fault)
   const module = next.module()
@@ -147,14 +147,14 @@ function withEmptyBatch(state: State): State {
   return { ...state, batch: new Batch(state.document, state.module) }
 }
 
-/** The operation for the text after some edits, which may have moved a chosen definition. */
+/** The operation for the text after some edits, with the new offset of a chosen definition. */
 function movedBy(edits: readonly Edit[], operation: Operation): Operation {
   if (operation.kind === 'import' || operation.target.kind === 'path') return operation
   const { target } = operation
   return { ...operation, target: { ...target, offset: moveOffset(edits, target.offset) } }
 }
 
-/** The error with its place in the original text, before the edits moved it. */
+/** The error with its place in the original text instead of the text after the edits. */
 function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
   if (edits.length === 0 || error.range.end === 0) return error
   const back = (offset: number) => {
@@ -197,10 +197,10 @@ function planGroup(doc: Source, module: Module, group: readonly Operation[]): Ed
   }
 }
 
-// Operations that can't depend on each other form a batch, which is parsed and verified once.
+// A batch is a list of operations that can't depend on each other. It is parsed and verified once.
 
-/** The last of the new definitions at one place. */
-interface Newest {
+/** The most recently added definition at one offset. */
+interface NewestDefinition {
   path: AttrPath
   /** The whitespace before it. */
   lead: string
@@ -222,13 +222,13 @@ class Batch {
   readonly #hasWorkarounds: boolean
   /** Whether more operations can be added. */
   #isOpen = true
-  /** Whether an edit changes if a definition is on one line, which affects the layout of the next one. */
+  /** Whether an edit puts a definition on one line or on several: the layout of the next depends on it. */
   #reflows = false
   readonly #paths = new Set<string>()
   readonly #prefixes = new Set<string>()
   /** The prefixes of the paths of new definitions. */
   readonly #newPrefixes = new Set<string>()
-  readonly #newest = new Map<number, Newest>()
+  readonly #newest = new Map<number, NewestDefinition>()
 
   constructor(doc: Source, module: Module) {
     this.#text = doc.text
@@ -237,8 +237,8 @@ class Batch {
   }
 
   /**
-   * Adds operations that were planned together, with their edits. Returns false, and adds nothing, if
-   * they depend on the others. The first group is always added.
+   * Adds operations that were planned together, and their edits. Returns false, and adds nothing, if they
+   * depend on operations of the batch. The first group is always added.
    */
   add(group: readonly Operation[], edits: readonly Edit[]): boolean {
     const isFirst = this.operations.length === 0
@@ -274,9 +274,9 @@ class Batch {
   }
 
   /**
-   * A new definition is placed after its nearest relative, the last one that shares the most names with
-   * it. That must be the same one with and without the other new definitions, or the newest one at this
-   * place, if the result looks the same.
+   * A new definition is placed after its nearest relative: the last definition that shares the most names
+   * with it. It fits if the batch does not change which definition that is, or if its nearest relative is
+   * the newest definition at this offset and the layout is the same.
    */
   #fitsNew(path: AttrPath, keys: readonly string[], edit: Edit): boolean {
     const follows = edit.length === 0 && this.#text[edit.offset - 1] === ';'
@@ -299,7 +299,7 @@ class Batch {
     return true
   }
 
-  /** Inserts edits among the others; returns false, and does nothing, if two share a line. */
+  /** Inserts edits in order. Returns false, and does nothing, if two edits would share a line. */
   #place(edits: readonly Edit[]): boolean {
     const areApart = (before: Edit | undefined, after: Edit | undefined) => {
       if (!before || !after) return true
@@ -327,7 +327,7 @@ function pathOf(operation: Operation): AttrPath | undefined {
   return first === 'config' || MODULE_ATTRIBUTES.has(first) ? undefined : target.path
 }
 
-/** Whether edits may break a definition on one line into several lines, or join several into one. */
+/** Whether edits may break a one-line definition into several lines, or join its lines into one. */
 function mayReflow(binding: SyntaxNode, edits: readonly Edit[]): boolean {
   const isGrowing = isOneLine(binding)
   return edits.some(({ offset, length, content }) =>

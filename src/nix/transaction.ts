@@ -21,15 +21,15 @@ export interface Plan {
   inverse: readonly Edit[]
   /** The text after the edits. */
   text: string
-  /** Whether there are edits. */
+  /** Whether the list of edits is not empty. */
   changed: boolean
   /** The change as a unified diff; empty if nothing changed. `file` names it in the header. */
   diff(options?: { file?: string; context?: number }): string
 }
 
 /**
- * A list of edits: either all of them are done, or none. Each edit sees the result of the previous
- * ones. Nothing is written anywhere: `plan()` returns the outcome.
+ * A list of edits: either all of them are done, or none. Each edit works on the result of the previous
+ * edits. Nothing is written to a file: `plan()` returns the result.
  *
  * Values are JavaScript values or `expr('…')`. The target is an option by its path, as names or as Nix
  * source, or one `Definition` of this document. A definition can be chosen even if its path has
@@ -45,12 +45,12 @@ export class Transaction {
   }
 
   /**
-   * Sets the value of an option. If the option has one definition, its value is replaced (inside a
-   * `mkForce`, instead of a `mkDefault`); nothing is done if it already has that value. If it is not
-   * defined, a definition is added after its nearest relatives.
+   * Sets the value of an option. If the option has one definition, its value is replaced (a
+   * `mkForce` around it is kept, a `mkDefault` is removed); nothing is done if it already has that value.
+   * If it is not defined, a definition is added after its nearest relatives.
    *
    * Errors: `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` if Nix rejects that) if it is defined more than
-   * once, `CONFLICT` if parts of it are defined, or if a set would replace one that has attributes,
+   * once, `CONFLICT` if options below it are defined, or if a set would replace a set with attributes,
    * `NO_TARGET` if it, or a set of its path, is defined only under a condition, `DYNAMIC_ATTRIBUTE`,
    * `INHERITED`, `SHARED_BINDING` (also if a `rec` set uses it as a variable), `NOT_A_SET` if a prefix
    * of the path has another value, `BAD_PATH`, `BAD_VALUE` (also for a variable that is not in scope).
@@ -63,14 +63,14 @@ export class Transaction {
   /**
    * Adds the items that a list does not contain; nothing is done if it contains all of them. Items
    * are compared by value: `''x''` equals `"x"`. They are added at the end of the first list literal
-   * that always applies (of those with the highest priority), or at the position `at`. If all lists
+   * that always applies (and has the highest priority), or at the position `at`. If all lists
    * apply only under a condition, a list that always applies is added to the definition. If the option
    * is not defined, a definition with the items is added. Lines are added by the same rules to a string
    * that shows lines (an indented string, one with a line ending, `""`). With `lines`, any string
    * consists of lines, and an option that is not defined gets a string.
    *
-   * Errors: `NOT_A_LIST` (also for other strings, since nothing shows what separates their items),
-   * `NO_TARGET` if it is defined only under a condition, `CONFLICT` if the item in `at` does not exist,
+   * Errors: `NOT_A_LIST` (also for other strings: their text does not show what separates their items),
+   * `NO_TARGET` if it is defined only under a condition, `CONFLICT` if no list has the item in `at`,
    * or if lines would be added to a list or not at the end, `INHERITED`, `SHARED_BINDING`, `BAD_PATH`,
    * `BAD_VALUE`, and those of `setIn` if the option is not defined.
    */
@@ -86,13 +86,13 @@ export class Transaction {
 
   /**
    * Removes items from all lists (lines from all strings) that define an option, or, without `items`,
-   * all its definitions, with the comments after them on their lines. Nothing is done if there are
+   * all its definitions, with the comments after them on the same line. Nothing is done if there are
    * none. A list that loses its last item becomes `[ ]`, and a set that loses its last attribute
    * becomes `{ }`, except that an element of a `mkMerge` is removed.
    *
    * Errors: `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name, or
    * for a line of a string with CRLF line endings, `SHARED_BINDING` if a `rec` set uses the list, or
-   * if another definition on the left of a `//` would then apply, `BAD_PATH`.
+   * if a definition on the left of a `//` would then apply instead, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
     if (items) this.#check(items)
@@ -106,8 +106,8 @@ export class Transaction {
    * if it is not defined.
    *
    * Errors: `CONFLICT` if the new path is already defined, or a `rec` set uses the name,
-   * `SHARED_BINDING` as for `removeIn`, `NO_TARGET` if a definition is in a set that the new path does
-   * not belong to, `INHERITED`, `BAD_PATH`.
+   * `SHARED_BINDING` as for `removeIn`, `NO_TARGET` if a definition is inside a set that can't contain
+   * the new path, `INHERITED`, `BAD_PATH`.
    */
   renameIn(option: AttrPathLike | Definition, to: AttrPathLike): this {
     const parsed = parsePath(to)
@@ -119,9 +119,10 @@ export class Transaction {
   }
 
   /**
-   * Adds a file or folder to the module's `imports`, which is added if it does not exist. Paths are
-   * relative to the file (`./vfio`) or absolute. Nothing is done if it is imported already, however
-   * that is written: `./vfio`, `./vfio/default.nix`, `(import ./vfio)`, `(./. + "/vfio")`.
+   * Adds a file or folder to the module's `imports`, and adds `imports` if the module has none. Paths
+   * are relative to the file (`./vfio`) or absolute. Nothing is done if the file or folder is already
+   * imported, however its path is written: `./vfio`, `./vfio/default.nix`, `(import ./vfio)`,
+   * `(./. + "/vfio")`.
    *
    * Errors: `INHERITED`, `NOT_A_LIST`, `BAD_VALUE`.
    */
@@ -161,7 +162,7 @@ export class Transaction {
     const done = planInSequence(this.#document, module.value, this.#operations)
     if (!done.ok) return done
     const { document, edits } = done.value
-    // The documents were verified; this verifies the list of edits that is returned.
+    // The resulting document was verified. Verify also the list of edits that is returned.
     if (applyEdits(text, edits) !== document.text) {
       traceRefusal('edits', editsGiveOtherText.code)
       return err(nixError(text, editsGiveOtherText))

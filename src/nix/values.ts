@@ -37,8 +37,8 @@ export function expr(source: string): Expr {
 }
 
 /**
- * A value followed by a comment on the same line. The comment is omitted if other code has to follow
- * on that line, since it would comment out that code.
+ * A value followed by a comment on the same line. The comment is omitted where code has to follow on
+ * that line: it would become part of the comment.
  */
 export function annotated(value: NixValue, comment: string): Annotated {
   return { [ANNOTATED]: true, value, comment: comment.replace(/[\r\n]+/g, ' ').trim() }
@@ -81,7 +81,7 @@ export function withoutComment(value: NixValue): Exclude<NixValue, Annotated> {
 // Deeper values are assumed to be cyclic.
 const DEEPEST = 200
 
-/** Whether a value has more than 200 levels, as a cyclic one has. */
+/** Whether a value has more than 200 levels, as a cyclic value does. */
 export function isTooDeep(value: NixValue, depth = 0): boolean {
   if (depth > DEEPEST) return true
   const inner = withoutComment(value)

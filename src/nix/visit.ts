@@ -11,15 +11,15 @@ export type Visitor = (
 ) => undefined | typeof SKIP | typeof BREAK
 
 /**
- * Calls the visitor for every node of a document, or of the subtree of a node, in source order, a node
- * before its children, comments and tokens included. `ancestors` are the nodes around it, the
- * outermost first; the array is reused for each call. The tree is read-only: edit with
+ * Calls the visitor for every node of a document or of a node's subtree, including comments and tokens,
+ * in source order. A node comes before its children. `ancestors` are the nodes around it, outermost
+ * first; the array is reused for each call. The tree is read-only: edit with
  * `document.edit()`.
  */
 export function visit(from: NixDocument | SyntaxNode, visitor: Visitor): void {
   const root = 'root' in from ? from.root : from
   const ancestors: SyntaxNode[] = []
-  // Not recursive, since documents can be nested deeper than the call stack allows.
+  // Not recursive: documents can be nested deeper than the call stack allows.
   const waiting: { node: SyntaxNode; depth: number }[] = [{ node: root, depth: 0 }]
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { node, depth } = next

@@ -42,7 +42,7 @@ test.concurrent('option add refuses an item for a string and --lines for a list'
   await expectRefusal(place, ['option', ...words], {
     code: 3,
     stderr: text`
-      vfio-patch: ${FILE}:3:40: this is a string, and nothing shows what separates its items. Nothing was written.
+      vfio-patch: ${FILE}:3:40: this is a string, and its text does not show what separates its items. Nothing was written.
           3 |   nix.settings.experimental-features = "nix-command flakes";
                                                      ^^^^^^^^^^^^^^^^^^^^
         Do:  set the whole string with "option set", or add --lines if its items are lines

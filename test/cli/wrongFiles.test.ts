@@ -108,7 +108,7 @@ test.concurrent('apply refuses a carriage return without a line feed', async () 
   await check(
     '{ ... }: # old Macintosh\r{ }\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:1:25: this carriage return has no line feed, but Nix reads it as a line ending. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:1:25: Nix reads this carriage return as a line ending, although no line feed follows it. Nothing was written.
           1 | { ... }: # old Macintosh\\u{d}{ }
                                       ^^^^^
         Do:  replace it with a line feed
@@ -186,10 +186,10 @@ test.concurrent('apply refuses a module under a condition', async () => {
   await check(
     '{ config, lib, ... }:\n{\n  config = lib.mkIf config.desktop.enable {\n    sound.enable = true;\n  };\n}\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:3:3: config is set through lib.mkIf here, so a definition added inside would not always apply. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:3:3: config is the result of lib.mkIf here, so a definition added inside would not always apply. Nothing was written.
           3 |   config = lib.mkIf config.desktop.enable {
                 ^^^^^^
-        Do:  define the options in another module and import that
+        Do:  define the options in another module and import that module
       `
   )
   await check(

@@ -457,7 +457,7 @@ describe('addIn to a string on one line', () => {
       '  services.xserver.xkb.options = "a,b";\n}\n'
     expect(refused(given, it => it.addIn('nix.settings.experimental-features', ['X']))).toBe(
       [
-        '3:40: NOT_A_LIST: this is a string, and nothing shows what separates its items',
+        '3:40: NOT_A_LIST: this is a string, and its text does not show what separates its items',
         '3 |   nix.settings.experimental-features = "nix-command flakes";',
         '                                           ^^^^^^^^^^^^^^^^^^^^',
         'hint: set the whole string, or pass { lines: true } if its items are lines'
@@ -581,7 +581,7 @@ describe('addIn refuses', () => {
         '3:25: NO_TARGET: l is defined here only if c',
         '3 |   config = lib.mkIf c { l = [ ]; };',
         '                            ^^^^^^^^',
-        'hint: define it in another module and import that, or choose this definition'
+        'hint: define it in another module and import that module, or pass this definition instead of the path'
       ].join('\n')
     )
   })

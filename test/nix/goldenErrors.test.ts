@@ -54,7 +54,7 @@ describe('a text that Nix would read differently', () => {
     'has a lone carriage return, which could hide a definition',
     '{\n  # note\r  a = 1;\n}\n',
     nix`
-      2:9: ENCODING: this carriage return has no line feed, but Nix reads it as a line ending
+      2:9: ENCODING: Nix reads this carriage return as a line ending, although no line feed follows it
       2 |   # note\u{d}  a = 1;
                   ^^^^^
       hint: replace it with a line feed
@@ -457,7 +457,7 @@ describe('setIn refuses', () => {
       5:7: AMBIGUOUS_TARGET: services.fwupd.enable is defined 2 times (lines 4, 5)
       5 |     { services.fwupd.enable = false; }
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: keep one definition, or choose one of them
+      hint: keep one definition, or pass one of them instead of the path
     `
   )
 
@@ -507,7 +507,7 @@ describe('setIn refuses', () => {
     `,
     it => it.setIn('services.openssh', { enable: false }),
     nix`
-      2:3: CONFLICT: services.openssh is already defined in parts, here services.openssh.enable
+      2:3: CONFLICT: services.openssh can't be set as a whole: services.openssh.enable is already defined here
       2 |   services.openssh.enable = true;
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: set the options below it one by one
@@ -547,7 +547,7 @@ describe('setIn refuses', () => {
       4:5: NO_TARGET: services.xserver.enable is defined here only if config.my.desktop
       4 |     services.xserver.enable = true;
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: define it in another module and import that, or choose this definition
+      hint: define it in another module and import that module, or pass this definition instead of the path
     `
   )
 
@@ -559,7 +559,7 @@ describe('setIn refuses', () => {
       1:40: NO_TARGET: x.y is defined here only if a
       1 | { lib, a, b, ... }: { x = lib.mkIf a { y = lib.mkIf b 1; }; }
                                                  ^^^^^^^^^^^^^^^^^
-      hint: define it in another module and import that, or choose this definition
+      hint: define it in another module and import that module, or pass this definition instead of the path
     `
   )
 
@@ -571,7 +571,7 @@ describe('setIn refuses', () => {
       1:33: NO_TARGET: x.y is defined here only if on
       1 | { on, ... }: { x = if on then { y = 1; } else { }; }
                                           ^^^^^^
-      hint: define it in another module and import that, or choose this definition
+      hint: define it in another module and import that module, or pass this definition instead of the path
     `
   )
 
@@ -611,10 +611,10 @@ describe('setIn refuses', () => {
     '{ lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:21: NO_TARGET: boot is set through lib.mkIf here, so a definition added inside would not always apply
+      1:21: NO_TARGET: boot is the result of lib.mkIf here, so a definition added inside would not always apply
       1 | { lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }
                               ^^^^
-      hint: define the options in another module and import that
+      hint: define the options in another module and import that module
     `
   )
 
@@ -626,7 +626,7 @@ describe('setIn refuses', () => {
       1:3: SHARED_BINDING: boot is not written as a set { … } here, so nothing can be added to it
       1 | { boot = import ./boot.nix; }
             ^^^^
-      hint: define the options in another module and import that
+      hint: define the options in another module and import that module
     `
   )
 
@@ -638,7 +638,7 @@ describe('setIn refuses', () => {
       1:24: SHARED_BINDING: boot.loader is not written as a set { … } here, so nothing can be added to it
       1 | let common = { }; in { boot.loader = common; }
                                  ^^^^^^^^^^^
-      hint: define the options in another module and import that
+      hint: define the options in another module and import that module
     `
   )
 
@@ -650,7 +650,7 @@ describe('setIn refuses', () => {
       1:3: NOT_A_SET: boot.loader is not a set here
       1 | { boot.loader = 3; }
             ^^^^^^^^^^^
-      hint: check the path, or give the option a set first
+      hint: check the path, or make the value a set first
     `
   )
 
@@ -669,7 +669,7 @@ describe('setIn refuses', () => {
       2:3: NOT_A_SET: boot.extra is not a set here
       2 |   boot.extra = ''
             ^^^^^^^^^^
-      hint: check the path, or give the option a set first
+      hint: check the path, or make the value a set first
     `
   )
 
@@ -681,7 +681,7 @@ describe('setIn refuses', () => {
       1:3: NOT_A_SET: boot.loader is not a set here
       1 | { boot.loader = [ 3 ]; }
             ^^^^^^^^^^^
-      hint: check the path, or give the option a set first
+      hint: check the path, or make the value a set first
     `
   )
 
@@ -690,10 +690,10 @@ describe('setIn refuses', () => {
     '{ user, ... }: { users.users.${user}.uid = 1000; }\n',
     it => it.setIn('users.users.ann.uid', 1001),
     nix`
-      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.uid may be users.users.ann.uid, and Nix rejects a second definition of it
+      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.uid may define users.users.ann.uid, and Nix rejects a second definition
       1 | { user, ... }: { users.users.${'${'}user}.uid = 1000; }
                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: write the name out, or choose this definition
+      hint: replace the expression with the name, or pass this definition instead of the path
     `
   )
 
@@ -702,10 +702,10 @@ describe('setIn refuses', () => {
     'let u = "ann"; in { users.users.${u}.uid = 1; }\n',
     it => it.setIn('users.users.ann.shell', 'x'),
     nix`
-      1:33: DYNAMIC_ATTRIBUTE: this name is computed, and Nix merges no other definition with it
+      1:33: DYNAMIC_ATTRIBUTE: this name is computed, so Nix merges no other definition with it
       1 | let u = "ann"; in { users.users.${'${'}u}.uid = 1; }
                                           ^^^^
-      hint: write the name out, or put all its options into one set { … }
+      hint: replace the expression with the name, or put all options below it into one set { … }
     `
   )
 
@@ -750,7 +750,7 @@ describe('addIn refuses', () => {
       1:23: NOT_A_LIST: the value is not a list
       1 | { boot.kernelParams = 3; }
                                 ^
-      hint: check the path, or give the option a list first
+      hint: check the path, or make the value a list first
     `
   )
 
@@ -766,7 +766,7 @@ describe('addIn refuses', () => {
       2:3: NOT_A_LIST: boot.kernelParams is a set with boot.kernelParams.quiet, not a list
       2 |   boot.kernelParams.quiet = true;
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: add to a list inside it
+      hint: add to a list inside the set
     `
   )
 
@@ -778,7 +778,7 @@ describe('addIn refuses', () => {
       1:23: NOT_A_LIST: the value is not a list
       1 | { boot.kernelParams = { }; }
                                 ^^^
-      hint: check the path, or give the option a list first
+      hint: check the path, or make the value a list first
     `
   )
 
@@ -826,7 +826,7 @@ describe('addIn refuses', () => {
       1:44: NO_TARGET: boot.kernelParams is defined here only if on
       1 | { lib, on, ... }: { config = lib.mkIf on { boot.kernelParams = [ "quiet" ]; }; }
                                                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: define it in another module and import that, or choose this definition
+      hint: define it in another module and import that module, or pass this definition instead of the path
     `
   )
 
@@ -835,10 +835,10 @@ describe('addIn refuses', () => {
     '{ l = [ "a" "b" ]; }\n',
     it => it.addIn('l', ['c'], { at: { after: 'd' } }),
     nix`
-      1:7: CONFLICT: the item to add next to is not in this list
+      1:7: CONFLICT: this list does not contain the item that the position names
       1 | { l = [ "a" "b" ]; }
                 ^^^^^^^^^^^
-      hint: name an item of the list, or add at the end
+      hint: name an item of this list, or omit the position to add at the end
     `
   )
 
@@ -872,7 +872,7 @@ describe('addIn refuses', () => {
     it => it.addIn('boot.extraModprobeConfig', ['one\ntwo']),
     nix`
       BAD_VALUE: boot.extraModprobeConfig is a string of lines, and this item is not a line
-      hint: give each line as a string without a line ending
+      hint: pass each line as a string without a line ending
     `
   )
 
@@ -882,7 +882,7 @@ describe('addIn refuses', () => {
     it => it.addIn('text', [1]),
     nix`
       BAD_VALUE: text is a string of lines, and this item is not a line
-      hint: give each line as a string without a line ending
+      hint: pass each line as a string without a line ending
     `
   )
 
@@ -891,10 +891,10 @@ describe('addIn refuses', () => {
     '{ user, ... }: { users.users.${user}.extraGroups = [ "wheel" ]; }\n',
     it => it.addIn('users.users.ann.extraGroups', ['libvirtd']),
     nix`
-      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.extraGroups may be users.users.ann.extraGroups, and Nix rejects a second definition of it
+      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.extraGroups may define users.users.ann.extraGroups, and Nix rejects a second definition
       1 | { user, ... }: { users.users.${'${'}user}.extraGroups = [ "wheel" ]; }
                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: write the name out, or choose this definition
+      hint: replace the expression with the name, or pass this definition instead of the path
     `
   )
 
@@ -966,7 +966,7 @@ describe('renameIn refuses', () => {
     `,
     it => it.renameIn('hardware.opengl', 'graphics'),
     nix`
-      3:5: NO_TARGET: hardware.opengl.enable is in a set that graphics does not belong to
+      3:5: NO_TARGET: hardware.opengl.enable is inside a set that can't contain graphics
       3 |     opengl.enable = true;
               ^^^^^^^^^^^^^^^^^^^^^
       hint: remove the old option and set the new one
@@ -1110,7 +1110,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.renameIn('users.${user}', 'b'),
     nix`
       BAD_PATH: users.${'${'}user} has a computed name, which can be any name
-      hint: choose the definition with getBelow, and pass that instead of a path
+      hint: find the definition with getBelow, and pass it instead of the path
     `
   )
 
@@ -1311,7 +1311,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.setIn(chosen('{ b = 1; a = 1; }', 'a'), 2),
     nix`
       STALE: the chosen definition of a is not in this document
-      hint: take it from getIn of the document that is edited
+      hint: get it with getIn from the document that you edit
     `
   )
 
@@ -1321,7 +1321,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.renameIn(chosen('{ b = 1; a = 1; }', 'a'), 'c'),
     nix`
       STALE: the chosen definition of a is not in this document
-      hint: take it from getIn of the document that is edited
+      hint: get it with getIn from the document that you edit
     `
   )
 
@@ -1331,7 +1331,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.removeIn(chosen('{ b = 1; a = 1; }', 'a')),
     nix`
       STALE: the chosen definition of a is not in this document
-      hint: take it from getIn of the document that is edited
+      hint: get it with getIn from the document that you edit
     `
   )
 
@@ -1341,7 +1341,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.addIn(chosen('{ b = 1; a = [ ]; }', 'a'), [1]),
     nix`
       STALE: the chosen definition of a is not in this document
-      hint: take it from getIn of the document that is edited
+      hint: get it with getIn from the document that you edit
     `
   )
 
@@ -1351,7 +1351,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.setIn(chosen('{ a = 1; }', 'a'), 2),
     nix`
       STALE: the chosen definition of a is not in this document
-      hint: take it from getIn of the document that is edited
+      hint: get it with getIn from the document that you edit
     `
   )
 
@@ -1361,7 +1361,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.setIn(chosen('{ inherit (x) a; }', 'a'), 2),
     nix`
       STALE: the chosen definition of a is not in this document
-      hint: take it from getIn of the document that is edited
+      hint: get it with getIn from the document that you edit
     `
   )
 
@@ -1371,7 +1371,7 @@ describe('an invalid call is refused without a place', () => {
     it => it.removeIn('a').setIn(chosen('{ a = 1; }', 'a'), 2),
     nix`
       STALE: the chosen definition of a is not in this document
-      hint: take it from getIn of the document that is edited
+      hint: get it with getIn from the document that you edit
     `
   )
 })
@@ -1458,7 +1458,7 @@ describe('a later edit of a transaction is refused with its place in the origina
       2:9: NOT_A_SET: my.option is not a set here
       2 |   a = 1;
                   ^
-      hint: check the path, or give the option a set first
+      hint: check the path, or make the value a set first
     `
   )
 
@@ -1475,7 +1475,7 @@ describe('a later edit of a transaction is refused with its place in the origina
       2:7: NOT_A_LIST: the value is not a list
       2 |   a = 1;
                 ^
-      hint: check the path, or give the option a list first
+      hint: check the path, or make the value a list first
     `
   )
 

@@ -7,7 +7,7 @@ describe('a rec set', () => {
     const given = '{ x = rec { a = 1; b = a; c = { inherit a; }; d = 2; }; }'
     expect(refused(given, it => it.removeIn('x.a'))).toBe(
       [
-        '1:24: CONFLICT: "a" is used as a variable in this "rec" set, and would mean something else or be undefined',
+        '1:24: CONFLICT: "a" is used as a variable in this "rec" set, and the edit would change its meaning or leave it undefined',
         '1 | { x = rec { a = 1; b = a; c = { inherit a; }; d = 2; }; }',
         '                           ^',
         'hint: change its uses first'

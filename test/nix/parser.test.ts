@@ -68,7 +68,7 @@ describe('decode', () => {
       '1:1 the file begins with a byte order mark, which Nix rejects'
     )
     expect(refusal(bytes('{\n # a\rb = 1;\n}'))).toBe(
-      '2:5 this carriage return has no line feed, but Nix reads it as a line ending'
+      '2:5 Nix reads this carriage return as a line ending, although no line feed follows it'
     )
     expect(refusal(bytes('{ a = "\0"; }'))).toBe(
       '1:8 the file contains a NUL character, so it is not a text file'

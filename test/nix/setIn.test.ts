@@ -439,10 +439,10 @@ describe('setIn of an option that is not defined', () => {
       )
     ).toBe(
       [
-        '3:3: NO_TARGET: boot is set through lib.mkIf here, so a definition added inside would not always apply',
+        '3:3: NO_TARGET: boot is the result of lib.mkIf here, so a definition added inside would not always apply',
         '3 |   boot = lib.mkIf true { a = 1; };',
         '      ^^^^',
-        'hint: define the options in another module and import that'
+        'hint: define the options in another module and import that module'
       ].join('\n')
     )
     expect(refusalOf(`{ boot = import ./boot.nix; }`, it => it.setIn('boot.b', 1))).toBe(

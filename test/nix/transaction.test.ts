@@ -204,7 +204,7 @@ it('shows a refusal in the original text, also after an edit that inserts text b
     .setIn('virtualisation.libvirtd', [])
     .plan()
   expect(!refused.ok && refused.error.render()).toMatchInlineSnapshot(`
-    "1:3: CONFLICT: virtualisation.libvirtd is already defined in parts, here virtualisation.libvirtd.enable
+    "1:3: CONFLICT: virtualisation.libvirtd can't be set as a whole: virtualisation.libvirtd.enable is already defined here
     1 | { virtualisation.libvirtd.enable = true; }
           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     hint: set the options below it one by one"

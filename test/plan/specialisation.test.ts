@@ -278,11 +278,11 @@ describe('an existing entry', () => {
     ],
     [
       'specialisation = import ./all.nix;',
-      'SHARED_BINDING 3: specialisation is not written as a set { … } here, so nothing can be added to it; define the options in another module and import that'
+      'SHARED_BINDING 3: specialisation is not written as a set { … } here, so nothing can be added to it; define the options in another module and import that module'
     ],
     [
       'specialisation.${name}.configuration.a = 1;',
-      'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may be specialisation.vm.configuration, and Nix rejects a second definition of it; write the name out, or choose this definition'
+      'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may define specialisation.vm.configuration, and Nix rejects a second definition; replace the expression with the name, or pass this definition instead of the path'
     ]
   ])('%s is refused', (line, expected) => {
     expect(refusal(`{ lib, config, ... }:\n{\n  ${line}\n}\n`, CARD, 'vm')).toBe(expected)

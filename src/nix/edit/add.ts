@@ -16,7 +16,7 @@ import type { Definition } from '../module/definitions.ts'
 import {
   addLines,
   definesLines,
-  keepsReturns,
+  isIndentedCrlf,
   linesOf,
   stringIn,
   stringsIn
@@ -104,8 +104,8 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
 }
 
 /**
- * `NO_TARGET` if a plain list can't be added next to the existing values: of two priorities, only one
- * applies.
+ * `NO_TARGET` if a plain list can't be added next to the existing values because they have another
+ * priority: only the values with the highest priority apply.
  */
 function priorityFault(
   candidates: readonly Candidate[],
@@ -119,7 +119,7 @@ function priorityFault(
   return other && (isMerged || isWeak) ? refuse(other.value, otherPriority) : undefined
 }
 
-/** The values of some definitions, and those of them that always apply. */
+/** The values of some definitions, and the values that always apply. */
 function applyingIn(definitions: readonly Definition[]) {
   const candidates = candidatesOf(definitions.filter(it => !it.inherited))
   return { candidates, applying: winnersOf(candidates).filter(it => it.isCertain) }
@@ -133,7 +133,7 @@ export function extendsList(doc: Source, module: Module, target: Target): boolea
   return below.length === 0 && !isString && values.some(it => listOf(it) !== undefined)
 }
 
-/** Adds to the first of the lists that always apply, or to the one with the item to add next to. */
+/** Adds to the first of the lists or, if the position names an item, to the list with this item. */
 function addToList(
   doc: Source,
   lists: readonly SyntaxNode[],
@@ -148,7 +148,7 @@ function addToList(
   return refuse(list, itemNotFound)
 }
 
-/** Adds a list, or a string of lines, to the first definition that always applies and has none. */
+/** Adds a list or a string of lines to the first definition that always applies. It has no list yet. */
 function addFirstList(
   doc: Source,
   all: readonly Definition[],
@@ -190,7 +190,7 @@ function addFirstList(
     : conditional(all[0] as Definition)
 }
 
-/** Adds the lines that are in none of the strings to the first of them. */
+/** Adds to the first string the lines that no string contains. */
 function addToStrings(
   doc: Source,
   path: readonly (string | undefined)[],
@@ -203,7 +203,7 @@ function addToStrings(
   if (misfit) return misfit
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
-  if (keepsReturns(string)) return refuse(string, crlfString)
+  if (isIndentedCrlf(string)) return refuse(string, crlfString)
   const present = new Set(strings.flatMap(linesOf))
   const lines = new Set(items.map(it => String(withoutComment(it))))
   const missing = [...lines].filter(it => !present.has(it))
@@ -231,7 +231,7 @@ function linesFault(
   return position === 'end' ? undefined : refuse(value, linesOnlyAtEnd)
 }
 
-/** The items that are not present yet, each once. */
+/** The items that are not present yet, without repetitions. */
 function unique(items: readonly NixValue[], present: ReadonlySet<string>): NixValue[] {
   const seen = new Set(present)
   return items.filter(it => {

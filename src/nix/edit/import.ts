@@ -6,7 +6,6 @@ import { type Module, setFor } from '../module/module.ts'
 import { quote } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
-
 import { expr } from '../values.ts'
 import { insertFirst, insertItems } from './insertion.ts'
 import { blockedByPipe, type Edits, refuse } from './refusals.ts'
@@ -29,7 +28,7 @@ export function planImport(doc: Source, module: Module, path: string): Edits {
   return appendList(definition, item.source)
 }
 
-/** Writes `VALUE ++ [ ./x ]`, which is correct for any value, since imports can't use `mkIf`. */
+/** Writes `VALUE ++ [ ./x ]`. This fits any value, because `imports` can't be a `mkIf`. */
 function appendList(definition: Definition, source: string): Edits {
   const form = formOf(definition.value)
   let at = form.ok ? form.value.at : definition.value

@@ -21,13 +21,13 @@ import { type Layout, printBinding, printInline, printItem, printItemLine } from
 
 /** The edit that adds `attrpath = value;` at a place, in the layout of its neighbors. */
 export function insertBinding({ text, root }: Source, place: BindingPlace, value: NixValue): Edit {
-  const { set, sibling, before } = place
+  const { set, sibling, isBefore } = place
   const outer = layoutAt(root, indentAt(text, set.start))
   const attrpath = formatPath(place.attrpath)
 
   if (sibling && isOneLine(set)) {
     const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
-    return before
+    return isBefore
       ? insertion(sibling.start, `${binding} `)
       : insertion(endWithComments(sibling), ` ${binding}`)
   }
@@ -41,13 +41,13 @@ export function insertBinding({ text, root }: Source, place: BindingPlace, value
   if (!sibling) return intoEmpty(set, binding, layout)
   const isBlock = binding.includes('\n')
   const followsBlock = !isOneLine(sibling) && bindingsOf(set).length > 1
-  const isSeparated = (isBlock || place.apart || followsBlock) && hasBlankLines(set)
-  return before
+  const isSeparated = (isBlock || place.isApart || followsBlock) && hasBlankLines(set)
+  return isBefore
     ? precede(sibling, binding, layout, isSeparated)
     : follow(set, sibling, binding, layout, isSeparated)
 }
 
-/** Whether a set is empty and inside a set that is on one line. */
+/** Whether a set is empty and inside a one-line set. */
 function isEmptyInLine(set: SyntaxNode): boolean {
   const around = set.parent?.type === 'binding' ? set.parent.parent?.parent : undefined
   const isBare = commentsOf(set).every(it => it.end <= braceOf(set).start)
@@ -60,8 +60,8 @@ function braceOf(set: SyntaxNode): SyntaxNode {
 }
 
 /**
- * A binding as it is printed, except that a short set without comments is written on one line if the
- * sibling is a set on one line.
+ * The printed binding. A short set without comments is printed on one line if the sibling is a one-line
+ * set.
  */
 function bindingLike(
   sibling: SyntaxNode | undefined,
@@ -156,11 +156,11 @@ function follow(
   const lead = separate ? layout.eol + layout.eol : layout.eol
   const next = nextSibling(last)
   const rest = text.slice(at)
-  // Add a blank line after a block, unless there is one, or the set ends.
+  // Add a blank line after a separated binding, unless there is one or the set ends.
   const closes = next?.type === '}' || /^\s*\}/.test(rest)
   const sameLine = /^[ \t]*[^\s]/.test(rest)
   const tail = closes || !separate || /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest) ? '' : layout.eol
-  // A brace on the line of the last binding stays there, unless it would become part of a comment.
+  // Keep a brace on the line of the last binding, unless it would become part of a comment.
   const breaks = sameLine && (!closes || mayEndInComment(binding))
   const closing = breaks ? layout.eol + indentAt(text, set.start) : tail
   return insertion(at, lead + layout.indent + binding + closing)
@@ -172,8 +172,8 @@ function mayEndInComment(binding: string): boolean {
 }
 
 /**
- * The node after which to add a binding. After the last binding of a set, that is the last comment, if
- * there is one: often a binding that was commented out.
+ * The node after which to add a binding: the sibling or, if that is the last binding of the set, the last
+ * comment after it. Such a comment is often a binding that was commented out.
  */
 function nodeToAddAfter(set: SyntaxNode, sibling: SyntaxNode): SyntaxNode {
   if (bindingsOf(set).at(-1)?.start !== sibling.start) return sibling
@@ -184,15 +184,15 @@ function nodeToAddAfter(set: SyntaxNode, sibling: SyntaxNode): SyntaxNode {
   )
 }
 
-/** The item before or after which to add new ones. */
+/** The existing item next to which new items are added. */
 export interface ItemPlace {
   item: SyntaxNode
   side: 'before' | 'after'
 }
 
 /**
- * The edit that adds items to a list, in the layout of the list: at the place, or after the last item if
- * `place` is undefined.
+ * The edit that adds items to a list, in the layout of the list. Without a place, they are added after
+ * the last item.
  */
 export function insertItems(
   { root }: Source,
@@ -226,7 +226,7 @@ function insertNextTo(
   return insertion(end, ` ${inline}${isTight ? ' ' : ''}`)
 }
 
-/** Whether a character next to an item belongs to another item. */
+/** Whether the character next to an item belongs to another item. */
 function touches(neighbor: string | undefined): boolean {
   return neighbor !== undefined && !/[\s[\]]/.test(neighbor)
 }
@@ -252,7 +252,7 @@ function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue
   }
   const indent = innerIndent(list, layout.unit)
   const lines = items.map(it => layout.eol + indent + printItemLine(it, layout.tightLists)).join('')
-  // Several items on each line, and the bracket after the last one: add to the end of that line.
+  // If the last line has several items and the bracket, add to the end of that line.
   const sharesLine = last && !isComment(last) && !startsLine(text, last.start)
   const closesLine = !text.slice(at, closing.start).includes('\n')
   if (sharesLine && closesLine && !text.slice(at, closing.start).includes('#')) {
@@ -262,7 +262,7 @@ function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue
   if (!closesLine || items.every(it => printItemLine(it) === printItem(it))) {
     return { offset: at, length: 0, content: lines }
   }
-  // After a comment, the bracket needs a line of its own.
+  // The new items end in a comment, so the bracket needs a line of its own.
   const end = layout.eol + indentAt(text, list.start)
   return { offset: at, length: closing.start - at, content: lines + end }
 }

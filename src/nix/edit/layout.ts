@@ -9,8 +9,8 @@ export function layoutAt(root: SyntaxNode, indent: string): Layout {
   return { ...styleOf(root), indent }
 }
 
-/** Uses the style of one document for another, so that text from a transaction does not affect it. */
-export function keepStyle(root: SyntaxNode, later: SyntaxNode): void {
+/** Copies the style of a document to an edited one, so that new text does not change the style. */
+export function copyStyle(root: SyntaxNode, later: SyntaxNode): void {
   styleByRoot.set(later, styleOf(root))
 }
 
@@ -19,12 +19,12 @@ function styleOf(root: SyntaxNode): Layout {
   if (known) return known
   const text = root.documentText
   const unit = indentUnit(root)
-  const habits = { indent: '', unit, eol: eolOf(text), tightLists: hasTightLists(text) }
-  styleByRoot.set(root, habits)
-  return habits
+  const style = { indent: '', unit, eol: eolOf(text), tightLists: hasTightLists(text) }
+  styleByRoot.set(root, style)
+  return style
 }
 
-// Cached, since it takes reading the whole text, and each edit of a transaction needs it.
+// Cached, because each edit of a transaction needs the style, and it is read from the whole text.
 const styleByRoot = new WeakMap<SyntaxNode, Layout>()
 
 /** One level of indentation: that of the first binding on a line of its own, relative to its set. */
@@ -49,7 +49,7 @@ function indentUnit(root: SyntaxNode): string {
   return /^\t/m.test(text) ? '\t' : '  '
 }
 
-/** Whether the set or list around a node begins on the same line, so that its content is indented twice. */
+/** Whether the set or list around a node begins on the same line: such lines may be indented twice. */
 function sharesLine(node: SyntaxNode): boolean {
   const text = node.documentText
   let around = node.parent
@@ -64,7 +64,7 @@ function hasTightLists(text: string): boolean {
   return tight > spaced
 }
 
-/** The indentation for a new line in a `{ … }` or `[ … ]` that takes several lines. */
+/** The indentation of a new line in a `{ … }` or `[ … ]` of several lines. */
 export function innerIndent(container: SyntaxNode, unit: string): string {
   const text = container.documentText
   const isOnItsLine = (it: SyntaxNode) => startsLine(text, it.start)
@@ -75,7 +75,7 @@ export function innerIndent(container: SyntaxNode, unit: string): string {
   return inner ? indentAt(text, inner.start) : indentAt(text, container.start) + unit
 }
 
-/** The end of a binding or an element, including the comments after it on its line. */
+/** The end of a binding or an element, including the comments after it on the same line. */
 export function endWithComments(node: SyntaxNode): number {
   const text = node.documentText
   let end = node.end
@@ -88,7 +88,7 @@ export function endWithComments(node: SyntaxNode): number {
 }
 
 /**
- * The offset at which to add a new line after a node: after its comments and the trailing whitespace of
+ * The offset at which to add a new line after a node: after the comments and the trailing whitespace on
  * its line.
  */
 export function endOfLineAfter(node: SyntaxNode): number {
@@ -145,13 +145,13 @@ export function hasBlankLines(set: SyntaxNode): boolean {
   })
 }
 
-/** Whether the line above that of the offset ends with the opening bracket of a set or a list. */
+/** Whether the line above the offset's line ends with the opening bracket of a set or a list. */
 export function isOpenedAbove(text: string, offset: number): boolean {
   const start = lineStart(text, offset)
   return start > 0 && /[{[][ \t]*\r?\n$/.test(text.slice(lineStart(text, start - 1), start))
 }
 
-/** Whether the line above that of the offset is blank. */
+/** Whether the line above the offset's line is blank. */
 export function isBlankBefore(text: string, offset: number): boolean {
   const start = lineStart(text, offset)
   return start > 0 && /^[ \t\r]*\n$/.test(text.slice(lineStart(text, start - 1), start))

@@ -12,19 +12,19 @@ import { inheritedOf, nameOf, namesOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { NixValue } from '../values.ts'
 
-/** Where `addIn` adds items: at an end of the list, or next to the item with that value. */
+/** Where `addIn` adds items: at the start or end of the list, or next to the item with a given value. */
 export type Position = 'end' | 'start' | { before: NixValue } | { after: NixValue }
 
 /** The options of `addIn`. */
 export interface AddOptions {
   position: Position
-  /** Whether any string consists of lines, and not only one that shows lines. */
+  /** Whether every string is treated as lines, not only a string that shows lines. */
   lines: boolean
 }
 
 /**
- * The target of an edit: an option by its path, wherever it is defined, or one chosen definition, which
- * may have computed names in its path or apply only under a condition.
+ * The target of an edit: an option by its path, wherever it is defined, or one chosen definition. A
+ * chosen definition may have computed names in its path, or apply only under a condition.
  */
 export type Target =
   | { kind: 'path'; path: AttrPath }
@@ -47,7 +47,7 @@ export type Operation =
   | { kind: 'import'; path: string }
 
 /** Whether the target is an attribute of the module itself, such as `options`, and not an option. */
-export function isOfModule(operation: Operation): boolean {
+export function editsModuleAttribute(operation: Operation): boolean {
   return operation.kind === 'import' || MODULE_ATTRIBUTES.has(operation.target.path[0] ?? '')
 }
 
@@ -58,7 +58,7 @@ export function lookUpTarget(doc: Source, module: Module, target: Target): Looku
   return { exact: definition ? [definition] : [], below: [], opaque: [] }
 }
 
-/** The definition whose binding begins at the offset. Its conditions are ignored, since it was chosen. */
+/** The definition whose binding begins at the offset. Its conditions do not matter: it was chosen. */
 function definitionAt(
   doc: Source,
   { path, offset }: { path: readonly (string | undefined)[]; offset: number }

@@ -29,16 +29,17 @@ import {
 import { usesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 
-/** Where a new binding goes. */
+/** The place of a new binding. */
 export interface BindingPlace {
   set: SyntaxNode
   /** The names of the binding in the set, without those of the sets around it. */
   attrpath: AttrPath
-  /** The binding that it follows or, with `before`, precedes; undefined in a set without bindings. */
+  /** The existing binding next to the new one; undefined in a set without bindings. */
   sibling: SyntaxNode | undefined
-  before: boolean
-  /** Whether it is unrelated to the sibling: then a blank line separates them if the file uses those. */
-  apart: boolean
+  /** Whether the new binding is written before the sibling, not after it. */
+  isBefore: boolean
+  /** Whether a blank line separates it from the sibling, if the set has blank lines. */
+  isApart: boolean
 }
 
 /** The list of a `mkMerge` without a plain set: the binding is added in a new set. */
@@ -48,14 +49,15 @@ interface MergePlace {
 }
 
 /**
- * The place for a definition of a path that the module does not define, so that it always applies:
- * inside the innermost existing set of its path (in a `mkMerge` without a plain set, in a new one),
- * else after its nearest relative (the last binding that shares the most names), else before a final
- * `system.stateVersion`, else last. A block, which takes several lines, is placed after a set on one
- * line, not inside it.
+ * The place for a definition of a path that the module does not define yet, so that it always applies:
+ * inside the innermost existing set of its path (if that is a `mkMerge` without a plain set, in a new
+ * set), else after its nearest relative (the last binding that shares the most names), else before a
+ * final `system.stateVersion`, else last. A definition of several lines (`isBlock`) is placed after a
+ * one-line set, not inside it.
  *
- * `INHERITED`, `NO_TARGET`, `SHARED_BINDING`, `NOT_A_SET` or `DYNAMIC_ATTRIBUTE` if a prefix of the path
- * is inherited, conditional, computed, not a set, or has a computed name: Nix rejects another binding.
+ * Errors if a prefix of the path can't get another binding: `INHERITED`, `NO_TARGET` if it is
+ * conditional, `SHARED_BINDING` if it is computed, `NOT_A_SET`, `DYNAMIC_ATTRIBUTE` if a name is
+ * computed.
  */
 export function placeFor(
   module: Module,
@@ -88,7 +90,7 @@ function search(
 ): Result<Candidate, NixError> {
   const { isBlock } = task
   let best: Candidate | undefined
-  // Only the nearest relatives: a binding that shares fewer names would not be chosen.
+  // Only the nearest relatives: a binding that shares fewer names is never chosen.
   for (const binding of bindingsNear(set, path)) {
     const inherited = inheritedOf(binding).find(it => nameOf(it) === path[0])
     if (inherited) return err(errorAt(inherited, inheritedSet(inherited.text)))
@@ -123,7 +125,7 @@ function search(
     if (!best || candidate.depth >= best.depth) best = candidate
   }
   if (best) return ok(best)
-  // In `rec { … }`, all other attributes see a new name.
+  // In `rec { … }`, all other attributes can use a new name as a variable.
   const [use] = set.type === 'rec_attrset_expression' ? usesIn(set, path[0] ?? '') : []
   return use
     ? err(errorAt(use, capturesVariable(path[0] ?? '')))
@@ -131,7 +133,7 @@ function search(
 }
 
 function nextTo(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: number): Candidate {
-  return { place: { set, attrpath: path, sibling, before: false, apart: false }, depth }
+  return { place: { set, attrpath: path, sibling, isBefore: false, isApart: false }, depth }
 }
 
 /** The best place in one of the sets that a value consists of; undefined if there is none. */
@@ -162,7 +164,7 @@ function lastIn(set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {
   const bindings = bindingsOf(set)
   const last = bindings.at(-1)
   const isFinal = last && samePath(namesOf(last), ['system', 'stateVersion'])
-  return { set, attrpath: path, sibling: last, before: isFinal ?? false, apart: isTop }
+  return { set, attrpath: path, sibling: last, isBefore: isFinal ?? false, isApart: isTop }
 }
 
 /** Whether Nix merges a dotted binding with this value: only if it is a set literal without `rec`. */

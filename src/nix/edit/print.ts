@@ -9,7 +9,7 @@ import {
   withoutComment
 } from '../values.ts'
 
-/** The layout of new text. `indent` is the indentation of the line on which the value begins. */
+/** The layout of new text. `indent` is the indentation of the line where the value begins. */
 export interface Layout {
   indent: string
   /** One level of indentation: spaces or a tab. */
@@ -68,7 +68,7 @@ export function printBinding(attrpath: string, value: NixValue, layout: Layout):
   return `${head}${printed};${commentOf(value)}`
 }
 
-/** A list item with its comment, for a line of its own. */
+/** A list item with its comment, to be written on its own line. */
 export function printItemLine(value: NixValue, tightLists = false): string {
   return printItem(value, tightLists) + commentOf(value)
 }
@@ -98,7 +98,7 @@ function dotted([name, value]: [string, NixValue]): { head: string; value: NixVa
   let inner = value
   for (;;) {
     const [only, ...others] = isValueSet(inner) ? Object.entries(inner) : []
-    // A single set with a single value is more readable as a set.
+    // A set with one attribute that is not a set is easier to read in braces than dotted.
     const isLast = names.length === 1 && !(only && isValueSet(only[1]))
     if (!only || others.length > 0 || isLast) return { head: names.join('.'), value: inner }
     names.push(formatName(only[0]))

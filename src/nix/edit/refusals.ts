@@ -58,14 +58,14 @@ export function refuseCall(message: Message): Refused {
 }
 
 /**
- * `NO_TARGET` for a node in an expression that has a pipe operator within the same brackets: there the
- * tree does not have the precedence of Nix.
+ * `NO_TARGET` for a node in an expression with a pipe operator inside the same brackets: there, operators
+ * in the tree have another precedence than in Nix.
  */
 export function blockedByPipe(doc: Source, node: SyntaxNode): Refused | undefined {
   const pipes = doc.workarounds.filter(it => it.kind === 'pipe')
   if (pipes.length === 0) return undefined
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
-    const pipe = BRACKETED.test(at.type) ? undefined : pipes.find(it => isBetween(it, at))
+    const pipe = BRACKETED.test(at.type) ? undefined : pipes.find(it => isOutsideBrackets(it, at))
     if (pipe) return refuse(doc.root, insidePipe, pipe)
   }
   return undefined
@@ -75,8 +75,8 @@ export function blockedByPipe(doc: Source, node: SyntaxNode): Refused | undefine
 const BRACKETED =
   /^(?:parenthesized_expression|list_expression|(?:rec_|let_)?attrset_expression|binding_set|binding|interpolation|string_expression|indented_string_expression|source_code)$/
 
-/** Whether a pipe is in an expression, but not within brackets of that expression. */
-function isBetween(pipe: Range, node: SyntaxNode | undefined): boolean {
+/** Whether a pipe is in an expression, but not inside brackets within that expression. */
+function isOutsideBrackets(pipe: Range, node: SyntaxNode | undefined): boolean {
   let at = node
   while (at) {
     const inner: SyntaxNode | undefined = at.children.find(
@@ -114,8 +114,8 @@ export function usedInRec(definitions: readonly Definition[], to?: AttrPath): Re
 }
 
 /**
- * `SHARED_BINDING` if a value to change is in a `rec` set whose other attributes use it as a variable:
- * they would change too. `node` is the binding, or the set that `added` is added to.
+ * `SHARED_BINDING` if the value to change is in a `rec` set whose other attributes use it as a variable:
+ * their values would change too. `node` is the binding, or the set to which `added` is added.
  */
 export function sharedInRec(node: SyntaxNode, added: AttrPath = []): Refused | undefined {
   const isInBinding = (use: SyntaxNode) => node.type === 'binding' && isInside(use, node)
@@ -128,7 +128,7 @@ export function sharedInRec(node: SyntaxNode, added: AttrPath = []): Refused | u
 
 /**
  * `SHARED_BINDING` if a definition to remove or rename is on the right of a `//` whose left side may
- * define the same option, which would then apply.
+ * define the same option: the definition on the left would then apply.
  */
 export function exposesOverridden(
   module: Module,
@@ -170,7 +170,7 @@ export function shadowsOperand(binding: SyntaxNode, name: string | undefined): R
   return undefined
 }
 
-/** Whether a set literal in a side of `//` has an attribute of the name. */
+/** Whether a set literal in one side of a `//` has an attribute with this name. */
 function definesAny(side: SyntaxNode, name: string | undefined): boolean {
   const inner = unwrapped(side)
   if (isSet(inner)) return bindingsNamed(inner, name).length > 0
@@ -178,8 +178,8 @@ function definesAny(side: SyntaxNode, name: string | undefined): boolean {
 }
 
 /**
- * `BAD_PATH` for a path to define or rename that is not an option: `config` and anything below it, and
- * anything below `imports`. `CONFLICT` for `options` in a module without `config` that has definitions.
+ * `BAD_PATH` if the path to define or rename is not an option: `config` and anything below it, and
+ * anything below `imports`. `CONFLICT` for `options` in a module that has definitions outside `config`.
  */
 export function notAnOption(
   module: Module,
@@ -198,7 +198,7 @@ export function notAnOption(
   return option ? refuse(option, definitionsOutsideConfig) : undefined
 }
 
-/** `duplicate` is the binding that Nix rejects, if there is one. */
+/** Refuses an option with several definitions. `duplicate` is the binding that Nix rejects, if any. */
 export function ambiguous(all: readonly Definition[], duplicate: SyntaxNode | undefined): Refused {
   const { binding, path } = all[1] as Definition
   const lines = all.map(it => it.at.line)
@@ -209,7 +209,7 @@ export function ambiguous(all: readonly Definition[], duplicate: SyntaxNode | un
   )
 }
 
-/** `BAD_VALUE` or `NO_TARGET` for a value without a canonical form, because of its first bad part. */
+/** `BAD_VALUE` or `NO_TARGET` for a value without a canonical form, about its first invalid part. */
 export function badValue(value: NixValue): Refused {
   if (isAnnotated(value) && !isText(value.comment)) return refuseCall(commentNotText)
   const plain = withoutComment(value)

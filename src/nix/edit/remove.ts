@@ -4,7 +4,7 @@ import { crlfString, indentationLost } from '../messages/lists.ts'
 import { isMerged } from '../module/combinators.ts'
 import type { Lookup } from '../module/definitions.ts'
 import {
-  keepsReturns,
+  isIndentedCrlf,
   lineNodesOf,
   linesOf,
   losesIndent,
@@ -58,7 +58,7 @@ export function planRemove(doc: Source, module: Module, targets: readonly Target
   return blockedIn(doc, nodes) ?? ok(combine(removeBindings(nodes)))
 }
 
-/** The definitions of a target; refused if it is not an option, or a chosen definition does not exist. */
+/** The definitions of a target. Refused if the target is not an option or is no longer in the document. */
 function definitionsOf(doc: Source, module: Module, target: Target): Result<Lookup, NixError> {
   const misplaced = target.path[0] === 'config' ? notAnOption(module, target.path) : undefined
   if (misplaced) return misplaced
@@ -67,7 +67,7 @@ function definitionsOf(doc: Source, module: Module, target: Target): Result<Look
   return isMissing ? refuseCall(notInDocument(target.path)) : ok(found)
 }
 
-/** The nodes that are not inside another one, each once, in source order. */
+/** The nodes that are not inside another one of them, without repetitions, in source order. */
 function outermost(nodes: readonly SyntaxNode[]): SyntaxNode[] {
   const outer: SyntaxNode[] = []
   for (const node of [...nodes].sort((a, b) => a.start - b.start || b.end - a.end)) {
@@ -94,7 +94,7 @@ export function planRemoveItems(
   const lines = new Set(items.map(withoutComment).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(it.value))
   const withCr = strings.find(
-    string => keepsReturns(string) && linesOf(string).some(it => lines.has(it.trim()))
+    string => isIndentedCrlf(string) && linesOf(string).some(it => lines.has(it.trim()))
   )
   if (withCr) return refuse(withCr, crlfString)
   const indented = strings.find(it => losesIndent(it, lines))
@@ -129,8 +129,8 @@ function emptiesOperand(list: SyntaxNode, unwanted: readonly SyntaxNode[]): bool
 
 /**
  * Removes elements from a list. With `removeOperands`, a list that becomes empty is removed with the `++`
- * before it. The caller asks for that only if every changed list becomes empty, since the verification
- * allows only one kind of change.
+ * before it. The caller requests that only if every changed list becomes empty, because the verification
+ * permits either removed operands or removed elements, not both.
  */
 function removeFrom(
   list: SyntaxNode,
@@ -150,8 +150,8 @@ function removeFrom(
 }
 
 /**
- * Runs of elements to remove together, as the first and last of each: neighbors on one line, and those
- * at the end if the closing bracket follows the last of them on its line.
+ * Divides elements into runs to remove together, each as its first and last element: neighbors on one
+ * line, and the elements at the end of the list if the closing bracket is on the line of the last one.
  */
 function runsOf(list: SyntaxNode, unwanted: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
   const text = list.documentText
@@ -162,7 +162,7 @@ function runsOf(list: SyntaxNode, unwanted: readonly SyntaxNode[]): [SyntaxNode,
     const between = next ? text.slice(endWithComments(it), next.start) : ''
     const run = runs.at(-1)
     const endsAtBracket =
-      run !== undefined && run[1] === unwanted.at(-1) && isBefore(run[1], closing)
+      run !== undefined && run[1] === unwanted.at(-1) && sharesLineWith(run[1], closing)
     if (run && next === run[0] && (endsAtBracket ? /^\s*$/ : /^[^\S\n]*$/).test(between)) {
       run[0] = it
     } else runs.push([it, it])
@@ -171,8 +171,8 @@ function runsOf(list: SyntaxNode, unwanted: readonly SyntaxNode[]): [SyntaxNode,
   return runs
 }
 
-/** Whether the closing bracket follows the last item on its line. */
-function isBefore(last: SyntaxNode, closing: SyntaxNode | undefined): boolean {
+/** Whether the closing bracket follows the last item on the same line. */
+function sharesLineWith(last: SyntaxNode, closing: SyntaxNode | undefined): boolean {
   return (
     closing !== undefined &&
     /^[^\S\n]*$/.test(last.documentText.slice(endWithComments(last), closing.start))
@@ -183,7 +183,7 @@ function blockedIn(doc: Source, nodes: readonly SyntaxNode[]): Edits | undefined
   return nodes.map(it => blockedByPipe(doc, it)).find(it => it !== undefined)
 }
 
-/** Joins removals that touch: neighbors share the whitespace between them. */
+/** Joins removals that touch or overlap, as neighbors do at the whitespace between them. */
 function combine(edits: readonly Edit[]): Edit[] {
   const joined: Edit[] = []
   for (const edit of [...edits].sort((a, b) => a.offset - b.offset)) {
@@ -197,8 +197,8 @@ function combine(edits: readonly Edit[]): Edit[] {
 }
 
 /**
- * The edits that remove bindings, none of which is inside another. A set that loses everything in it
- * becomes `{ }`, or is removed if it is an element of a `mkMerge`.
+ * The edits that remove bindings. No binding is inside another. A set that becomes empty is written as
+ * `{ }`, or is removed if it is an element of a `mkMerge`.
  */
 function removeBindings(bindings: readonly SyntaxNode[]): Edit[] {
   const removed = new Set(bindings)
@@ -210,7 +210,7 @@ function removeBindings(bindings: readonly SyntaxNode[]): Edit[] {
   return [...edits, ...[...emptied].map(emptySet)]
 }
 
-/** Runs of consecutive bindings to remove together, as the first and last of each. */
+/** Divides bindings into runs of consecutive ones, each as its first and last binding. */
 function bindingRuns(bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
   const runs: [SyntaxNode, SyntaxNode][] = []
   for (const binding of [...bindings].sort((a, b) => a.start - b.start)) {
@@ -221,7 +221,7 @@ function bindingRuns(bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][
   return runs
 }
 
-/** Whether only whitespace separates two bindings, apart from comments after the first on its line. */
+/** Whether only whitespace, and comments on the line of the first, separate two bindings. */
 function isNext(before: SyntaxNode, binding: SyntaxNode): boolean {
   const between = before.documentText.slice(endWithComments(before), binding.start)
   return before.parent === binding.parent && /^\s*$/.test(between)
@@ -251,8 +251,8 @@ function emptySet(set: SyntaxNode): Edit {
 }
 
 /**
- * The edit that removes a binding or a list element, or everything from it to `last`, with the comment
- * after it on its line and with the line if it becomes empty. Comments above it are kept.
+ * The edit that removes everything from a binding or list element to `last`, with the comments after
+ * `last` on the same line, and with the lines that become empty. Comments above are kept.
  */
 export function removeNode(node: SyntaxNode, last: SyntaxNode = node): Edit {
   const text = node.documentText
@@ -267,7 +267,7 @@ function removeLines(node: SyntaxNode, end: number): Edit {
   const newline = text.indexOf('\n', end)
   if (newline === -1) return { offset: first, length: end - first, content: '' }
   const next = newline + 1
-  // Remove the blank line between the block and the one above or, for the first, the one below.
+  // Remove the blank line above the block or, for the first block of a set, the blank line below it.
   const blankBelow = /^[ \t]*\r?\n/.exec(text.slice(next))
   if (blankBelow && isOpenedAbove(text, node.start)) {
     return { offset: first, length: next + blankBelow[0].length - first, content: '' }
@@ -283,11 +283,11 @@ function removeInLine(node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   const before = previousSibling(node)
   const sameLine = before && !text.slice(before.end, node.start).includes('\n')
   if (before && sameLine && before.isNamed) {
-    // Without the space, two items may be read as one.
+    // Without a space, the two neighbors may be read as one item.
     const isBetween = node.parent && isList(node.parent) && /[^\s\]]/.test(text[end] ?? ' ')
     return { offset: before.end, length: end - before.end, content: isBetween ? ' ' : '' }
   }
-  // The last one, followed by the bracket on its line: put the bracket after the one above.
+  // The bracket follows on the line of the last node: move the bracket to the end of the node above.
   const isLineComment = before !== undefined && text.startsWith('#', before.start)
   if (before?.isNamed && !isLineComment && startsLine(text, node.start)) {
     const until = endWithComments(before)
@@ -301,14 +301,14 @@ function removeInLine(node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
     return { offset: node.start, length: after.start - node.start, content: '' }
   }
-  // The only one, followed by the bracket on its line: indent the bracket as the line of its set.
+  // The bracket follows on the line of the only node: indent the bracket like the line of its set.
   const set = node.parent?.type === 'binding_set' ? node.parent.parent : node.parent
   const bracket = end + (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0)
   if (set && startsLine(text, node.start) && bracket === set.end - 1) {
     const first = lineStart(text, node.start)
     return { offset: first, length: bracket - first, content: indentAt(text, set.start) }
   }
-  // The only one in `[ x ]`: remove one of the two spaces with it.
+  // The only item in `[ x ]`: remove one of the two spaces around it as well.
   const space = /[ \t]/.test(text[node.start - 1] ?? '') && /[ \t]/.test(text[end] ?? '') ? 1 : 0
   return { offset: node.start - space, length: end - node.start + space, content: '' }
 }

@@ -58,7 +58,7 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
     if (comment) return refuse(comment, commentInName)
     edits.push(renamed.edit)
   }
-  // `exact` and `below` are each in source order, but not together.
+  // Sort: `exact` and `below` are each in source order, but the joined list is not.
   return ok(edits.sort((a, b) => a.offset - b.offset))
 }
 
@@ -71,8 +71,8 @@ function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused
 }
 
 /**
- * Replaces names of a binding's attribute path. Undefined if names of the sets around it would have to
- * change too. `names` are the new ones.
+ * Replaces names of a binding's attribute path. Returns the edit and the new names; undefined if names of
+ * the sets around the binding would have to change too.
  */
 function rename(
   module: Module,

@@ -68,12 +68,12 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
     return refuse(definition.binding, alreadyASet(target.path))
   }
   const layout = layoutAt(root, indentAt(text, place.start))
-  // The value may be on another line than the name, with a comment between them.
+  // The value may be on a later line than the name, for example after a comment.
   const start = Math.max(definition.binding.start, lineStart(text, place.start))
   const column = place.start - start + layout.indent.length
   const inline = isOneLine(place) && !isOneLine(definition.binding)
   const isArgument = place !== definition.value
-  // In `mkForce(1)`, a word in place of the parenthesis would become part of the function's name.
+  // In `mkForce(1)`, a word instead of the parenthesis would become part of the function's name.
   const gap = isArgument && /[\w'-]/.test(text[place.start - 1] ?? '') ? ' ' : ''
   const content =
     isArgument && !isValueSet(withoutComment(value)) && !isValueList(withoutComment(value))
@@ -84,7 +84,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   return ok([{ offset: place.start, length: place.end - place.start, content: gap + content }])
 }
 
-/** Adds a definition of a path that has none. */
+/** Adds the first definition of a path. */
 export function define(
   doc: Source,
   module: Module,
@@ -108,7 +108,7 @@ export function define(
   return ok([insertItems(doc, at, [part], undefined)])
 }
 
-/** A set for the list of a `mkMerge`: on one line, unless the binding and the list take several. */
+/** A set as an item of a `mkMerge`: on one line, unless both the binding and the list have several. */
 function printPart(root: SyntaxNode, list: SyntaxNode, attrpath: string, value: NixValue): string {
   const { unit, eol, tightLists } = layoutAt(root, '')
   const inline = `{ ${attrpath} = ${printInline(value, tightLists)}; }`

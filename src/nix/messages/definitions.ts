@@ -5,7 +5,7 @@ import { type AttrPath, formatPath, formatPathPattern } from '../path.ts'
 
 type Names = readonly (string | undefined)[]
 
-/** The condition of a definition on the left of a `//` that its right side may override. */
+/** The condition of a definition on the left of a `//`, which the right side may override. */
 export const NOT_OVERRIDDEN = 'not overridden by //'
 
 export const insidePipe: Message = {
@@ -18,7 +18,7 @@ export function conditionalDefinition(path: Names, conditions: readonly string[]
   return {
     code: 'NO_TARGET',
     message: `${formatPathPattern(path)} is defined here only if ${conditions.join(' and ')}`,
-    hint: 'define it in another module and import that, or choose this definition',
+    hint: 'define it in another module and import that module, or pass this definition instead of the path',
     remedy: 'MOVE_OR_CHOOSE'
   }
 }
@@ -28,12 +28,12 @@ export function severalDefinitions(path: Names, lines: readonly number[]): Messa
   return {
     code: 'AMBIGUOUS_TARGET',
     message: `${formatPathPattern(path)} is defined ${lines.length} times (lines ${lines.join(', ')})`,
-    hint: 'keep one definition, or choose one of them',
+    hint: 'keep one definition, or pass one of them instead of the path',
     remedy: 'KEEP_ONE_OR_CHOOSE'
   }
 }
 
-/** The same where Nix rejects that. */
+/** For definitions that Nix does not merge. `lines` are where they are. */
 export function duplicateDefinitions(path: Names, lines: readonly number[]): Message {
   return {
     code: 'DUPLICATE_ATTRIBUTE',
@@ -69,14 +69,14 @@ export function notInDocument(path: Names): Message {
   return {
     code: 'STALE',
     message: `the chosen definition of ${formatPathPattern(path)} is not in this document`,
-    hint: 'take it from getIn of the document that is edited'
+    hint: 'get it with getIn from the document that you edit'
   }
 }
 
 export function definedInParts(path: Names, part: Names): Message {
   return {
     code: 'CONFLICT',
-    message: `${formatPathPattern(path)} is already defined in parts, here ${formatPathPattern(part)}`,
+    message: `${formatPathPattern(path)} can't be set as a whole: ${formatPathPattern(part)} is already defined here`,
     hint: 'set the options below it one by one'
   }
 }
@@ -93,7 +93,7 @@ export function notASet(path: Names): Message {
   return {
     code: 'NOT_A_SET',
     message: `${formatPathPattern(path)} is not a set here`,
-    hint: 'check the path, or give the option a set first'
+    hint: 'check the path, or make the value a set first'
   }
 }
 
@@ -101,7 +101,7 @@ export function notASet(path: Names): Message {
 export function conditionalSet(path: Names, callee: string): Message {
   return {
     code: 'NO_TARGET',
-    message: `${formatPathPattern(path)} is set through ${callee} here, so a definition added inside would not always apply`,
+    message: `${formatPathPattern(path)} is the result of ${callee} here, so a definition added inside would not always apply`,
     hint: IMPORT_ANOTHER
   }
 }
@@ -114,30 +114,30 @@ export function computedSet(path: Names): Message {
   }
 }
 
-const IMPORT_ANOTHER = 'define the options in another module and import that'
+const IMPORT_ANOTHER = 'define the options in another module and import that module'
 
 export const computedName: Message = {
   code: 'DYNAMIC_ATTRIBUTE',
-  message: 'this name is computed, and Nix merges no other definition with it',
-  hint: 'write the name out, or put all its options into one set { … }'
+  message: 'this name is computed, so Nix merges no other definition with it',
+  hint: 'replace the expression with the name, or put all options below it into one set { … }'
 }
 
-/** `computed` is a path with computed names that may be `path`. */
+/** `computed` is a path with computed names, which may be equal to `path`. */
 export function mayBeComputed(computed: Names, path: AttrPath): Message {
   return {
     code: 'DYNAMIC_ATTRIBUTE',
-    message: `${formatPathPattern(computed)} may be ${formatPath(path)}, and Nix rejects a second definition of it`,
-    hint: 'write the name out, or choose this definition',
+    message: `${formatPathPattern(computed)} may define ${formatPath(path)}, and Nix rejects a second definition`,
+    hint: 'replace the expression with the name, or pass this definition instead of the path',
     remedy: 'WRITE_OUT_OR_CHOOSE'
   }
 }
 
-// `rec` sets: `name` is used as a variable in one.
+// `rec` sets. `name` is an attribute that the set uses as a variable.
 
 export function usedAsVariable(name: string): Message {
   return {
     code: 'CONFLICT',
-    message: `"${name}" is used as a variable in this "rec" set, and would mean something else or be undefined`,
+    message: `"${name}" is used as a variable in this "rec" set, and the edit would change its meaning or leave it undefined`,
     hint: 'change its uses first'
   }
 }
@@ -145,8 +145,8 @@ export function usedAsVariable(name: string): Message {
 export function changesOtherValues(name: string): Message {
   return {
     code: 'SHARED_BINDING',
-    message: `"${name}" is used as a variable in this "rec" set, so its uses would change too`,
-    hint: 'write the value out where it is used, or choose this definition to change both'
+    message: `"${name}" is used as a variable in this "rec" set, so the values that use it would change too`,
+    hint: 'replace its uses with the value first, or edit this definition to change both'
   }
 }
 
@@ -163,7 +163,7 @@ export function capturesVariable(name: string): Message {
 export const leftSideApplies: Message = {
   code: 'SHARED_BINDING',
   message:
-    'the left side of this "//" may define the same option, and that definition would take effect',
+    'the left side of this "//" may define the same option, and its definition would take effect',
   hint: 'edit the left side manually as well'
 }
 
@@ -171,7 +171,7 @@ export const leftSideApplies: Message = {
 export function onlyOneSideApplies(name: string | undefined): Message {
   return {
     code: 'NO_TARGET',
-    message: `both sides of this "//" would define ${name ?? 'one name'}, and only one would apply`,
+    message: `both sides of this "//" would define ${name ?? 'the same name'}, and only one would apply`,
     hint: REMOVE_AND_SET
   }
 }
@@ -191,7 +191,7 @@ export function alreadyDefined(path: AttrPath): Message {
 export function inAnotherSet(path: Names, to: AttrPath): Message {
   return {
     code: 'NO_TARGET',
-    message: `${formatPathPattern(path)} is in a set that ${formatPath(to)} does not belong to`,
+    message: `${formatPathPattern(path)} is inside a set that can't contain ${formatPath(to)}`,
     hint: REMOVE_AND_SET
   }
 }
@@ -199,11 +199,11 @@ export function inAnotherSet(path: Names, to: AttrPath): Message {
 export const commentInName: Message = {
   code: 'CONFLICT',
   message: 'there is a comment inside the attribute path',
-  hint: 'move it out of the path first'
+  hint: 'move the comment out of the path first'
 }
 
 export const duplicateAfterRename: Message = {
   code: 'CONFLICT',
-  message: 'with the new name, Nix would reject this as defined twice',
+  message: 'with the new name, an attribute would be defined twice, which Nix rejects',
   hint: REMOVE_AND_SET
 }

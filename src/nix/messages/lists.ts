@@ -1,4 +1,4 @@
-// Lists, strings of lines, and imports that can't get more items or lose some.
+// Lists, strings of lines and imports whose items can't be added or removed.
 
 import type { Message } from '../errors.ts'
 import { formatPathPattern } from '../path.ts'
@@ -8,19 +8,19 @@ type Names = readonly (string | undefined)[]
 export const notAList: Message = {
   code: 'NOT_A_LIST',
   message: 'the value is not a list',
-  hint: 'check the path, or give the option a list first'
+  hint: 'check the path, or make the value a list first'
 }
 
 /** `part` is the path of an attribute of the set. */
 export function setNotList(path: Names, part: Names): Message {
   return {
     code: 'NOT_A_LIST',
-    message: `${formatPathPattern(path)} is a set with ${formatPathPattern(part)}, not a list`,
-    hint: 'add to a list inside it'
+    message: `${formatPathPattern(path)} is not a list but a set with ${formatPathPattern(part)}`,
+    hint: 'add to a list inside the set'
   }
 }
 
-/** `isArgument`: the value is an argument of a function, and so needs parentheses around `++`. */
+/** `isArgument`: the value is an argument of a function, so `++` needs parentheses around it. */
 export function computedList(isArgument: boolean): Message {
   return {
     code: 'SHARED_BINDING',
@@ -31,20 +31,20 @@ export function computedList(isArgument: boolean): Message {
 
 export const conditionalList: Message = {
   code: 'NO_TARGET',
-  message: 'the list applies only under a condition, so items added to it could be lost',
-  hint: 'bring mkMerge into scope where mkIf is, or define the option in another module'
+  message: 'the list applies only under a condition, so items added to it would not always apply',
+  hint: 'bring mkMerge into scope next to mkIf, or define the option in another module'
 }
 
 export const otherPriority: Message = {
   code: 'NO_TARGET',
-  message: 'this has another priority than a plain list, so one of the two would be dropped',
+  message: 'this value has another priority than an added list, so only one of the two would apply',
   hint: 'add the items manually, inside the mkForce or mkDefault'
 }
 
 export const itemNotFound: Message = {
   code: 'CONFLICT',
-  message: 'the item to add next to is not in this list',
-  hint: 'name an item of the list, or add at the end'
+  message: 'this list does not contain the item that the position names',
+  hint: 'name an item of this list, or omit the position to add at the end'
 }
 
 export const listNotLines: Message = {
@@ -56,7 +56,7 @@ export const listNotLines: Message = {
 
 export const linesNotShown: Message = {
   code: 'NOT_A_LIST',
-  message: 'this is a string, and nothing shows what separates its items',
+  message: 'this is a string, and its text does not show what separates its items',
   hint: 'set the whole string, or pass { lines: true } if its items are lines',
   remedy: 'SET_STRING_OR_PASS_LINES'
 }
@@ -71,7 +71,7 @@ export function notALine(path: Names): Message {
   return {
     code: 'BAD_VALUE',
     message: `${formatPathPattern(path)} is a string of lines, and this item is not a line`,
-    hint: 'give each line as a string without a line ending',
+    hint: 'pass each line as a string without a line ending',
     remedy: 'ONE_STRING_PER_LINE'
   }
 }
@@ -91,7 +91,7 @@ export const crlfString: Message = {
 export const indentationLost: Message = {
   code: 'CONFLICT',
   message: 'without this line, Nix would remove more indentation from the remaining lines',
-  hint: 'if their indentation does not matter, indent them alike first'
+  hint: 'if the indentation does not matter, first give all lines the same indentation'
 }
 
 export const importsNotAList: Message = {

@@ -1,4 +1,4 @@
-// Files that hold no module, or none that can be edited.
+// Files without a module, or with a module that can't be edited.
 
 import type { Message } from '../errors.ts'
 
@@ -42,6 +42,6 @@ export const moduleIsComputed: Message = {
 export const definitionsOutsideConfig: Message = {
   code: 'CONFLICT',
   message:
-    'a module that declares options must have its definitions in config, and this one does not',
-  hint: 'move them into config = { … }; first, or declare the options in another module'
+    'a module that declares options must have its definitions in config, but this definition is outside it',
+  hint: 'move the definitions into config = { … }; first, or declare the options in another module'
 }

@@ -17,7 +17,7 @@ export function notAPath(value: string): Message {
   return badPath(`${value} is not an attribute path`)
 }
 
-/** For a path with a NUL or half a surrogate pair. */
+/** For a path that contains a NUL or half of a surrogate pair. */
 export function pathNotText(path: string): Message {
   return badPath(`${JSON.stringify(path)} is not valid text`)
 }
@@ -39,7 +39,7 @@ const QUOTE = 'quote a name that has other characters: "my user"'
 export function computedNameInPath(path: string): Message {
   return badPath(
     `${path} has a computed name, which can be any name`,
-    'choose the definition with getBelow, and pass that instead of a path'
+    'find the definition with getBelow, and pass it instead of the path'
   )
 }
 

@@ -31,7 +31,7 @@ export const nulCharacter: Message = {
 
 export const loneCarriageReturn: Message = {
   code: 'ENCODING',
-  message: 'this carriage return has no line feed, but Nix reads it as a line ending',
+  message: 'Nix reads this carriage return as a line ending, although no line feed follows it',
   hint: 'replace it with a line feed'
 }
 
@@ -59,7 +59,7 @@ export function missing(token: string): Message {
   return { code: 'SYNTAX', message: `${/\w/.test(name) ? name : `"${name}"`} is missing here` }
 }
 
-/** `open` is a bracket, and `close` the one that would close it. */
+/** `open` is a bracket, and `close` the bracket that would close it. */
 export function neverClosed(open: string, close: string): Message {
   return {
     code: 'SYNTAX',
@@ -68,7 +68,7 @@ export function neverClosed(open: string, close: string): Message {
   }
 }
 
-/** The same for a bracket that is closed. */
+/** For a bracket that is closed, with a fault before its closing bracket. */
 export function faultInside(open: string, close: string): Message {
   return {
     code: 'SYNTAX',

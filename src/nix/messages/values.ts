@@ -1,4 +1,4 @@
-// Values that can't be written, or not where they would be.
+// Values that can't be written at all, or not at the requested place.
 
 import type { Message } from '../errors.ts'
 
@@ -26,7 +26,7 @@ export const stringNotText = badValue(
   'remove the character'
 )
 
-/** `value` is what JavaScript calls it, such as `undefined`. */
+/** `value` is the value as text, such as `undefined`. */
 export function notWritable(value: string): Message {
   return badValue(
     `${value} cannot be written in Nix`,

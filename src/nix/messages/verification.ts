@@ -5,7 +5,7 @@ import { type AttrPath, formatPath, formatPathPattern } from '../path.ts'
 
 type Names = readonly (string | undefined)[]
 
-/** A definition of an option, or of one below it. */
+/** A definition of an option, or of an option below it. */
 interface Found {
   path: Names
   source: string
@@ -39,7 +39,7 @@ function list(option: Names, definitions: readonly Found[]): string {
     .join(' and ')
 }
 
-/** `before` and `after` are the definitions of an option that has other ones than requested. */
+/** For an option whose definitions `after` the edit are not the requested ones. */
 export function optionChanged(
   option: Names,
   before: readonly Found[],
@@ -48,19 +48,18 @@ export function optionChanged(
   const name = formatPathPattern(option)
   const [from, to] = [list(option, before), list(option, after)]
   if (before.length === 0 && after.length > 0) return differs(`${name} is added as ${to}`)
-  if (before.length > 0 && after.length === 0)
-    return differs(`${name} is removed, which was ${from}`)
+  if (before.length > 0 && after.length === 0) return differs(`${name} is removed (it was ${from})`)
   return differs(from === to ? `${name} changes` : `${name} changes from ${from} to ${to}`)
 }
 
-/** `expected` is the source of the requested value, `found` the definitions of the option. */
+/** `expected` is the source of the requested value. `found` are the definitions in the result. */
 export function valueDiffers(option: Names, expected: string, found: readonly Found[]): Message {
   const name = formatPathPattern(option)
   if (found.length === 0) return differs(`${name} = ${short(expected)} is missing`)
   const value = list(option, found)
   return differs(
     value === short(expected)
-      ? `${name} may not be ${value}`
+      ? `${name} is not certain to be ${value}`
       : `${name} is ${value}, not ${short(expected)}`
   )
 }
@@ -94,9 +93,9 @@ export function importMissing(path: string): Message {
   return differs(`${path} is not always imported`)
 }
 
-/** `added` is the number of imports that are new. */
+/** `added` is the number of new imports. */
 export function importsDiffer(added: number): Message {
-  return differs(`imports gets ${added} paths, not 1`)
+  return differs(`imports gets ${added} new paths instead of 1`)
 }
 
 export function commentDiffers(kind: 'added' | 'removed', comment: string): Message {
@@ -124,4 +123,4 @@ export const parsedDifferently = differs('text outside the edits no longer parse
 
 export const noModuleLeft = differs('it is not a module')
 
-export const editsGiveOtherText = differs('the list of edits leads to another text')
+export const editsGiveOtherText = differs('the returned edits produce another text')

@@ -1,5 +1,5 @@
-// Functions of nixpkgs' lib that the module system evaluates itself: an option gets the value that they
-// are given.
+// Functions of nixpkgs' lib whose result the module system interprets: `mkIf c v` defines the value v
+// under a condition.
 
 import { type Call, callOf, elementsOf, isList, unparenthesized } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -13,8 +13,8 @@ type Combinator =
   | { kind: 'merge'; call: Call; list: SyntaxNode; values: readonly SyntaxNode[] }
 
 /**
- * The combinator that a value is, inside `let … in`, `with`, `assert` and parentheses; undefined for any
- * other value, and for a `mkMerge` without a list literal.
+ * The call of a combinator that a value is, also inside `let … in`, `with`, `assert` and parentheses.
+ * Undefined for any other value, and for a `mkMerge` without a list literal.
  */
 export function combinatorOf(value: SyntaxNode): Combinator | undefined {
   const call = callOf(unwrapped(value))
@@ -56,11 +56,11 @@ const PRIORITY = new Set([
   'mkOrder'
 ])
 
-/** Those whose first argument is the priority or the order. */
+/** Functions whose first argument is the priority or the order. */
 const NUMBERED = new Set(['mkOverride', 'mkOrder'])
 
-// The module system applies only the definitions of an option with the highest priority: the one with
-// the smallest number. The numbers are those of nixpkgs' lib/modules.nix.
+// Of an option's definitions, the module system applies only the ones with the highest priority, which
+// has the smallest number. The numbers are from nixpkgs' lib/modules.nix.
 const STRENGTHS = new Map([
   ['mkVMOverride', 10],
   ['mkForce', 50],
@@ -96,7 +96,7 @@ export function candidatesOf(
   })
 }
 
-/** The candidates with the highest priority. The others never apply, or only if a condition is false. */
+/** The candidates with the highest priority. Others never apply, or only if a condition is false. */
 export function winnersOf(candidates: readonly Candidate[]): Candidate[] {
   const strongest = candidates.reduce((least, it) => Math.min(least, it.strength), Infinity)
   return candidates.filter(it => it.strength === strongest)
@@ -130,15 +130,15 @@ function strengthOf(name: string, number: string | undefined): number {
 }
 
 /**
- * The node that `setIn` replaces: the argument of a `mkForce`, to keep its priority, unless the new value
- * is such a call itself; otherwise the whole value.
+ * The node that `setIn` replaces: the argument of a `mkForce`, so that the priority is kept, or the whole
+ * value. If the new value is itself a call such as `mkForce 1`, always the whole value.
  */
 export function replaceableValue(written: SyntaxNode, value: NixValue): SyntaxNode {
   const call = callOf(unwrapped(written))
   const last = call?.args.at(-1)
   const plain = withoutComment(value)
   const isCombinator = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)
-  return call && last && WINNING.has(call.name) && !isCombinator ? last : written
+  return call && last && OVERRIDING.has(call.name) && !isCombinator ? last : written
 }
 
-const WINNING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])
+const OVERRIDING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])

@@ -27,11 +27,11 @@ export interface Definition {
   at: Place
   inherited: boolean
   /**
-   * The conditions under which the sets around it apply, as source: `config.my.on` of an `mkIf`. An
-   * `mkIf` around the value itself is part of `source`.
+   * The conditions under which the sets around the definition apply, as source: `config.my.on` of an
+   * `mkIf`. An `mkIf` around the value itself is part of `source`.
    */
   conditions: readonly string[]
-  /** The `mkForce`, `mkDefault`, … around the sets that contain it, outermost first. */
+  /** The `mkForce`, `mkDefault`, … around the sets that contain the definition, outermost first. */
   priorities: readonly string[]
 }
 
@@ -41,12 +41,12 @@ export interface Lookup {
   exact: readonly Definition[]
   /** Definitions of longer paths that begin with it. */
   below: readonly Definition[]
-  /** Definitions of a prefix of the path with a value that can't be read; they may define the path. */
+  /** Definitions of a prefix of the path whose value can't be read, so that they may define the path. */
   opaque: readonly Definition[]
 }
 
 /** A lookup in progress. */
-type Found = { [kind in keyof Lookup]: Definition[] }
+type PartialLookup = { [kind in keyof Lookup]: Definition[] }
 
 interface Context {
   conditions: readonly string[]
@@ -57,16 +57,16 @@ interface Context {
 export const ALWAYS: Context = { conditions: [], priorities: [] }
 
 /**
- * Finds the definitions of an attribute path. `imports` and other attributes of the module are looked up
- * at the top level, all other paths where the module defines its options.
+ * Finds the definitions of an attribute path. `imports` and other attributes of the module itself are
+ * looked up at the top level. All other paths are looked up where the module defines its options.
  */
 export function lookUp(module: Module, path: AttrPath): Lookup {
-  // Cached, since planning, batching and verifying an edit look up the same paths.
+  // Cached, because planning, batching and verifying an edit look up the same paths.
   const answers = module.answers as Map<string, Lookup>
   const key = keysOf(path).at(-1) ?? ''
   const known = answers.get(key)
   if (known) return known
-  const found: Found = { exact: [], below: [], opaque: [] }
+  const found: PartialLookup = { exact: [], below: [], opaque: [] }
   const fullPath = inModule(module, path)
   searchSet({ want: fullPath, found }, setFor(module, fullPath), [], ALWAYS)
   const answer = module.hasConfig ? withoutConfig(found, path) : found
@@ -74,7 +74,7 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
   return answer
 }
 
-/** The path relative to the module's set: with `config` if the module has that. */
+/** The path relative to the module's set: it begins with `config` if the module has `config`. */
 export function inModule<Name extends string | undefined>(
   module: Module,
   path: readonly Name[]
@@ -83,7 +83,7 @@ export function inModule<Name extends string | undefined>(
   return module.hasConfig && isOption ? ['config', ...path] : path
 }
 
-function withoutConfig(found: Found, path: AttrPath): Found {
+function withoutConfig(found: PartialLookup, path: AttrPath): PartialLookup {
   if (MODULE_ATTRIBUTES.has(path[0] ?? '')) return found
   const strip = (all: Definition[]) =>
     all.map(it => describeDefinition({ ...it, path: it.path.slice(1) }, it))
@@ -93,7 +93,7 @@ function withoutConfig(found: Found, path: AttrPath): Found {
 /** The path that is looked for, and the definitions found so far. */
 interface Search {
   want: AttrPath
-  found: Found
+  found: PartialLookup
 }
 
 function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Context): void {
@@ -119,7 +119,7 @@ function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Cont
   }
 }
 
-/** Searches the sets that a value consists of; false if it does not consist of readable sets. */
+/** Searches the sets that a value consists of; false if a part of the value is not a readable set. */
 function searchValue(search: Search, value: SyntaxNode, path: Names, context: Context): boolean {
   const inner = unwrapped(value)
   if (isSet(inner)) {
@@ -161,7 +161,7 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
   }
 }
 
-/** Whether a binding of `path` may concern `want`: one may be a prefix of the other, or both are equal. */
+/** Whether `path` may be equal to `want`, a prefix of it, or below it. */
 function mayConcern(path: readonly (string | undefined)[], want: AttrPath): boolean {
   const common = Math.min(path.length, want.length)
   for (let i = 0; i < common; i++) {
@@ -170,14 +170,14 @@ function mayConcern(path: readonly (string | undefined)[], want: AttrPath): bool
   return true
 }
 
-function record(found: Found, want: AttrPath, definition: Definition): void {
+function record(found: PartialLookup, want: AttrPath, definition: Definition): void {
   const { path } = definition
   if (samePath(path, want)) found.exact.push(definition)
   else if (startsWith(path, want)) found.below.push(definition)
   else found.opaque.push(definition)
 }
 
-/** The facts from which a definition is created. */
+/** What a definition is created from, besides its context. */
 type DefinitionParts = Pick<Definition, 'path' | 'binding' | 'value' | 'inherited'>
 
 export function describeDefinition(parts: DefinitionParts, context: Context): Definition {
@@ -203,7 +203,7 @@ class DefinitionInText implements Definition {
     this.priorities = context.priorities
   }
 
-  // Computed on demand: it has to count lines, and few definitions are shown.
+  // Computed on demand, because counting lines takes time and few definitions are shown.
   get at(): Place {
     return placeOf(this.binding.documentText, this.binding.start)
   }
@@ -211,7 +211,7 @@ class DefinitionInText implements Definition {
 
 type Names = readonly (string | undefined)[]
 
-/** A definition that contains no other: its value is not a set literal with attributes. */
+/** A definition whose value is not a set literal with attributes. */
 export interface Leaf {
   /** The names of the option; undefined for a computed one. */
   path: Names
@@ -219,7 +219,7 @@ export interface Leaf {
 }
 
 /**
- * The leaves of a module in source order, including those under a condition. Sets are opened, also
+ * The leaves of a module in source order, including leaves under a condition. Sets are searched, also
  * inside `mkIf`, `mkMerge` and similar functions. An empty set is a leaf.
  */
 export function leavesOf(module: Module): Leaf[] {
@@ -231,7 +231,7 @@ export function leavesOf(module: Module): Leaf[] {
 export function asOption(module: Module, path: Names): Names {
   const rest = path.slice(1)
   const isInside = module.hasConfig && path[0] === 'config' && rest.length > 0
-  // An option in `config` with the name of a module's attribute keeps `config`, as its only path.
+  // `config.meta` keeps `config`: without it, the path would name the attribute of the module itself.
   return isInside && inModule(module, rest).length === path.length ? rest : path
 }
 
@@ -255,7 +255,7 @@ function leavesOfValue(value: SyntaxNode, path: Names): Leaf[] {
   return leaves.some(it => it.path.length > path.length) ? leaves : [{ path, value }]
 }
 
-/** The values that a value may be, or is combined from. */
+/** The values that a value may evaluate to, or is combined from. */
 function componentsOf(value: SyntaxNode): readonly SyntaxNode[] {
   const fields = (...names: string[]) =>
     names.map(it => value.field(it)).filter(it => it !== undefined)

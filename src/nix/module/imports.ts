@@ -7,7 +7,7 @@ import { lookUp } from './definitions.ts'
 import { allListsOf, certainItemsOf } from './lists.ts'
 import { type Module, unwrapped } from './module.ts'
 
-/** The element of `imports` that is the file or folder at `path`, however it is written. */
+/** The element of `imports` that imports the file or folder at `path`, however it is written. */
 export function findImport(module: Module, path: string): SyntaxNode | undefined {
   return elementsOfImports(module).find(it => isImportOf(it, path))
 }
@@ -50,7 +50,7 @@ export function importsOf(module: Module): string[] {
   return importItemsOf(module).flatMap(it => it.path ?? [])
 }
 
-/** Whether an element of `imports` is the file or folder at `path`. */
+/** Whether an element of `imports` imports the file or folder at `path`. */
 export function isImportOf(element: SyntaxNode, path: string): boolean {
   const imported = importedPath(element)
   return imported !== undefined && normalize(imported) === normalize(path)

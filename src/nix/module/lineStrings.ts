@@ -25,7 +25,7 @@ export function stringIn(value: SyntaxNode): SyntaxNode | undefined {
 }
 
 // The functions that make a string conditional.
-const MAYBE = new Set(['mkIf', 'optionalString'])
+const CONDITIONAL = new Set(['mkIf', 'optionalString'])
 
 /**
  * All string literals that a value may consist of, also inside `mkIf`, `mkMerge` and similar functions,
@@ -37,13 +37,13 @@ export function stringsIn(value: SyntaxNode): SyntaxNode[] {
   const combinator = combinatorOf(inner)
   if (!combinator) return []
   if (combinator.kind === 'merge') return combinator.values.flatMap(stringsIn)
-  const opens = combinator.kind === 'priority' || MAYBE.has(combinator.call.name)
+  const opens = combinator.kind === 'priority' || CONDITIONAL.has(combinator.call.name)
   return opens ? stringsIn(combinator.value) : []
 }
 
 /**
  * Whether the source of a string shows that it consists of lines: it is an indented string, has a line
- * ending, or is empty. For `"a b"`, only the option's type tells if it is a line, words, or one name.
+ * ending, or is empty. For `"a b"`, only the option's type shows whether it is a line, words or a name.
  */
 function showsLines(string: SyntaxNode): boolean {
   if (string.type === 'indented_string_expression') return true
@@ -51,7 +51,7 @@ function showsLines(string: SyntaxNode): boolean {
   return start === end || readLines(string).length > 1
 }
 
-/** Whether a string of an option shows lines, so that all its strings consist of lines. */
+/** Whether a string of an option shows lines: then all strings of the option consist of lines. */
 export function definesLines(definitions: readonly Definition[]): boolean {
   const strings = definitions.flatMap(it => (it.inherited ? [] : stringsIn(it.value)))
   return strings.some(showsLines)
@@ -66,7 +66,7 @@ export function linesOf(string: SyntaxNode): string[] {
   return lineNodesOf(string).map(it => it.value)
 }
 
-/** The values of all lines of a string. An interpolation is its source, marked with a NUL before it. */
+/** The values of all lines of a string, with a NUL and the source in place of each interpolation. */
 export function allLinesOf(string: SyntaxNode): string[] {
   return readLines(string).map(it => it.value)
 }
@@ -133,8 +133,8 @@ function bodyOf(string: SyntaxNode): { start: number; end: number } {
   return { start: string.start + quotes, end: string.end - quotes }
 }
 
-/** Whether an indented string has CRLF line endings: Nix keeps the CR, and then the indentation too. */
-export function keepsReturns(string: SyntaxNode): boolean {
+/** Whether an indented string has CRLF line endings: Nix then keeps the CR and the indentation. */
+export function isIndentedCrlf(string: SyntaxNode): boolean {
   const isIndented = string.type === 'indented_string_expression'
   return isIndented && string.text.includes('\r')
 }
@@ -151,14 +151,15 @@ export function addLines(string: SyntaxNode, lines: readonly string[]): Edit {
     return insertion(end, last?.end === end && last.value === '' ? `${added}\\n` : `\\n${added}`)
   }
   const shared = sharedIndent(string)
-  // Without lines, the new ones determine the indentation that Nix removes, so escape leading spaces.
+  // If the string has no lines yet, Nix measures the indentation on the new ones: escape their leading
+  // spaces.
   const isFirst = shared === Number.POSITIVE_INFINITY
   const eol = eolOf(text)
   const closing = /(?<!''\\)\n([ \t]*)$/.exec(body)
   if (!closing) {
-    // All on one line, since a line break in the source would become part of the string.
+    // Write everything on one line: a line break in the source would become part of the string.
     const lead = body.trim() === '' ? '' : "''\\n"
-    // Nix removes indentation also after an escaped line break, so leading spaces need as many more.
+    // Nix also removes indentation after an escaped line break, so lines with leading spaces need more.
     const pad = (line: string) => (isFirst || !line.startsWith(' ') ? '' : ' '.repeat(shared))
     const closed = lines.map(it => pad(it) + closedIndented(it, isFirst))
     return insertion(end, lead + closed.join("''\\n"))
@@ -177,7 +178,7 @@ function escapeIndented(line: string, escapesSpace: boolean): string {
   return escapesSpace ? escaped.replace(/^ /, "''\\ ") : escaped
 }
 
-/** A line before an escape or the end of the string: a quote at its end would become part of that. */
+/** A line before an escape or the end of the string, with a quote at its end escaped: it would join that. */
 function closedIndented(line: string, escapesSpace: boolean): string {
   const isOpen = /(?<!')(?:'')*'$/.test(line)
   if (!isOpen) return escapeIndented(line, escapesSpace)

@@ -61,8 +61,8 @@ type ListForm =
 
 /**
  * The form for a value without a list that always applies. `NOT_A_LIST`, or `SHARED_BINDING` if the value
- * may not be a plain list: `++` would break a variable that is a `mkIf`. `NO_TARGET` for a `mkIf` whose
- * `mkMerge` is not in scope.
+ * may not be a plain list: `++` would break a variable whose value is a `mkIf`. `NO_TARGET` for a `mkIf`
+ * if `mkMerge` is not in scope.
  */
 export function formOf(value: SyntaxNode): Result<ListForm, NixError> {
   let at = value
@@ -92,7 +92,7 @@ export function formOf(value: SyntaxNode): Result<ListForm, NixError> {
   return err(notPlainList(at))
 }
 
-/** The form for a function's argument: without parentheses, nothing can be appended to it. */
+/** The form for a function's argument. Nothing can be appended to it if it has no parentheses. */
 function argumentForm(argument: SyntaxNode): Result<ListForm, NixError> {
   const inner =
     argument.type === 'parenthesized_expression' ? argument.field('expression') : undefined
@@ -111,15 +111,15 @@ function isPlainList(value: SyntaxNode, depth = 0): boolean {
   }
   if (inner.type === 'variable_expression') return isPlain(letValueOf(inner))
   if (inner.type === 'select_expression') {
-    // The value of an option is merged already, so it contains no mkIf.
+    // The module system has merged the value of an option, so it contains no mkIf.
     return /^(?:config|cfg|osConfig)\./.test(inner.text)
   }
   const call = callOf(inner)
-  return call !== undefined && GIVES_LIST.has(call.name)
+  return call !== undefined && RETURNS_LIST.has(call.name)
 }
 
 // Functions of builtins and nixpkgs' lib whose result is a list.
-const GIVES_LIST = new Set([
+const RETURNS_LIST = new Set([
   'attrNames',
   'attrValues',
   'catAttrs',

@@ -25,8 +25,8 @@ export interface Module {
    */
   hasConfig: boolean
   /**
-   * Cached results of `lookUp` by the key of the path. They are kept here since a WeakMap would keep
-   * their nodes alive until a full garbage collection.
+   * Cached results of `lookUp` by the key of the path. They are not in a WeakMap: that would keep their
+   * nodes in memory until a full garbage collection.
    */
   answers: Map<string, object>
 }
@@ -36,14 +36,13 @@ export interface Module {
  * parentheses.
  *
  * `NOT_A_MODULE` if the result is not an attribute set (a package, a list, …), or if the function has no
- * `...`, so that the module system could not call it; `NO_TARGET` if the module is computed (`mkIf …`,
- * `a // b`).
+ * `...`: the module system can't call it. `NO_TARGET` if the module is computed (`mkIf …`, `a // b`).
  */
 export function findModule(root: SyntaxNode): Result<Module, NixError> {
-  const whole = root.field('expression')
-  if (!whole) return err(nixError(root.documentText, emptyFile))
+  const expression = root.field('expression')
+  if (!expression) return err(nixError(root.documentText, emptyFile))
 
-  const { body, head } = enter(whole)
+  const { body, head } = enter(expression)
   if (head?.formals && !head.formals.children.some(it => it.type === 'ellipses')) {
     return err(errorAt(head.formals, noEllipsis))
   }
@@ -73,8 +72,8 @@ function setsOf(body: SyntaxNode): SyntaxNode[] {
 }
 
 /**
- * The set that decides the value of a path, relative to the module: the last one with its first name or
- * with a computed name; the last one if there is none.
+ * The set that determines the value of a path (relative to the module): the last set that defines its
+ * first name or a computed name; if there is none, the last set.
  */
 export function setFor(module: Module, path: readonly (string | undefined)[]): SyntaxNode {
   const { sets } = module
@@ -103,7 +102,7 @@ function refuse(body: SyntaxNode): NixError {
   return errorAt(body, notAnAttributeSet, { start, end: start + 1 })
 }
 
-/** For an expression that may evaluate to a module which is not written here. */
+/** The error for an expression that may evaluate to a module that is written elsewhere. */
 function computed(body: SyntaxNode): NixError {
   return errorAt(body, moduleIsComputed, { start: body.start, end: body.start + 1 })
 }
@@ -145,7 +144,7 @@ function innerOf(node: SyntaxNode): SyntaxNode | undefined {
   return node.type === 'parenthesized_expression' ? node.field('expression') : node.field('body')
 }
 
-/** The expression inside `let … in`, `with`, `assert` and parentheses, which has the node's value. */
+/** The expression inside `let … in`, `with`, `assert` and parentheses. It has the value of the node. */
 export function unwrapped(node: SyntaxNode): SyntaxNode {
   let body = node
   while (isWrapper(body)) {
@@ -160,7 +159,7 @@ function hasConfig(set: SyntaxNode): boolean {
   return defines(set, 'config') || defines(set, 'options')
 }
 
-/** Whether a binding of a set begins with a name, or an inherit defines it. */
+/** Whether a set has a binding that begins with a name, or an inherit of that name. */
 function defines(set: SyntaxNode, name: string): boolean {
   return bindingsNamed(set, name).some(it =>
     it.type === 'binding'

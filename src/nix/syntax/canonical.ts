@@ -1,6 +1,6 @@
 // Expressions have the same canonical form if they differ only in notation: strings are compared by
 // value, sets by their attributes in any order, dotted or nested; comments and layout are ignored. The
-// form is computed from a tree and from a JavaScript value by separate code, so that one can verify the
+// form is computed from a tree and from a JavaScript value by separate code, so that each can verify the
 // other.
 
 import { isText } from '../path.ts'
@@ -83,10 +83,10 @@ export function canonicalOfValue(value: NixValue): string | undefined {
   return set(entries)
 }
 
-// No configuration has as many levels, and Nix itself stops at 10,000.
+// No configuration has this many levels, and Nix itself stops at 10,000.
 const DEEPEST = 3000
 
-/** Whether a tree has thousands of levels: code that climbs from each node to the root would be slow. */
+/** Whether a tree has thousands of levels, so that walking from each node to the root would be slow. */
 export function isDeepTree(root: SyntaxNode): boolean {
   let level: readonly SyntaxNode[] = [root]
   for (let depth = 0; depth < DEEPEST; depth++) {
@@ -99,7 +99,7 @@ export function isDeepTree(root: SyntaxNode): boolean {
 // The smallest normal double; Nix rejects smaller ones.
 const SMALLEST = 2 ** -1022
 
-/** Whether Nix can represent a number. Integers from 1e21 on are written as floats. */
+/** Whether Nix can represent a number. Integers of 1e21 and above are written as floats. */
 function isWritable(value: number): boolean {
   const size = Math.abs(value)
   const isInexact = Number.isInteger(value) && !Number.isSafeInteger(value)

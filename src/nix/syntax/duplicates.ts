@@ -12,7 +12,7 @@ import {
 import type { SyntaxNode } from './tree.ts'
 
 /**
- * The first binding at or below a path, relative to the set, that Nix rejects because its attribute is
+ * The first binding at or below a path (relative to the set) that Nix rejects because its attribute is
  * already defined; undefined if there is none. Nix merges two bindings of one attribute only if both
  * are set literals, and the second literal must not repeat a name of the first (Nix 2.8). With an empty
  * path, the whole set is checked.
@@ -102,7 +102,7 @@ function define(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode |
   return undefined
 }
 
-/** The names up to the first dynamic one: Nix adds dynamic attributes last and does not merge them. */
+/** The names up to and including the first dynamic one. Nix does not merge dynamic attributes. */
 function namesUpToDynamic(binding: SyntaxNode): readonly (string | undefined)[] {
   const dynamic = attrsOf(binding).findIndex(isDynamic)
   const names = namesOf(binding)

@@ -38,7 +38,7 @@ export function isPlainLiteral(node: SyntaxNode): boolean {
   return isConstant || PLAIN_LITERAL.test(inner.type)
 }
 
-/** A set without inherited, computed or dotted names. */
+/** The value of a set literal; undefined if it has inherited, computed or dotted names. */
 function setValue(set: SyntaxNode): Record<string, NixValue> | undefined {
   const entries: [string, NixValue][] = []
   for (const binding of bindingsOf(set)) {

@@ -40,22 +40,22 @@ export function bindingsOf(set: SyntaxNode): readonly SyntaxNode[] {
 }
 
 /**
- * Those of `bindingsOf` that may define an attribute, in source order: the bindings whose path begins
- * with the name or with a computed one, and all inherits.
+ * The bindings and inherits of a set that may define an attribute, in source order: the bindings whose
+ * path begins with the name or with a computed name, and all inherits.
  */
 export function bindingsNamed(set: SyntaxNode, name: string | undefined): readonly SyntaxNode[] {
   return name === undefined ? bindingsOf(set) : bindingsOn(set, [name])
 }
 
 /**
- * Those of `bindingsOf` that may define a path, something below it or a prefix of it, in source order.
- * A computed name may be any name.
+ * The bindings and inherits of a set that may define a path, an attribute below it or a prefix of it, in
+ * source order. A computed name may be any name.
  */
 export function bindingsOn(set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
   return follow(set, path).found
 }
 
-/** Those of `bindingsOn`, and the bindings that share the most names with the path, at least one. */
+/** The result of `bindingsOn`, and the bindings that share the most names (at least one) with the path. */
 export function bindingsNear(set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
   const { found, shared, nearest } = follow(set, path)
   if (shared === path.length || shared === 0) return found
@@ -69,7 +69,7 @@ export function bindingsNear(set: SyntaxNode, path: AttrPath): readonly SyntaxNo
 interface Trail {
   /** See `bindingsOn`. */
   found: readonly SyntaxNode[]
-  /** The most names that a binding shares with the path. */
+  /** The largest number of names that a binding shares with the path. */
   shared: number
   /** The bindings that begin with these names. */
   nearest: Branch
@@ -102,7 +102,7 @@ function branchOf(set: SyntaxNode): Branch {
   return memo.branch
 }
 
-/** Cached results: without them, each of many edits would read all names of a large set. */
+/** Cached results, so that not every edit has to read all names of a large set. */
 interface Memo {
   bindings: readonly SyntaxNode[] | undefined
   branch: Branch | undefined
@@ -121,7 +121,7 @@ function newMemo(): Memo {
   }
 }
 
-/** Bindings of a set whose paths begin with the same names; divided further on demand. */
+/** Bindings of a set whose paths begin with the same names; divided by the next name on demand. */
 interface Branch {
   bindings: readonly SyntaxNode[]
   parts: Parts | undefined
@@ -172,7 +172,7 @@ export function nameOf(node: SyntaxNode): string | undefined {
   return value ? stringValue(value) : undefined
 }
 
-/** Whether a name is `${…}` around anything but a string literal, which makes it dynamic in Nix. */
+/** Whether a name is dynamic in Nix: it has a `${…}` around anything but a string literal. */
 export function isDynamic(node: SyntaxNode): boolean {
   if (node.type === 'string_expression')
     return node.children.some(it => it.type === 'interpolation')
@@ -211,7 +211,7 @@ export interface Call {
   args: SyntaxNode[]
 }
 
-/** The call, if the node is one of a named function: a variable or a selection from one. */
+/** The call of a named function (`f x`, `lib.mkIf c v`) that a node is; undefined for any other node. */
 export function callOf(node: SyntaxNode): Call | undefined {
   const args: SyntaxNode[] = []
   let head = node
@@ -228,7 +228,7 @@ export function callOf(node: SyntaxNode): Call | undefined {
   return name === undefined || !path ? undefined : { name, callee: path.join('.'), args }
 }
 
-/** The names of a variable or of a selection from one: `['lib', 'mkIf']` for `lib.mkIf`. */
+/** The names of a variable or of a selection from a variable: `['lib', 'mkIf']` for `lib.mkIf`. */
 function selectionOf(node: SyntaxNode): AttrPath | undefined {
   if (node.type === 'variable_expression') return [node.text]
   if (node.type !== 'select_expression' || node.field('default')) return undefined

@@ -1,23 +1,23 @@
-// Parses a text, including syntax that Nix accepts and the grammar does not.
+// Parses a text, including syntax that Nix accepts but the grammar does not.
 
 import type { Edit } from '../text/edits.ts'
-import { Node, pushAll, rerun, run, type SyntaxNode } from './tree.ts'
+import { Node, parseTree, pushAll, reparseTree, type SyntaxNode } from './tree.ts'
 
-/** A place that the parser could not parse, or that it reads differently from Nix (`misread`). */
+/** A place that the parser can't parse, or reads differently from Nix (`misread`). */
 export interface SyntaxFault {
   start: number
   end: number
-  /** The token that the parser expected; absent if it found one that it did not expect. */
+  /** The token that is missing; absent if the parser found an unexpected token instead. */
   missing?: string
   misread?: true
   /** The parser timed out. */
-  tooHard?: true
+  timedOut?: true
 }
 
 /**
- * Text that Nix accepts and the grammar does not. The parser reads a replacement of the same length.
- * The operands of a `pipe` have another precedence in the tree than in Nix; for the other kinds the tree
- * is correct.
+ * Text that Nix accepts but the grammar does not. The parser reads a replacement of the same length. For
+ * a `pipe`, the operands have another precedence in the tree than in Nix; for other kinds, the tree is
+ * correct.
  */
 export interface ParserWorkaround {
   kind: 'comma' | 'pipe' | 'inherit' | 'quote'
@@ -35,39 +35,40 @@ export interface SyntaxTree {
  * Parses any text. If it is not Nix, the tree has `faults`; there is never an exception. An empty text
  * is a fault: a Nix file contains one expression.
  *
- * `from` is the tree before some edits that led to the text: only the changed parts are parsed. The
- * result is the same with and without it.
+ * `from` is a tree and the edits that turn its text into `text`: only the changed parts are then parsed.
+ * The result is the same with and without `from`.
  */
 export function parse(
   text: string,
   from?: { tree: SyntaxTree; edits: readonly Edit[] }
 ): SyntaxTree {
   const before = from?.tree.root
-  const isKept = before instanceof Node && before.tree.isKept && from?.tree.workarounds.length === 0
-  const tree = isKept ? rerun(text, before, from.edits) : run(text)
-  if (!tree) return timedOut(text)
+  const canReuse =
+    before instanceof Node && before.tree.isInMemory && from?.tree.workarounds.length === 0
+  const tree = canReuse ? reparseTree(text, before, from.edits) : parseTree(text)
+  if (!tree) return timeoutTree(text)
   if (!tree.hasError) return finish(tree, [])
 
   let workarounds = findCandidates(text)
   if (workarounds.length === 0) return finish(tree, [])
-  let reparsed = run(replaceAll(text, workarounds), text)
-  if (!reparsed) return timedOut(text)
+  let reparsed = parseTree(replaceAll(text, workarounds), text)
+  if (!reparsed) return timeoutTree(text)
   const root = reparsed
   const fitting = workarounds.filter(it => fits(root, it))
   if (fitting.length < workarounds.length) {
     workarounds = fitting
-    reparsed = run(replaceAll(text, workarounds), text)
-    if (!reparsed) return timedOut(text)
+    reparsed = parseTree(replaceAll(text, workarounds), text)
+    if (!reparsed) return timeoutTree(text)
   }
   // If other faults remain, messages should be about the original text.
   return reparsed.hasError ? finish(tree, []) : finish(reparsed, workarounds)
 }
 
-function timedOut(text: string): SyntaxTree {
-  const root = run('', text) as Node
+function timeoutTree(text: string): SyntaxTree {
+  const root = parseTree('', text) as Node
   return {
     root,
-    faults: [{ start: 0, end: Math.min(1, text.length), tooHard: true }],
+    faults: [{ start: 0, end: Math.min(1, text.length), timedOut: true }],
     workarounds: []
   }
 }
@@ -92,12 +93,12 @@ function findFaults(root: Node): SyntaxFault[] {
   return faults
 }
 
-/** In `a //b`, the grammar reads a path `//b`, and Nix the operator `//`. */
+/** Finds each `a //b`: the grammar reads a path `//b` there, but Nix the operator `//`. */
 function findMisread(root: Node): SyntaxFault[] {
   const faults: SyntaxFault[] = []
   let node = root
   for (const { index } of root.documentText.matchAll(/(?<!:)\/\//g)) {
-    // Start from the previous node, which is near, also in a deep tree.
+    // Start from the previous node, which is near: starting from the root is slow in a deep tree.
     while (node.parent && node.end < index + 2) node = node.parent
     node = node.nodeAt(index, index + 2)
     if (node.type === 'path_fragment') faults.push({ start: index, end: index + 2, misread: true })
@@ -140,7 +141,7 @@ function replaceAll(text: string, workarounds: ParserWorkaround[]): string {
   return pieces.join('')
 }
 
-/** Whether a workaround is in code of the kind it is for, and not in a string or a comment. */
+/** Whether a workaround is in the code that it is meant for, and not in a string or a comment. */
 function fits(root: Node, { kind, start, end }: ParserWorkaround): boolean {
   const node = root.nodeAt(start, end)
   if (kind === 'comma') return node.type === 'formals'

@@ -1,4 +1,4 @@
-// In a `rec` set, attributes may use each other as variables.
+// In a `rec` set, attributes can use each other as variables.
 
 import { inheritedOf, nameOf, namesOf } from './nodes.ts'
 import { usesIn } from './scope.ts'
@@ -6,7 +6,7 @@ import type { SyntaxNode } from './tree.ts'
 
 type Names = readonly (string | undefined)[]
 
-/** The `rec` sets around a node, innermost first, and the path of the node plus `below` in each. */
+/** The `rec` sets around a node, innermost first, each with the node's path in it, plus `below`. */
 export function recSetsAround(
   node: SyntaxNode,
   below: Names = []
@@ -16,7 +16,7 @@ export function recSetsAround(
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
     if (at.type === 'rec_attrset_expression' && path.length > 0) found.push({ set: at, path })
     if (at.type === 'binding') path = [...namesOf(at), ...path]
-    // The source does not show which attributes the names of a let end up in.
+    // The source does not show to which attributes the names inside a `let` belong.
     if (at.type === 'let_expression') path = []
   }
   return found
@@ -32,13 +32,13 @@ export function usesOf(set: SyntaxNode, path: Names): SyntaxNode[] {
   return usesIn(set, name).filter(use => pathsReadBy(use, name).some(it => areRelated(it, path)))
 }
 
-/** Whether one path may equal or be a prefix of the other; a computed name may be any name. */
+/** Whether one path may be equal to the other or a prefix of it; a computed name may be any name. */
 function areRelated(a: Names, b: Names): boolean {
   const shorter = a.length < b.length ? a : b
   return shorter.every((_, i) => a[i] === undefined || b[i] === undefined || a[i] === b[i])
 }
 
-/** The paths read through a variable, as far as they are written in the source. */
+/** The paths that are read through a variable, as far as the source shows them. */
 function pathsReadBy(use: SyntaxNode, name: string): Names[] {
   const { parent } = use
   if (parent?.type === 'select_expression' && parent.field('expression') === use) {

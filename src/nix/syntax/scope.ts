@@ -35,9 +35,9 @@ function plainValueOf(binding: SyntaxNode): SyntaxNode | undefined {
 }
 
 /**
- * Whether a variable of this name is defined at the node: by a function's argument, a `let`, a `rec`
- * set, or a `with`, which may define any name, or as a global of Nix. Names that begin with `__` are
- * treated as defined, since versions of Nix differ in such builtins.
+ * Whether a variable with this name is defined at the node: by a function's argument, a `let`, a `rec`
+ * set, a `with` (which may define any name), or as a global of Nix. Names that begin with `__` are
+ * treated as defined: versions of Nix differ in these builtins.
  */
 export function isInScope(node: SyntaxNode, name: string): boolean {
   if (GLOBALS.has(name) || name.startsWith('__')) return true
@@ -53,7 +53,7 @@ function isWithAround(node: SyntaxNode, inner: SyntaxNode): boolean {
   return body !== undefined && inner.start >= body.start && inner.end <= body.end
 }
 
-// The global names of Nix 2.8 to 2.31 without `builtins.`
+// The names that Nix 2.8 to 2.31 defines without `builtins.`
 const GLOBALS = new Set([
   'abort',
   'baseNameOf',
@@ -81,8 +81,8 @@ const GLOBALS = new Set([
 ])
 
 /**
- * The variables, and the names in a plain `inherit`, inside a set that refer to its attribute `name` if
- * the set is `rec`.
+ * The variables and the names in a plain `inherit` inside a `rec` set that refer to the set's attribute
+ * `name`.
  */
 export function usesIn(set: SyntaxNode, name: string): SyntaxNode[] {
   return variablesIn(set).filter(it => {
@@ -96,7 +96,7 @@ export function usesIn(set: SyntaxNode, name: string): SyntaxNode[] {
   })
 }
 
-/** All names below a node that are looked up in the scope around them, in source order. */
+/** All variables and names in a plain `inherit` below a node, in source order. */
 export function variablesIn(node: SyntaxNode): SyntaxNode[] {
   const found: SyntaxNode[] = []
   const stack = [node]
@@ -110,7 +110,7 @@ export function variablesIn(node: SyntaxNode): SyntaxNode[] {
   return found
 }
 
-/** The innermost node of a name's scope: an `inherit` looks its names up outside of its own set. */
+/** The innermost node in which a name is looked up: for an `inherit`, a node outside its own set. */
 function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
   const inherit = node.parent?.type === 'inherited_attrs' ? node.parent.parent : undefined
   const around = inherit?.type === 'inherit' ? inherit.parent : undefined

@@ -17,8 +17,8 @@ function quotedValue(body: string): string {
 
 /**
  * Nix removes from an indented string its first line if that is empty, the common indentation of its
- * lines, and the spaces of its last line. Text after an escaped line ending loses that indentation too,
- * although it is ignored to compute it (Nix, stripIndentation).
+ * lines, and the spaces of its last line. The common indentation is also removed after an escaped line
+ * ending, although Nix ignores that text when it computes the indentation (stripIndentation in Nix).
  */
 function indentedValue(node: SyntaxNode): string {
   const common = sharedIndent(node)
@@ -26,7 +26,7 @@ function indentedValue(node: SyntaxNode): string {
   const first = parts[0]
   if (first && !first.isMark) first.value = first.value.replace(/^ *\n/, '')
   let value = ''
-  // The number of spaces of the line's indentation so far; undefined after the indentation.
+  // The number of spaces so far at the start of the line; undefined after its indentation.
   let seen: number | undefined = 0
   for (const char of parts.map(it => it.value).join('')) {
     if (char === '\n') seen = 0

@@ -1,4 +1,4 @@
-// The only file that uses tree-sitter. All others use SyntaxNode.
+// The only file that uses tree-sitter. All other files use SyntaxNode.
 
 import { createRequire } from 'node:module'
 import { bisect } from '../bisect.ts'
@@ -29,7 +29,7 @@ export interface SyntaxNode {
   field(name: string): SyntaxNode | undefined
 }
 
-/** Cached results about a node, created by `make`. They stay valid since a node never changes. */
+/** Cached results about a node, created by `make`. They stay valid because a node never changes. */
 export function memoOf<Memo extends object>(node: SyntaxNode, make: () => Memo): Memo {
   const memoized = node as Node
   memoized.memo ??= make()
@@ -37,8 +37,8 @@ export function memoOf<Memo extends object>(node: SyntaxNode, make: () => Memo):
 }
 
 /**
- * The names of a node's attribute path if all are identifiers; undefined if not. Creates no nodes, since
- * each lookup reads the names of all bindings of a set, and little else of most.
+ * The names of a node's attribute path if all are identifiers; undefined if not. Creates no nodes,
+ * because a lookup reads the names of all bindings in a set but little else of most bindings.
  */
 export function identifiersOf(node: SyntaxNode): readonly string[] | undefined {
   return (node as Node).identifiers()
@@ -74,31 +74,31 @@ const engine = createRequire(import.meta.url)(
 const fieldNumbers = new Map(engine.fields.map((name, number) => [name, number]))
 const ATTRPATH = fieldNumbers.get('attrpath')
 
-// Real files take milliseconds; only garbage of many megabytes comes near this.
+// Real files take milliseconds. Only many megabytes of text that is not Nix take this long.
 const TIMEOUT = 10_000
 
-// Trees are outside of JavaScript's memory, and Node frees unused ones only after a turn of the event
-// loop. For loops that never await, the oldest trees are released above this total number of nodes, and
-// parsed again if they are needed.
+// Trees are outside JavaScript's memory, and Node frees unused trees only after a turn of the event loop.
+// A loop that never awaits would run out of memory. So above this total number of nodes, the oldest trees
+// are released; they are parsed again if they are needed.
 const MOST_NODES = 1_000_000
-const kept = new Set<Kept>()
-let keptNodes = 0
+const loadedTrees = new Set<LoadedTree>()
+let loadedNodes = 0
 
-/** A tree that may be released, here or by Node. */
-interface Kept {
+/** A tree in memory, until this file or Node releases it. */
+interface LoadedTree {
   handle: WeakRef<object>
   nodes: number
   isReleased: boolean
 }
 
-function keep(handle: object, nodes: number): Kept {
-  const newest: Kept = { handle: new WeakRef(handle), nodes, isReleased: false }
-  kept.add(newest)
-  keptNodes += nodes
-  if (keptNodes <= MOST_NODES) return newest
-  for (const it of kept) if (!it.handle.deref()) forget(it)
-  for (const it of kept) {
-    if (keptNodes <= MOST_NODES / 2 || it === newest) break
+function track(handle: object, nodes: number): LoadedTree {
+  const newest: LoadedTree = { handle: new WeakRef(handle), nodes, isReleased: false }
+  loadedTrees.add(newest)
+  loadedNodes += nodes
+  if (loadedNodes <= MOST_NODES) return newest
+  for (const it of loadedTrees) if (!it.handle.deref()) forget(it)
+  for (const it of loadedTrees) {
+    if (loadedNodes <= MOST_NODES / 2 || it === newest) break
     const oldest = it.handle.deref()
     if (oldest) engine.release(oldest)
     forget(it)
@@ -106,53 +106,53 @@ function keep(handle: object, nodes: number): Kept {
   return newest
 }
 
-function forget(it: Kept): void {
+function forget(it: LoadedTree): void {
   it.isReleased = true
-  kept.delete(it)
-  keptNodes -= it.nodes
+  loadedTrees.delete(it)
+  loadedNodes -= it.nodes
 }
 
-/** A tree of tree-sitter. */
+/** A syntax tree of tree-sitter, which is parsed again if its memory was released. */
 class Tree {
   /** The text that was parsed: the document's, with workarounds replaced. */
   readonly text: string
   readonly documentText: string
   readonly #nodes: number
   #handle: object
-  #kept: Kept
+  #loaded: LoadedTree
 
   constructor(text: string, documentText: string, { tree, nodes }: Parsed) {
     this.text = text
     this.documentText = documentText
     this.#nodes = nodes[6] as number
     this.#handle = tree
-    this.#kept = keep(tree, this.#nodes)
+    this.#loaded = track(tree, this.#nodes)
   }
 
-  get isKept(): boolean {
-    return !this.#kept.isReleased
+  get isInMemory(): boolean {
+    return !this.#loaded.isReleased
   }
 
   get handle(): object {
-    if (this.isKept) return this.#handle
+    if (this.isInMemory) return this.#handle
     const parsed = engine.parse(this.text, 10 * TIMEOUT)
     if (!parsed) throw new Error('the parser timed out on a text that it had parsed before')
     this.#handle = parsed.tree
-    this.#kept = keep(parsed.tree, this.#nodes)
+    this.#loaded = track(parsed.tree, this.#nodes)
     return this.#handle
   }
 }
 
 /**
- * Parses a text and returns the root; undefined on a timeout. `documentText` is the document's text if
- * workarounds were replaced in `text`.
+ * Parses a text and returns the root; undefined on a timeout. `documentText` is the document's text, from
+ * which `text` differs if it has workarounds.
  */
-export function run(text: string, documentText = text): Node | undefined {
+export function parseTree(text: string, documentText = text): Node | undefined {
   return rootOf(text, documentText, engine.parse(text, TIMEOUT))
 }
 
-/** The same for a text after edits of the document of `root`: only the changed parts are parsed. */
-export function rerun(text: string, root: Node, edits: readonly Edit[]): Node | undefined {
+/** As `parseTree`, for the text after edits of the document of `root`. Parses only the changed parts. */
+export function reparseTree(text: string, root: Node, edits: readonly Edit[]): Node | undefined {
   const before = root.documentText
   const numbers = edits.flatMap(({ offset, length, content }) => {
     const first = pointAt(before, offset)
@@ -179,7 +179,7 @@ function rootOf(text: string, documentText: string, parsed: Parsed | null): Node
     : undefined
 }
 
-// The numbers of a record and its flags, see grammar/addon.c.
+// The length of a record, and its flags: see grammar/addon.c.
 const RECORD = 7
 const FLAGS = { named: 1, missing: 2, hasError: 8, folded: 16 }
 

@@ -30,8 +30,8 @@ export function decode(bytes: Uint8Array): Result<string, NixError> {
 
 /**
  * The first character that makes a text unsafe to edit although it may look right: a byte order mark
- * (Nix rejects it), a NUL (Nix stops there), or a carriage return that is not part of a line ending
- * (Nix ends a `#` comment there but most other programs do not, so it could hide a definition).
+ * (Nix rejects it), a NUL (Nix stops there), or a carriage return without a line feed (Nix ends a `#`
+ * comment there, but most other programs do not: a definition may look like a comment).
  * Undefined if there is none.
  */
 export function findEncodingFault(text: string): NixError | undefined {

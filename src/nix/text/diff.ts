@@ -30,7 +30,7 @@ export function diffTexts(
   return [`--- a/${file}`, `+++ b/${file}`, ...body, ''].join('\n')
 }
 
-/** One side of a hunk's header. A side without lines has the number of the line before it. */
+/** One side of a hunk's header. A side without lines has the number of the line above. */
 function span(start: number, lines: number): string {
   return `${lines === 0 ? start - 1 : start},${lines}`
 }

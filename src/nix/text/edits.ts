@@ -68,10 +68,10 @@ export function moveOffset(edits: readonly Edit[], offset: number): number {
   return new Shifts(edits).moved(offset)
 }
 
-/** Maps offsets in a text to those after some edits, by binary search. */
+/** Maps offsets in a text to offsets in the text after some edits, by binary search. */
 export class Shifts {
   readonly #edits: readonly Edit[]
-  /** How far the first n edits move the text after them, by n. */
+  /** At index n: how far the first n edits move the text after them. */
   readonly #sums: readonly number[]
 
   constructor(edits: readonly Edit[]) {
@@ -102,8 +102,8 @@ export class Shifts {
 }
 
 /**
- * One list with the effect of `first` and then `second`. The offsets of `second` refer to the text after
- * `first`.
+ * One list of edits with the effect of `first` and then `second`. The offsets of `second` refer to the
+ * text after `first`.
  */
 export function composeEdits(
   text: string,

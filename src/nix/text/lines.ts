@@ -14,7 +14,7 @@ export function placeOf(text: string, offset: number): Place {
   return { line, column: end - (starts[line - 1] as number) + 1 }
 }
 
-// Cached, since thousands of places in the same text are computed one after the other.
+// Cached, because the places of thousands of offsets in one text are computed in sequence.
 let known: { text: string; starts: number[] } = { text: '', starts: [0] }
 
 function lineStartsOf(text: string): number[] {
@@ -50,7 +50,7 @@ export function startsLine(text: string, offset: number): boolean {
   return /^[ \t]*$/.test(text.slice(lineStart(text, offset), offset))
 }
 
-/** The line ending of the text: that of its first line; `\n` if there is only one line. */
+/** The line ending of the text's first line; `\n` if there is only one line. */
 export function eolOf(text: string): '\n' | '\r\n' {
   const first = text.indexOf('\n')
   return first > 0 && text[first - 1] === '\r' ? '\r\n' : '\n'

@@ -13,8 +13,8 @@ const HIDDEN =
   /(?!\u200c|\u200d|[\t\n\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u{110bd}\u{110cd}])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /**
- * The text with each such character replaced with its hexadecimal code, such as `\u{1b}`, as Rust and
- * JavaScript write it. Tabs and line endings are kept, including `\r\n`. A second call changes nothing.
+ * The text with each hidden character written as its hexadecimal code, such as `\u{1b}`, as in Rust and
+ * JavaScript. Tabs and line endings are kept, including `\r\n`. A second call changes nothing.
  */
 export function visible(text: string): string {
   return text.replace(HIDDEN, (it, at: number) =>
@@ -22,12 +22,12 @@ export function visible(text: string): string {
   )
 }
 
-/** The same for a text on one line, such as a name: line endings are replaced as well. */
+/** As `visible`, for a text on one line, such as a name: line endings are also written as codes. */
 export function visibleLine(text: string): string {
   return visible(text.replace(/[\r\n]/g, escaped))
 }
 
-/** Equivalent JSON with each such character replaced with a JSON escape. */
+/** Equivalent JSON, with each hidden character as a JSON escape. */
 export function visibleJson(json: string): string {
   return json.replace(HIDDEN, it => {
     if (it === '\r') return it

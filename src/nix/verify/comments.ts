@@ -1,4 +1,4 @@
-// Comments define nothing, but users wrote them: which ones an edit may add or remove.
+// Checks which comments an edit adds and removes. They define nothing, but users wrote them.
 
 import { bisect } from '../bisect.ts'
 import { insideAny } from '../errors.ts'
@@ -11,9 +11,9 @@ import type { Claim } from './permitted.ts'
 
 /**
  * A comment that was added or removed without a request; undefined if there is none. A new comment must
- * be part of a requested value. Comments inside a replaced or removed node are removed with it, and
- * those after a removed node on its line. `differences` has the attributes of an added or removed element
- * of a `mkMerge` in place of the element, which is in `whole`.
+ * be part of a requested value. A removed comment must be inside a replaced or removed node, or after a
+ * removed node on the same line. For an added or removed element of a `mkMerge`, `whole` has the element,
+ * and `differences` has its attributes instead.
  */
 export function strayComment(
   differences: readonly Difference[],
@@ -85,7 +85,7 @@ function counted(all: readonly string[]): Map<string, number> {
   return counts
 }
 
-/** Decrements the count of a text; returns false if there is none left. */
+/** Decrements the count of a text; returns false if the count was 0. */
 function takeOne(counts: Map<string, number>, one: string): boolean {
   const count = counts.get(one) ?? 0
   counts.set(one, count - 1)
@@ -93,8 +93,8 @@ function takeOne(counts: Map<string, number>, one: string): boolean {
 }
 
 /**
- * Whether a comment follows a node on its line, with only comments between them. `ends` are the ends of
- * the nodes in source order.
+ * Whether a comment follows one of some nodes on the same line, with only comments between them. `ends`
+ * are the ends of the nodes in source order.
  */
 function followsOneOf(comment: SyntaxNode, ends: readonly number[]): boolean {
   const end = ends[bisect(ends.length, i => (ends[i] as number) > comment.start) - 1]

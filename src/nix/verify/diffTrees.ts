@@ -3,7 +3,7 @@ import type { Source } from '../source.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts } from '../text/edits.ts'
 
-/** A difference between two trees. A node that only moved is not a difference. */
+/** A difference between two trees. A node that is only at another offset is not a difference. */
 export type Difference =
   | { kind: 'added'; node: SyntaxNode }
   | { kind: 'removed'; node: SyntaxNode }
@@ -22,18 +22,17 @@ export function nodeAfter(difference: Difference): SyntaxNode | undefined {
 }
 
 /**
- * The differences between the tree of a text and that of the text after `edits`, each as deep in the
- * tree as possible. Text outside the edits is the same by construction, so nodes of the same type and
- * size that span it are equal, and are not compared further: the cost depends on the edits, not on the
- * text.
+ * The differences between the tree of a text and the tree of the text after `edits`, each as deep in the
+ * tree as possible. Text outside the edits is the same by construction. So nodes of the same type and size
+ * over such text are equal and not compared further: the cost depends on the edits, not on the text.
  */
 export function diffTrees(
   before: SyntaxNode,
   after: SyntaxNode,
   edits: readonly Edit[]
 ): Difference[] {
-  const found: Found = { differences: [], pairs: [[before, after]] }
-  const { differences, pairs } = found
+  const progress: Progress = { differences: [], pairs: [[before, after]] }
+  const { differences, pairs } = progress
   const fateOf = fatesAfter(edits)
   for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
     const [one, other] = pair
@@ -41,14 +40,14 @@ export function diffTrees(
     if (childrenBefore.length === 0 && childrenAfter.length === 0) {
       differences.push({ kind: 'replaced', before: one, after: other })
     }
-    compareChildren(childrenBefore, childrenAfter, fateOf, found)
+    compareChildren(childrenBefore, childrenAfter, fateOf, progress)
   }
   return differences
 }
 
-interface Found {
+interface Progress {
   differences: Difference[]
-  /** Nodes to compare: they differ somewhere below. */
+  /** Pairs of nodes that differ somewhere below, to be compared. */
   pairs: [SyntaxNode, SyntaxNode][]
 }
 
@@ -56,7 +55,7 @@ function compareChildren(
   before: readonly SyntaxNode[],
   after: readonly SyntaxNode[],
   fateOf: (node: SyntaxNode) => Fate,
-  { differences, pairs }: Found
+  { differences, pairs }: Progress
 ): void {
   let i = 0
   let j = 0
@@ -76,7 +75,7 @@ function compareChildren(
       differences.push({ kind: 'added', node: b })
       j++
     } else {
-      if (fate.kind === 'moved' && isImage(a, b, fate)) {
+      if (fate.kind === 'moved' && isUnchanged(a, b, fate)) {
         // Equal: the same text, parsed in the same way.
       } else if (isGrown(a, b, fate)) pairs.push([a, b])
       else differences.push({ kind: 'replaced', before: a, after: b })
@@ -92,18 +91,19 @@ function isGrown(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
   return fate.kind === 'touched' || b.start === fate.start
 }
 
-function isImage(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
+/** Whether `b` is `a`, possibly at another offset. */
+function isUnchanged(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
   return a.type === b.type && b.start === fate.start && b.end === fate.end && a.size === b.size
 }
 
-/** The children, with a `binding_set` replaced by its children, since comments move in and out of it. */
+/** The children, with each `binding_set` replaced with its children: comments move in and out of it. */
 function flatChildren(node: SyntaxNode): readonly SyntaxNode[] {
   const { children } = node
   if (!children.some(it => it.type === 'binding_set')) return children
   return children.flatMap(it => (it.type === 'binding_set' ? it.children : [it]))
 }
 
-/** What happened to a node's range: moved as a whole, touched by an edit, or deleted; and its new range. */
+/** Whether the edits moved a node as a whole, touched it or deleted it, and its new range. */
 interface Fate {
   kind: 'moved' | 'touched' | 'deleted'
   start: number

@@ -1,4 +1,4 @@
-// What each operation may change in the tree, and which comments it may add and remove.
+// Defines which differences between the trees each operation permits.
 
 import {
   type AddOptions,
@@ -47,9 +47,9 @@ export interface Claim extends Lookups {
   objectionTo(difference: Difference): Objection | undefined
   /** The values that are written, which may contain comments. */
   values: readonly NixValue[]
-  /** The node that is replaced, with the comments in it. */
+  /** The node that is replaced, together with the comments inside it. */
   replaced: SyntaxNode | undefined
-  /** Whether comments after a removed node on its line are removed with it. */
+  /** Whether comments after a removed node on the same line may be removed with it. */
   takesComments: boolean
 }
 
@@ -79,7 +79,7 @@ function claimOfImport(file: string, { before, after }: Versions): Claim {
     before: lookUp(before.module, ['imports']),
     after: lookUp(after.module, ['imports'])
   }
-  const growth = { isRequested, isInPlace: placesOf(isRequested, 'end'), areLines: false }
+  const growth = { isRequested, isInPlace: positionTest(isRequested, 'end'), areLines: false }
   const objectionTo = (it: Difference) => objectionToGrowth(it, lookups, growth)
   return claim(lookups, [['imports']], objectionTo)
 }
@@ -104,13 +104,13 @@ function claimOfAdd(
   const isItem = oneOf(items)
   const areLines = wantsLines || definesLines(lookups.before.exact)
   const isRequested: IsRequested = areLines ? it => isItem(it) || isText(it) : isItem
-  // Lines are written as one string.
+  // Several lines are written as one string.
   const lines = new Set(items.map(withoutComment))
   const isText: IsRequested = it =>
     stringValue(it)
       ?.split('\n')
       .every(line => lines.has(line)) === true
-  const growth = { isRequested, isInPlace: placesOf(isRequested, position), areLines }
+  const growth = { isRequested, isInPlace: positionTest(isRequested, position), areLines }
   const objectionTo = (it: Difference) => objectionToGrowth(it, lookups, growth)
   return claim(lookups, [path], objectionTo, items)
 }
@@ -173,7 +173,7 @@ export function claimsByPath(
   return path => keysOf(path).flatMap(it => byKey.get(it) ?? [])
 }
 
-/** Whether the node of a difference in each tree, if any, is inside one of the given nodes. */
+/** Whether each node of a difference, before and after, is inside one of the given nodes. */
 function isWithin(
   difference: Difference,
   before: readonly SyntaxNode[],
@@ -247,8 +247,8 @@ function isInString(difference: Difference, { before, after }: Lookups): boolean
   return isWithin(difference, strings(before), strings(after))
 }
 
-/** Returns a test whether a new item is at the requested position. */
-function placesOf(isRequested: IsRequested, position: Position): Growth['isInPlace'] {
+/** Returns a function that tests whether a new item is at the requested position. */
+function positionTest(isRequested: IsRequested, position: Position): Growth['isInPlace'] {
   const known = new Map<SyntaxNode, ReadonlySet<number>>()
   return (list, item) => {
     const starts = known.get(list) ?? new Set(itemsInPlace(list, isRequested, position))
@@ -257,7 +257,7 @@ function placesOf(isRequested: IsRequested, position: Position): Growth['isInPla
   }
 }
 
-/** The starts of the items that only new items separate from the position: an end, or an item. */
+/** The offsets of the items with only requested items between them and the position. */
 function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Position): number[] {
   const isBefore = position === 'end' || (typeof position === 'object' && 'before' in position)
   const elements = isBefore ? [...elementsOf(list)].reverse() : elementsOf(list)
@@ -275,14 +275,13 @@ function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Posi
   return starts
 }
 
-// The forms in which a list is added to an expression that is not a list literal.
-
 /** Whether an element of a list is one of those to add or remove. */
 type IsRequested = (element: SyntaxNode) => boolean
 
 /**
- * Whether `after` is `before` followed by requested items: `before ++ [ … ]`, or for a `mkIf`
- * `mkMerge [ (before) [ … ] ]` with the same prefix, or with lines `mkMerge [ (before) "…" ]`.
+ * Whether `after` is `before` with requested items added: `before ++ [ … ]` or, if `before` is a `mkIf`,
+ * `mkMerge [ (before) [ … ] ]`. Lines are added as `mkMerge [ (before) "…" ]`. `mkMerge` must have the
+ * same prefix, such as `lib.`, as the `mkIf`.
  */
 function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
   const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(before)
@@ -306,7 +305,7 @@ function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequeste
   return isSamePrefix && (call.callee.includes('.') || isInScope(inner, call.callee))
 }
 
-/** Whether `after` is `before` without operands of `++` that are lists of only requested items. */
+/** Whether `after` is `before` without those operands of `++` that are lists of only requested items. */
 function isShrinkage(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
   const kept = restOf(after, () => false)
   return isConcat(unparenthesized(before)) && restOf(before, isRequested) === kept

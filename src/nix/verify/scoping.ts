@@ -1,4 +1,4 @@
-// The meaning of a name depends on the definitions around it.
+// Checks that variables are defined, and that they keep their meaning.
 
 import { insideAny, isInside, type NixError, nixError } from '../errors.ts'
 import { notInScope } from '../messages/values.ts'
@@ -8,7 +8,7 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, writtenRanges } from '../text/edits.ts'
 import { type Difference, nodeAfter, nodeBefore } from './diffTrees.ts'
 
-/** `BAD_VALUE` for a variable in new text that is not defined around it: Nix rejects the file. */
+/** `BAD_VALUE` for a variable in new text that is not in scope there: Nix rejects the file. */
 export function undefinedName(
   differences: readonly Difference[],
   edits: readonly Edit[]
@@ -26,10 +26,10 @@ export function undefinedName(
 }
 
 /**
- * A name of a `rec` set that was added, removed or changed although others in the set use it as a
- * variable; undefined if there is none. Replaced values are ignored, since they were requested.
+ * A name of a `rec` set that was added, removed or changed although other attributes of the set use it as
+ * a variable; undefined if there is none. Replaced values are ignored, because they were requested.
  */
-export function disturbedName(
+export function nameWithNewMeaning(
   differences: readonly Difference[],
   replaced: readonly SyntaxNode[]
 ): string | undefined {
@@ -43,7 +43,7 @@ export function disturbedName(
   return undefined
 }
 
-/** The name that others in a `rec` set use for a changed binding, or for one around it. */
+/** The variable by which other attributes of a `rec` set use a changed binding or a binding around it. */
 function usedNameOf(node: SyntaxNode): string | undefined {
   let binding: SyntaxNode | undefined = node
   while (binding && !/^(?:binding|.*_expression|source_code)$/.test(binding.type)) {

@@ -29,7 +29,7 @@ import { type NixValue, withoutComment } from '../values.ts'
 import type { Versions } from './diffTrees.ts'
 import type { Claim } from './permitted.ts'
 
-/** Why the target's definitions are not the previous ones with the requested change; undefined if they are. */
+/** The message if the definitions are not the previous ones with the requested change; else undefined. */
 export function meaningFault(
   versions: Versions,
   operation: Operation,
@@ -53,7 +53,7 @@ export function meaningFault(
     case 'removeItems':
       return shrinkageFault(path, before, after, operation.items)
     case 'rename':
-      return hasMoved(versions, before, operation.target, operation.to)
+      return isRenamed(versions, before, operation.target, operation.to)
         ? undefined
         : renamedPartly(path, operation.to)
   }
@@ -126,7 +126,7 @@ function shrinkageFault(
   return kept === undefined ? undefined : itemNotRemoved(path, kept)
 }
 
-function hasMoved(versions: Versions, before: Lookup, target: Target, to: AttrPath): boolean {
+function isRenamed(versions: Versions, before: Lookup, target: Target, to: AttrPath): boolean {
   const renamed = lookUp(versions.after.module, to)
   // A chosen definition is looked up without its conditions.
   const conditionsOf = (it: Definition) => (target.kind === 'path' ? it.conditions : [])
@@ -165,7 +165,7 @@ function certainIn(value: SyntaxNode): string[] {
   return certainItemsOf(value).map(canonicalOfNode)
 }
 
-/** `all` without `some`, which must occur in the same order; undefined if they do not. */
+/** `all` without `some`; undefined if `all` does not contain `some` in the same order. */
 function withoutItems(all: readonly string[], some: readonly string[]): string[] | undefined {
   const rest: string[] = []
   let next = 0

@@ -2,7 +2,7 @@ import { debuglog } from 'node:util'
 
 const log = debuglog('vfio-patch')
 
-/** The checks of `verify`, in their order, and that of the returned list of edits. */
+/** The checks of `verify`, in order, and the check of the returned list of edits. */
 export type Step =
   | 'syntax'
   | 'workarounds'

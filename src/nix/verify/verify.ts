@@ -25,7 +25,7 @@ import { type Edit, Shifts, writtenRanges } from '../text/edits.ts'
 import { strayComment } from './comments.ts'
 import { type Difference, diffTrees, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
 import { type Claim, claimOf, claimsByPath, type Objection } from './permitted.ts'
-import { disturbedName, undefinedName } from './scoping.ts'
+import { nameWithNewMeaning, undefinedName } from './scoping.ts'
 import { meaningFault } from './semantics.ts'
 import { type Step, traceRefusal } from './trace.ts'
 
@@ -38,13 +38,15 @@ interface Refusal {
 
 /**
  * Checks that the document after some edits is the one before with exactly the requested change. Returns
- * an error if it is not. Shares with the planning only how a tree is read, not where or what was written:
+ * an error if it is not. The code is separate from the planning, except for how a tree is read. Checks:
  *
  * - the result parses, with no new workaround and no duplicate that Nix would reject;
- * - no variable in it changed its meaning;
- * - every difference between the two trees is in the definitions of a requested path, and is of the
- *   requested kind (`permitted.ts`), and so are comments (`comments.ts`);
- * - the definitions of that path are the previous ones with the requested change (`semantics.ts`).
+ * - every variable is defined and has its previous meaning (`scoping.ts`);
+ * - every difference between the two trees is in the definitions of a requested path, and is of a kind
+ *   that the operation permits (`permitted.ts`);
+ * - only permitted comments are added or removed (`comments.ts`);
+ * - the definitions of a requested path are the previous ones with the requested change
+ *   (`semantics.ts`).
  */
 export function verify(
   before: Source,
@@ -79,7 +81,7 @@ function refusalOf(
   }
   const claims = operations.map(it => claimOf(it, versions, edits))
   const whole = diffTrees(before.root, after.root, edits)
-  const differences = whole.flatMap(opened)
+  const differences = whole.flatMap(openMergePart)
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
     const objection = objectionOfAll(difference, claimsOn, versions)
@@ -87,11 +89,11 @@ function refusalOf(
     const message = changeOf(difference, versions)
     return { ...fail('differences', message, nodeAfter(difference)), reason: objection }
   }
-  const disturbed = disturbedName(
+  const changedName = nameWithNewMeaning(
     differences,
     claims.flatMap(it => it.replaced ?? [])
   )
-  if (disturbed !== undefined) return fail('variables', variableDiffers(disturbed))
+  if (changedName !== undefined) return fail('variables', variableDiffers(changedName))
   const unknown = undefinedName(differences, edits)
   if (unknown) return { step: 'scope', error: unknown }
   const comment = strayComment(differences, whole, claims)
@@ -105,7 +107,7 @@ function refusalOf(
   return undefined
 }
 
-/** Why Nix rejects the result because of an attribute that is defined twice; undefined if it does not. */
+/** The error if Nix rejects the result because an attribute is defined twice; undefined if not. */
 function duplicateFault(
   { before, after }: Versions,
   claims: readonly Claim[],
@@ -143,7 +145,7 @@ function objectionOfAll(
   return objection ?? 'change of another option'
 }
 
-/** The path of the option that contains a difference, relative to the module; undefined if none does. */
+/** The path of the option that contains a difference, relative to the module; undefined outside options. */
 function pathOf(
   difference: Difference,
   { before, after }: Versions
@@ -168,7 +170,7 @@ function changeOf(difference: Difference, versions: Versions): Message {
   return optionChanged(asOption(versions.before.module, path), before ?? [], after ?? [])
 }
 
-/** Whether unchanged text needs a workaround that it did not need before, or no longer needs one. */
+/** Whether text outside the edits now needs a new workaround, or no longer needs a previous one. */
 function parsesDifferently(before: Source, after: Source, edits: readonly Edit[]): boolean {
   const shifts = new Shifts(edits)
   const isTouched = (it: ParserWorkaround) =>
@@ -179,8 +181,8 @@ function parsesDifferently(before: Source, after: Source, edits: readonly Edit[]
   return found.length !== expected.length || found.some((it, i) => it.start !== expected[i])
 }
 
-/** For an element of a `mkMerge` that was added or removed, the differences of its attributes. */
-function opened(difference: Difference): readonly Difference[] {
+/** Replaces an added or removed element of a `mkMerge` with the differences of its attributes. */
+function openMergePart(difference: Difference): readonly Difference[] {
   if (difference.kind === 'replaced') return [difference]
   const { kind, node } = difference
   const isPart = isSet(node) && node.parent !== undefined && isMerged(node.parent)
