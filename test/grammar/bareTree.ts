@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 
-/** A node of the tree that the grammar makes of a text, before anything of ours has mended it. */
+/** A node of the tree that the grammar alone produces, without the workarounds of the parser. */
 export interface BareNode {
   type: string
   start: number
@@ -31,12 +31,12 @@ export function bareTree(text: string): BareNode {
   return read(addon.parse(text, 10_000), 0)
 }
 
-/** The tree as tree-sitter writes it in its tests. */
+/** The tree in the notation of tree-sitter's tests. */
 export function printTree(text: string): string {
   return addon.print(addon.parse(text, 10_000).tree)
 }
 
-/** All nodes of a type, in the order of the text. */
+/** All nodes of a type, in source order. */
 export function nodesOf(node: BareNode, type: string): BareNode[] {
   const own = node.type === type ? [node] : []
   return [...own, ...node.children.flatMap(it => nodesOf(it, type))]

@@ -1,7 +1,7 @@
-// grammar-tests/*.txt shows what the project relies on in the grammar, in the corpus format of
-// tree-sitter: the name of a case between two lines of =, a source, a line of -, and its syntax tree.
-// The blank lines before and after the source are not part of it, so a source ends with a line break
-// unless the second blank line is missing. crlf.txt, misread.txt, lenient.txt and errors.txt contain
+// grammar-tests/*.txt has the trees that the project relies on, in the corpus format of tree-sitter: the
+// name of a case between two lines of =, a source, a line of -, and its syntax tree. The blank lines
+// around the source are not part of it, so a source ends with a line break unless the second blank line
+// is missing. crlf.txt, misread.txt, lenient.txt and errors.txt contain
 // CR, BOM and other invisible characters.
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -21,7 +21,7 @@ const FILES = readdirSync(FOLDER)
   .filter(name => name.endsWith('.txt'))
   .sort()
 
-/** The files in which the grammar and Nix disagree, or both refuse. In all others both accept. */
+/** The files whose cases Nix or the grammar rejects, or the grammar misreads. Both accept all others. */
 const KINDS: Record<string, Kind> = {
   // Valid Nix that the grammar does not accept.
   'gaps.txt': { tree: 'error', nix: 'accepts' },
@@ -31,7 +31,7 @@ const KINDS: Record<string, Kind> = {
   'misread.txt': { tree: 'clean', nix: 'accepts' },
   // Not Nix, but the tree has no error.
   'lenient.txt': { tree: 'clean', nix: 'refuses' },
-  // Not Nix, with the tree of the error.
+  // Not Nix, and the tree has an error.
   'errors.txt': { tree: 'error', nix: 'refuses' }
 }
 
@@ -49,7 +49,7 @@ function casesIn(file: string): Case[] {
   })
 }
 
-/** One node or field per line, for a readable difference. */
+/** The tree with one node or field per line, so that a difference is easy to read. */
 function lines(tree: string): string {
   return tree
     .trim()
@@ -60,7 +60,7 @@ function lines(tree: string): string {
 describe.each(FILES)('%s', file => {
   const cases = casesIn(file)
 
-  test('has cases with unique names', () => {
+  test('all cases have unique names', () => {
     const names = cases.map(({ name }) => name)
 
     expect(names).not.toEqual([])
@@ -73,7 +73,7 @@ describe.each(FILES)('%s', file => {
   })
 })
 
-test('the invisible characters are still in the files', () => {
+test('the files still contain their invisible characters', () => {
   const holding = (text: string) =>
     FILES.flatMap(file =>
       casesIn(file).flatMap(({ name, source }) => (source.includes(text) ? `${file}: ${name}` : []))
@@ -94,7 +94,7 @@ test('the invisible characters are still in the files', () => {
   expect(holding('\f')).toEqual(['errors.txt: character: a form feed'])
 })
 
-test('the cases show every node type and every field of the grammar', () => {
+test('the cases contain every node type and every field of the grammar', () => {
   type NodeType = { type: string; named: boolean; fields?: Record<string, unknown> }
   const grammar: NodeType[] = require('tree-sitter-nix/src/node-types.json')
   const trees = FILES.flatMap(casesIn)
@@ -103,7 +103,7 @@ test('the cases show every node type and every field of the grammar', () => {
 
   const named = grammar.filter(({ type, named }) => named && !type.startsWith('_'))
   const fields = new Set(grammar.flatMap(({ fields }) => Object.keys(fields ?? {})))
-  // Its value is always an anonymous node, which trees are printed without.
+  // The value of this field is always an anonymous node, and printed trees omit anonymous nodes.
   fields.delete('operator')
 
   expect(
@@ -130,7 +130,7 @@ describe('details that a printed tree does not show', () => {
     }
   )
 
-  test('the operators of unary expressions and of a ? b', () => {
+  test('the operators of unary expressions and of a ? b are nodes in their field', () => {
     expect(['!a', '-a', 'a ? b'].map(it => operatorIn(it)?.type)).toEqual(['!', '-', '?'])
   })
 
@@ -156,18 +156,18 @@ describe('details that a printed tree does not show', () => {
     expect(texts(source, 'binding_set')).toEqual(['a = 1 ; # d\n  inherit b;'])
   })
 
-  test('a missing token is empty and stands before the blanks', () => {
+  test('a missing token is empty and is placed before the whitespace', () => {
     const [missing] = nodesOf(bareTree('{ a = 1 }'), ';')
 
     expect([missing?.isMissing, missing?.start, missing?.end]).toEqual([true, 7, 7])
   })
 
-  test('a line comment takes the CR of CRLF, and goes on behind a lone CR', () => {
+  test('a line comment includes the CR of CRLF, and does not end at a lone CR', () => {
     expect(texts('# a\r\n/* b */\r\nc # d\r\n', 'comment')).toEqual(['# a\r', '/* b */', '# d\r'])
     expect(texts('{ # a\rb = 1;\n}', 'comment')).toEqual(['# a\rb = 1;'])
   })
 
-  test('the pieces of strings', () => {
+  test('a string is divided into fragments, escapes and interpolations', () => {
     const source = '"a\\nb\\${c}\\\r\n$${d}${e}"'
 
     expect(texts(source, 'string_fragment')).toEqual(['a', 'b', '$', '{c}', '\n$${d}'])
@@ -176,7 +176,7 @@ describe('details that a printed tree does not show', () => {
     expect(texts(source, 'interpolation')).toEqual(['${e}'])
   })
 
-  test('the pieces of indented strings', () => {
+  test('an indented string is divided into fragments, escapes and interpolations', () => {
     const source = "''\n  a''\\nb''${c}''\\${d}'''e$''"
 
     expect(texts(source, 'string_fragment')).toEqual(['\n  a', 'b', '$', '{c}', '$', '{d}', 'e$'])
@@ -184,18 +184,18 @@ describe('details that a printed tree does not show', () => {
     expect(texts(source, 'dollar_escape')).toEqual(["''", "''\\"])
   })
 
-  test('the pieces of paths', () => {
+  test('a path is divided into fragments at interpolations', () => {
     expect(texts('./a/${b}-c.nix', 'path_fragment')).toEqual(['./a/', '-c.nix'])
     expect(texts('[~/a <b/c>]', 'path_fragment')).toEqual(['~/a'])
     expect(texts('[./a.nix<nixpkgs>]', 'spath_expression')).toEqual(['<nixpkgs>'])
   })
 
-  test('a path with two slashes is an update, or no Nix', () => {
+  test('two slashes before a name are read as part of a path', () => {
     expect(texts('a //b', 'path_fragment')).toEqual(['//b'])
     expect(texts('a//b', 'path_fragment')).toEqual(['a//b'])
   })
 
-  test('a name takes the hyphens and quotes behind it', () => {
+  test('a name includes the hyphens and apostrophes after it', () => {
     expect(texts("a->b'-c", 'identifier')).toEqual(['a-', "b'-c"])
   })
 })
@@ -204,10 +204,10 @@ describe('Nix itself', () => {
   const files = FILES.filter(file => kindOf(file).nix !== 'depends')
 
   test.skipIf(!areAvailable('the grammar', 'nix-instantiate')).for(files)(
-    'takes or refuses %s as said here',
+    'accepts or refuses the cases of %s as KINDS says',
     file => {
       const cases = casesIn(file)
-      // Names that are defined nowhere are no concern of the syntax: `with` might have them all.
+      // Names that are not defined are no syntax error: inside `with`, Nix looks them up later.
       const accepted = parsedByNix(cases.map(({ source }) => `with { }; ${source}`))
       const verdicts = accepted.map(it => (it ? 'accepts' : 'refuses'))
 

@@ -4,38 +4,46 @@ import { type EditOf, edited, nix, refusalOf, refused } from './support.ts'
 
 const addX: EditOf = it => it.addIn('l', ['X'])
 
-describe('addIn, by the layout of the list', () => {
+describe('addIn keeps the layout of a list', () => {
   const cases: [string, string, string][] = [
-    ['one line', '{ l = [ "a" ]; }', '{ l = [ "a" "X" ]; }'],
-    ['one line, tight', '{ l = ["a"]; }', '{ l = ["a" "X"]; }'],
-    ['empty', '{ l = [ ]; }', '{ l = [ "X" ]; }'],
-    ['empty, tight', '{ l = []; m = ["a"]; }', '{ l = ["X"]; m = ["a"]; }'],
-    ['empty over two lines', '{\n  l = [\n  ];\n}', '{\n  l = [\n    "X"\n  ];\n}'],
-    ['a path before the bracket', '{ l = [./a.nix]; }', '{ l = [./a.nix "X"]; }'],
-    ['many lines', '{\n  l = [\n    "a"\n  ];\n}', '{\n  l = [\n    "a"\n    "X"\n  ];\n}'],
+    ['on one line', '{ l = [ "a" ]; }', '{ l = [ "a" "X" ]; }'],
+    ['on one line without spaces in the brackets', '{ l = ["a"]; }', '{ l = ["a" "X"]; }'],
+    ['that is empty', '{ l = [ ]; }', '{ l = [ "X" ]; }'],
     [
-      'bracket on the last line',
+      'that is empty, if other lists have no spaces in the brackets',
+      '{ l = []; m = ["a"]; }',
+      '{ l = ["X"]; m = ["a"]; }'
+    ],
+    ['that is empty and on two lines', '{\n  l = [\n  ];\n}', '{\n  l = [\n    "X"\n  ];\n}'],
+    ['with a path directly before the bracket', '{ l = [./a.nix]; }', '{ l = [./a.nix "X"]; }'],
+    [
+      'with one item per line',
+      '{\n  l = [\n    "a"\n  ];\n}',
+      '{\n  l = [\n    "a"\n    "X"\n  ];\n}'
+    ],
+    [
+      'with the bracket on the line of the last item',
       '{\n  l = [ "a"\n        "b" ];\n}',
       '{\n  l = [ "a"\n        "b"\n        "X" ];\n}'
     ],
     [
-      'rows',
+      'with several items per line',
       '{\n  l = [ "a" "b"\n        "c" "d" ];\n}',
       '{\n  l = [ "a" "b"\n        "c" "d" "X" ];\n}'
     ],
     [
-      'rows, bracket below',
+      'with several items per line and the bracket below',
       '{\n  l = [\n    "a" "b"\n  ];\n}',
       '{\n  l = [\n    "a" "b"\n    "X"\n  ];\n}'
     ],
     [
-      'deep indentation',
+      'with deep indentation',
       '{\n    l =\n      [\n          "a"\n      ];\n}',
       '{\n    l =\n      [\n          "a"\n          "X"\n      ];\n}'
     ],
-    ['tabs', '{\n\tl = [\n\t\t"a"\n\t];\n}', '{\n\tl = [\n\t\t"a"\n\t\t"X"\n\t];\n}'],
+    ['with tabs', '{\n\tl = [\n\t\t"a"\n\t];\n}', '{\n\tl = [\n\t\t"a"\n\t\t"X"\n\t];\n}'],
     [
-      'CRLF',
+      'with CRLF line endings',
       '{\r\n  l = [\r\n    "a" # n\r\n  ];\r\n}\r\n',
       '{\r\n  l = [\r\n    "a" # n\r\n    "X"\r\n  ];\r\n}\r\n'
     ]
@@ -43,40 +51,44 @@ describe('addIn, by the layout of the list', () => {
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 })
 
-describe('addIn next to comments', () => {
+describe('addIn keeps comments', () => {
   const cases: [string, string, string][] = [
     [
-      'after the last item, which keeps it',
+      'after the last item',
       '{\n  l = [\n    "a" # note\n  ];\n}',
       '{\n  l = [\n    "a" # note\n    "X"\n  ];\n}'
     ],
     [
-      'on the bracket line',
+      'after an item on the line of the bracket',
       '{\n  l = [ "a" # keep\n  ];\n}',
       '{\n  l = [ "a" # keep\n    "X"\n  ];\n}'
     ],
-    ['only comments', '{\n  l = [\n    # "a"\n  ];\n}', '{\n  l = [\n    # "a"\n    "X"\n  ];\n}'],
     [
-      'a commented item at the end',
+      'in a list without items',
+      '{\n  l = [\n    # "a"\n  ];\n}',
+      '{\n  l = [\n    # "a"\n    "X"\n  ];\n}'
+    ],
+    [
+      'that comment out an item at the end',
       '{\n  l = [\n    "a"\n    # "b"\n  ];\n}',
       '{\n  l = [\n    "a"\n    "X"\n    # "b"\n  ];\n}'
     ],
-    ['a block comment', '{ l = [ "a" /* n */ ]; }', '{ l = [ "a" /* n */ "X" ]; }'],
-    ['a comment in an empty list', '{ l = [ /* n */ ]; }', '{ l = [ /* n */ "X" ]; }'],
-    ['a comment after the bracket', '{\n  l = [ # n\n  ];\n}', '{\n  l = [ # n\n    "X"\n  ];\n}']
+    ['between /* and */', '{ l = [ "a" /* n */ ]; }', '{ l = [ "a" /* n */ "X" ]; }'],
+    ['in an empty list on one line', '{ l = [ /* n */ ]; }', '{ l = [ /* n */ "X" ]; }'],
+    ['after the opening bracket', '{\n  l = [ # n\n  ];\n}', '{\n  l = [ # n\n    "X"\n  ];\n}']
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 })
 
-describe('addIn, by the expression around the list', () => {
+describe('addIn finds a list inside an expression', () => {
   const cases: [string, string, string][] = [
     [
-      '++: the first that always counts',
+      '++, the first list that always applies',
       '{ c, lib, ... }: { l = [ "a" ] ++ lib.optionals c [ "b" ]; }',
       '{ c, lib, ... }: { l = [ "a" "X" ] ++ lib.optionals c [ "b" ]; }'
     ],
     [
-      '++ with the literal on the right',
+      '++ with the list literal on the right',
       '{ c, lib, ... }: { l = lib.optionals c [ "b" ] ++ [ "a" ]; }',
       '{ c, lib, ... }: { l = lib.optionals c [ "b" ] ++ [ "a" "X" ]; }'
     ],
@@ -96,7 +108,7 @@ describe('addIn, by the expression around the list', () => {
       '{ lib, ... }: { l = lib.mkAfter [ "a" "X" ]; }'
     ],
     [
-      'mkMerge: the inner list',
+      'mkMerge, the first list that always applies',
       '{ lib, ... }: { l = lib.mkMerge [ [ "a" ] (lib.mkIf true [ "b" ]) ]; }',
       '{ lib, ... }: { l = lib.mkMerge [ [ "a" "X" ] (lib.mkIf true [ "b" ]) ]; }'
     ],
@@ -113,7 +125,7 @@ describe('addIn, by the expression around the list', () => {
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 
-  it('adds a definition if there is none', () => {
+  it('adds a definition if the option is not defined', () => {
     const given = nix`
       {
         boot = {
@@ -147,7 +159,7 @@ describe('addIn, by the expression around the list', () => {
 })
 
 describe('addIn compares items by value', () => {
-  it('adds no item that exists, however it is written, and none twice', () => {
+  it('adds no item that the list has in another notation, and no item twice', () => {
     const given = `{ pkgs, ... }: { l = [ ''a'' ("b") (pkgs.x /* c */ 1) { c = 1; } ]; }`
     const items = ['a', 'b', expr('pkgs.x 1'), { c: 1 }]
     expect(edited(given, it => it.addIn('l', items))).toBe(given)
@@ -156,12 +168,12 @@ describe('addIn compares items by value', () => {
     )
   })
 
-  it('adds an item that exists only under a condition', () => {
+  it('adds an item that the list has only under a condition', () => {
     const given = `{ c, lib, ... }: { l = [ ] ++ lib.optional c "X"; }`
     expect(edited(given, addX)).toBe(`{ c, lib, ... }: { l = [ "X" ] ++ lib.optional c "X"; }`)
   })
 
-  it('writes the comment of an item only if the item has its own line', () => {
+  it('writes the comment of an item only if the item is on its own line', () => {
     const item = annotated('10de:1b80', 'a card')
     expect(edited('{\n  l = [\n    "a"\n  ];\n}', it => it.addIn('l', [item]))).toBe(
       '{\n  l = [\n    "a"\n    "10de:1b80" # a card\n  ];\n}'
@@ -175,7 +187,7 @@ describe('addIn compares items by value', () => {
   })
 })
 
-describe('addIn adds a list that always applies if there is none', () => {
+describe('addIn adds a list that always applies to a value without one', () => {
   const cases: [string, string, string][] = [
     [
       'after a condition',
@@ -236,7 +248,7 @@ describe('addIn at a position', () => {
       ];
     }
   `
-  it('at the start, above the comments of the first item', () => {
+  it('adds at the start, above the comments of the first item', () => {
     expect(edited(list, it => it.addIn('l', ['X'], { at: 'start' }))).toBe(
       list.replace('    # the first', '    "X"\n    # the first')
     )
@@ -248,7 +260,7 @@ describe('addIn at a position', () => {
     )
   })
 
-  it('before and after an item', () => {
+  it('adds before and after an item', () => {
     expect(edited(list, it => it.addIn('l', ['X'], { at: { after: 'a' } }))).toBe(
       list.replace('# note', '# note\n    "X"')
     )
@@ -267,7 +279,7 @@ describe('addIn at a position', () => {
     )
   })
 
-  it('refuses if the item does not exist', () => {
+  it('refuses a position next to an item that the list does not contain', () => {
     expect(refusalOf(list, it => it.addIn('l', ['X'], { at: { after: 'z' } }))).toBe('CONFLICT')
   })
 })
@@ -281,7 +293,7 @@ describe('addIn next to whitespace and other items', () => {
       '{\n  l = [\n    "a" \n    "X" # why\n  ];\n}'
     ],
     [
-      'next to one',
+      'between an item with trailing whitespace and the next',
       '{\n  l = [\n    "a" \n    "b"\n  ];\n}',
       '{\n  l = [\n    "a" \n    "X" # why\n    "b"\n  ];\n}',
       { at: { after: 'a' } }
@@ -292,13 +304,13 @@ describe('addIn next to whitespace and other items', () => {
       '{\n  l = [ \n    "X" # why\n  ];\n}'
     ],
     [
-      'after one that touches the next',
+      'after an item without a space before the next',
       '{ l = ["a""b"]; }',
       '{ l = ["a" "X" "b"]; }',
       { at: { after: 'a' } }
     ],
     [
-      'before one that touches',
+      'before an item without a space after the previous',
       '{ l = ["a""b"]; }',
       '{ l = ["a" "X" "b"]; }',
       { at: { before: 'b' } }
@@ -328,7 +340,7 @@ describe('addIn among several priorities', () => {
     expect(refusalOf(given, it => it.addIn('a.l', ['X']))).toBe('NO_TARGET')
   })
 
-  it('distinguishes a call from its parts, and an integer from a float', () => {
+  it('compares a call with its parts, and an integer with a float, as different items', () => {
     expect(edited('{ f, ... }: { l = [ f 1 ]; }', it => it.addIn('l', [expr('f 1')]))).toBe(
       '{ f, ... }: { l = [ f 1 (f 1) ]; }'
     )
@@ -336,7 +348,7 @@ describe('addIn among several priorities', () => {
     expect(edited('{ l = [ 1.50 ]; }', it => it.addIn('l', [1.5]))).toBe('{ l = [ 1.50 ]; }')
   })
 
-  it('refuses next to a pipe operator, but edits inside other brackets', () => {
+  it('refuses a list next to a pipe operator, but edits a list inside other brackets', () => {
     expect(refusalOf('{ x, f, ... }: { l = [ 1 ] ++ x |> map f; }', addX)).toBe('NO_TARGET')
     expect(refusalOf('{ f, ... }: { l = [ "X" ] |> map f; }', addX)).toBe('NO_TARGET')
     expect(edited('{ f, x, ... }: { l = [ (x |> f) ]; }', addX)).toBe(
@@ -344,7 +356,7 @@ describe('addIn among several priorities', () => {
     )
   })
 
-  it('does not treat the item of an optional as one of the list', () => {
+  it('adds an item although lib.optional has the same item', () => {
     const given = '{ c, lib, ... }: { l = [ ] ++ lib.optional c [ "X" ]; }'
     expect(edited(given, it => it.removeIn('l', ['X']))).toBe(given)
   })
@@ -352,54 +364,58 @@ describe('addIn among several priorities', () => {
 
 describe('addIn to a string that shows lines adds lines', () => {
   const cases: [string, string, string][] = [
-    ['indented', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"],
+    ['that is indented', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"],
     [
       'with deeper lines',
       "{\n  l = ''\n    a\n      b\n  '';\n}",
       "{\n  l = ''\n    a\n      b\n    X\n  '';\n}"
     ],
-    ['empty', "{\n  l = ''\n  '';\n}", "{\n  l = ''\n    X\n  '';\n}"],
-    ['indented, on one line', "{ l = ''a''; }", "{ l = ''a''\\nX''; }"],
-    ['after an escaped line ending', "{ l = ''a''\\\n  ''; }", "{ l = ''a''\\\n  ''\\nX''; }"],
-    ['quoted, with a line end', '{ l = "a\\n"; }', '{ l = "a\\nX\\n"; }'],
-    ['quoted and empty', '{ l = ""; }', '{ l = "X"; }'],
+    ['that is indented and empty', "{\n  l = ''\n  '';\n}", "{\n  l = ''\n    X\n  '';\n}"],
+    ['that is indented and on one line', "{ l = ''a''; }", "{ l = ''a''\\nX''; }"],
+    ['with an escaped line ending', "{ l = ''a''\\\n  ''; }", "{ l = ''a''\\\n  ''\\nX''; }"],
+    ['that is quoted and ends with a line ending', '{ l = "a\\n"; }', '{ l = "a\\nX\\n"; }'],
+    ['that is quoted and empty', '{ l = ""; }', '{ l = "X"; }'],
     [
       'inside mkAfter',
       "{ lib, ... }: {\n  l = lib.mkAfter ''\n    a\n  '';\n}",
       "{ lib, ... }: {\n  l = lib.mkAfter ''\n    a\n    X\n  '';\n}"
     ],
     [
-      'next to one with a condition',
+      'under a condition, in a new string next to it',
       "{ c, lib, ... }: {\n  l = lib.mkIf c ''\n    a\n  '';\n}",
       "{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c ''\n    a\n  '') \"X\" ];\n}"
     ],
     [
-      'to the first in a mkMerge that always counts',
+      'in a mkMerge, the first that always applies',
       '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") "b" ];\n}',
       '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") "b\\nX" ];\n}'
     ],
     [
-      'to a mkMerge in which none always counts',
+      'in a mkMerge where no string always applies, in a new one',
       '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") ];\n}',
       '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") "X" ];\n}'
     ],
     [
-      'there already, in another string',
+      'but not a line that another string has',
       '{ lib, ... }: { l = lib.mkMerge [ "a" "X" ]; }',
       '{ lib, ... }: { l = lib.mkMerge [ "a" "X" ]; }'
     ],
-    ['there already', "{\n  l = ''\n    a\n    X\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"]
+    [
+      'but not a line that the string has',
+      "{\n  l = ''\n    a\n    X\n  '';\n}",
+      "{\n  l = ''\n    a\n    X\n  '';\n}"
+    ]
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 
-  it('adds several next to one with a condition as one string', () => {
+  it('adds several lines next to a conditional string as one string', () => {
     const given = "{ c, lib, ... }: { l = lib.mkIf c ''a''; }"
     expect(edited(given, it => it.addIn('l', ['X', 'Y']))).toBe(
       "{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c ''a'') \"X\\nY\" ]; }"
     )
   })
 
-  it('escapes them, keeps interpolations, and refuses items that are not lines', () => {
+  it('escapes lines, keeps interpolations, and refuses items that are not lines', () => {
     const given = "{ x, ... }: {\n  l = ''\n    a ${x}\n  '';\n}"
     expect(edited(given, it => it.addIn('l', ["b ${c} ''d''"]))).toBe(
       "{ x, ... }: {\n  l = ''\n    a ${x}\n    b ''${c} '''d'''\n  '';\n}"
@@ -424,7 +440,7 @@ describe('addIn to a string that shows lines adds lines', () => {
     expect(refusalOf(given, it => it.addIn('l', [1]))).toBe('BAD_VALUE')
   })
 
-  it('refuses a string that is computed', () => {
+  it('refuses a computed string', () => {
     const given = '{ c, lib, ... }: { l = lib.optionalString c "a\\nb"; }'
     expect(refusalOf(given, addX)).toBe('SHARED_BINDING')
     expect(refusalOf("{ lib, ... }: { l = lib.mkIf true ''a''; }", it => it.addIn('l', [1]))).toBe(
@@ -451,7 +467,7 @@ describe('addIn to a string that shows lines adds lines', () => {
 describe('addIn to a string on one line', () => {
   const addLine: EditOf = it => it.addIn('l', ['X'], { lines: true })
 
-  it('is refused, since only the type of the option tells what separates its items', () => {
+  it('is refused, because the text does not show what separates the items', () => {
     const given =
       '{ ... }:\n{\n  nix.settings.experimental-features = "nix-command flakes";\n' +
       '  services.xserver.xkb.options = "a,b";\n}\n'
@@ -477,27 +493,35 @@ describe('addIn to a string on one line', () => {
     }
   })
 
-  it('does nothing if the string is that item', () => {
+  it('changes nothing if the string is equal to the item', () => {
     expect(edited('{ l = "X"; }', addX)).toBe('{ l = "X"; }')
     expect(edited('{ l = ""; }', addX)).toBe('{ l = "X"; }')
   })
 
   it.each([
-    ['one line', '{ l = "a"; }', '{ l = "a\\nX"; }'],
-    ['an interpolation', '{ c, ... }: { l = "${c}"; }', '{ c, ... }: { l = "${c}\\nX"; }'],
+    ['a string on one line', '{ l = "a"; }', '{ l = "a\\nX"; }'],
     [
-      'a condition',
+      'a string with an interpolation',
+      '{ c, ... }: { l = "${c}"; }',
+      '{ c, ... }: { l = "${c}\\nX"; }'
+    ],
+    [
+      'a string under a condition',
       '{ c, lib, ... }: { l = lib.mkIf c "a"; }',
       '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "a") "X" ]; }'
     ],
     [
-      'a condition on a computed text',
+      'a computed string under a condition',
       '{ c, lib, ... }: { l = lib.mkIf c (c + "a"); }',
       '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c (c + "a")) "X" ]; }'
     ],
-    ['no definition', '{ a = 1; }', '{ a = 1; l = "X"; }'],
-    ['lines', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"]
-  ])('adds a line if lines are requested: %s', (_, given, then) => {
+    ['an option without a definition', '{ a = 1; }', '{ a = 1; l = "X"; }'],
+    [
+      'a string of several lines',
+      "{\n  l = ''\n    a\n  '';\n}",
+      "{\n  l = ''\n    a\n    X\n  '';\n}"
+    ]
+  ])('adds a line if lines are requested, to %s', (_, given, then) => {
     expect(edited(given, addLine)).toBe(then)
   })
 
@@ -507,7 +531,7 @@ describe('addIn to a string on one line', () => {
     expect(refusalOf('{ a = 1; }', it => it.addIn('l', [1], { lines: true }))).toBe('BAD_VALUE')
   })
 
-  it('keeps additions of items and of lines apart in one transaction', () => {
+  it('does not join an addition of items and an addition of lines in one transaction', () => {
     const both: EditOf = it => it.addIn('l', ['X'], { lines: true }).addIn('l', ['Y'])
     expect(
       refusalOf('{ l = "a"; }', it => it.addIn('l', ['Y']).addIn('l', ['X'], { lines: true }))
@@ -515,7 +539,7 @@ describe('addIn to a string on one line', () => {
     expect(edited('{ l = "a"; }', both)).toBe('{ l = "a\\nX\\nY"; }')
   })
 
-  it('refuses lines for a list', () => {
+  it('refuses to add lines to a list', () => {
     expect(refused('{ l = [ "a" ]; }', addLine)).toBe(
       [
         '1:7: CONFLICT: this is a list, and lines can be added only to a string',
@@ -531,7 +555,7 @@ describe('addIn to a string on one line', () => {
 })
 
 describe('addIn to a chosen definition', () => {
-  it('edits one with computed names in its path, or under a condition', () => {
+  it('edits a definition with computed names in its path, or under a condition', () => {
     const given = '{ lib, ... }: { config = lib.mkIf true { l = [ "a" ]; }; }'
     const plain = '{ user, ... }: { users.users.${user}.extraGroups = [ "wheel" ]; }'
     const doc = parseDocument(plain)
@@ -548,7 +572,7 @@ describe('addIn to a chosen definition', () => {
     expect(inside.ok && inside.value.text).toBe(given.replace('[ "a" ]', '[ "a" "X" ]'))
   })
 
-  it('edits one whose path is written with config', () => {
+  it('edits a definition whose path is written with config', () => {
     const doc = parseDocument('{ c, lib, ... }: { config.l = lib.optional c 1; }')
     const [l] = doc.getIn('l')
     if (!l) throw new Error('no definition')
@@ -558,7 +582,7 @@ describe('addIn to a chosen definition', () => {
     )
   })
 
-  it('refuses one of another document', () => {
+  it('refuses a definition of another document', () => {
     const [other] = parseDocument('{ a = 1; l = [ ]; }').getIn('l')
     if (!other) throw new Error('no definition')
     const plan = parseDocument('{ l = [ ]; }').edit().addIn(other, ['X']).plan()
@@ -566,8 +590,8 @@ describe('addIn to a chosen definition', () => {
   })
 })
 
-describe('addIn refuses', () => {
-  it('to call a mkMerge that is not in scope', () => {
+describe('addIn without a usable list', () => {
+  it('refuses to call a mkMerge that is not in scope', () => {
     const given = '{ c, lib, ... }: let inherit (lib) mkIf; in { l = mkIf c [ "a" ]; }'
     expect(refusalOf(given, addX)).toBe('NO_TARGET')
     expect(edited(given.replace('mkIf;', 'mkIf mkMerge;'), addX)).toContain(
@@ -575,7 +599,7 @@ describe('addIn refuses', () => {
     )
   })
 
-  it('an option that is defined only under a condition', () => {
+  it('refuses an option that is defined only under a condition', () => {
     expect(refused('{ c, lib, ... }:\n{\n  config = lib.mkIf c { l = [ ]; };\n}\n', addX)).toBe(
       [
         '3:25: NO_TARGET: l is defined here only if c',
@@ -586,7 +610,7 @@ describe('addIn refuses', () => {
     )
   })
 
-  it('a value that is not a list, or is computed elsewhere', () => {
+  it('refuses a value that is not a list, or is computed elsewhere', () => {
     expect(refusalOf('{ l = 1; }', addX)).toBe('NOT_A_LIST')
     expect(refusalOf('{ l.m = 1; }', addX)).toBe('NOT_A_LIST')
     expect(refusalOf('{ p, ... }: { l = p; }', addX)).toBe('SHARED_BINDING')
@@ -595,7 +619,7 @@ describe('addIn refuses', () => {
     expect(refusalOf('{ l, ... }: { inherit l; }', addX)).toBe('INHERITED')
   })
 
-  it('a list inside a pipe expression', () => {
+  it('refuses a list inside a pipe expression', () => {
     expect(refusalOf('{ f, ... }: { l = [ "a" ] |> f; }', addX)).toBe('NO_TARGET')
     expect(refusalOf('{ f, ... }: f <| { l = [ "a" ]; }', addX)).toBe('NOT_A_MODULE')
     expect(edited('{ f, ... }: { a = 1 |> f; l = [ "a" ]; }', addX)).toBe(

@@ -48,9 +48,11 @@ describe('getIn finds the definitions of an option', () => {
     ['nothing', []],
     ['not a path', []]
   ]
-  it.each(cases)('%s', (path, then) => expect(shown(doc.getIn(path))).toEqual(then))
+  it.each(cases)('finds the definitions of %s', (path, then) =>
+    expect(shown(doc.getIn(path))).toEqual(then)
+  )
 
-  it('below a path', () => {
+  it('finds the definitions below a path', () => {
     expect(shown(doc.getBelow('boot'))).toEqual([
       '3:3 boot.kernelParams = [ "a" ]',
       '4:3 boot.initrd = { kernelModules = [ "b" ]; }',
@@ -58,7 +60,7 @@ describe('getIn finds the definitions of an option', () => {
     ])
   })
 
-  it('inside config, if there is one, and imports and options next to it', () => {
+  it('finds options inside config, and imports and options next to config', () => {
     const module = parseDocument(
       '{ imports = [ ./a ]; options.o = 1; config.a.b = 2; config.c = 3; }'
     )

@@ -1,4 +1,4 @@
-// The requirements of a tool that reads and sets options of a configuration.
+// What a tool that reads and sets options of a configuration needs from the toolkit.
 
 import { describe, expect, it } from 'vitest'
 import { expr, formatPath, parseDocument } from '../../src/nix/index.ts'
@@ -70,28 +70,28 @@ function withPiece(text: string, piece: string, by: string): string {
   return text.replace(piece, () => by)
 }
 
-describe('an option is read', () => {
-  it('if it is written with dots', () => {
+describe('reading an option', () => {
+  it('reads a dotted option', () => {
     expect(read(pc, 'boot.loader.systemd-boot.enable')).toBe('true')
     expect(read(pc, 'system.stateVersion')).toBe('"26.05"')
   })
 
-  it('if it is nested', () => {
+  it('reads a nested option', () => {
     expect(read(pc, 'networking.hostName')).toBe('"pc"')
     expect(read(pc, 'networking.firewall.allowedTCPPorts')).toBe('[ 22 80 443 ]')
   })
 
-  it('if it is nested in dotted names and sets', () => {
+  it('reads an option that is nested in dotted names and sets', () => {
     const given = '{ a.b = { c.d = { e = { f.g = 1; }; }; }; }'
     expect(read(given, 'a.b.c.d.e.f.g')).toBe('1')
   })
 
-  it('if it is not set, as undefined', () => {
+  it('returns undefined for an option that is not set', () => {
     expect(read(pc, 'networking.domain')).toBeUndefined()
     expect(read(pc, 'networking.hostName.x')).toBeUndefined()
   })
 
-  it('by quoted names, however they are quoted', () => {
+  it('finds an option by quoted names, however they are quoted', () => {
     expect(read(pc, 'networking."extra.hosts"')).toBe('"none"')
     expect(read(pc, ['networking', 'extra.hosts'])).toBe('"none"')
     expect(read(pc, '"networking"."hostName"')).toBe('"pc"')
@@ -99,13 +99,13 @@ describe('an option is read', () => {
     expect(read(pc, 'users.users."ann.b".isNormalUser')).toBe('true')
   })
 
-  it('if it is a whole set', () => {
+  it('reads an option whose value is a set', () => {
     expect(read(pc, 'networking.firewall')).toBe(
       '{\n      enable = true;\n      allowedTCPPorts = [ 22 80 443 ];\n    }'
     )
   })
 
-  it('if it is a list, as its items, also under with', () => {
+  it('reads the items of a list, also under with', () => {
     const doc = parseDocument(pc)
     expect(doc.itemsIn('networking.firewall.allowedTCPPorts')).toEqual([22, 80, 443])
     expect(doc.itemsIn('users.users."ann.b".extraGroups')).toEqual(['wheel', 'video'])
@@ -116,7 +116,7 @@ describe('an option is read', () => {
     ])
   })
 
-  it('with comments, if it is a list inside another expression', () => {
+  it('reads a list with comments inside another expression', () => {
     expect(read(pc, 'environment.systemPackages')).toBe(
       nix`
         with pkgs; [
@@ -128,13 +128,13 @@ describe('an option is read', () => {
     )
   })
 
-  it('in a module with config', () => {
+  it('reads an option in a module with config', () => {
     expect(read('{ options.a = 1; config = { b.c = 2; }; }', 'b.c')).toBe('2')
   })
 })
 
-describe('a prefix is read', () => {
-  it('if it is written in parts, as one set', () => {
+describe('reading all options below a path', () => {
+  it('returns one set for options in several places', () => {
     const given = nix`
       {
         networking.firewall.enable = true;
@@ -151,38 +151,38 @@ describe('a prefix is read', () => {
     })
   })
 
-  it('with names that need quotes', () => {
+  it('returns names that need quotes', () => {
     expect(readSet(pc, 'users.users')).toEqual({
       '"ann.b"': '{\n    isNormalUser = true;\n    extraGroups = [ "wheel" "video" ];\n  }'
     })
   })
 
-  it('if nothing is below it, as an empty set', () => {
+  it('returns an empty set for a path without options', () => {
     expect(readSet(pc, 'hardware')).toEqual({})
     expect(readSet(pc, 'networking.hostName')).toEqual({})
   })
 })
 
-describe('an option that is set gets another value', () => {
-  it('if it is dotted, and keeps the comment after it', () => {
+describe('changing an option that is set', () => {
+  it('changes a dotted option and keeps the comment after it', () => {
     expect(edited(pc, it => it.setIn('boot.loader.efi.canTouchEfiVariables', false))).toBe(
       withPiece(pc, 'canTouchEfiVariables = true', 'canTouchEfiVariables = false')
     )
   })
 
-  it('if it is nested, and keeps the comment after it', () => {
+  it('changes a nested option and keeps the comment after it', () => {
     expect(edited(pc, it => it.setIn('networking.hostName', 'tower'))).toBe(
       withPiece(pc, 'hostName = "pc"', 'hostName = "tower"')
     )
   })
 
-  it('if its name is quoted', () => {
+  it('changes an option with a quoted name', () => {
     expect(edited(pc, it => it.setIn(['networking', 'extra.hosts'], 'some'))).toBe(
       withPiece(pc, '"extra.hosts" = "none"', '"extra.hosts" = "some"')
     )
   })
 
-  it('of another kind, or an expression', () => {
+  it('replaces a value with a value of another kind, or with an expression', () => {
     expect(
       edited('{ config, ... }: { a = 1; b = "x"; }', it =>
         it.setIn('a', [true, null]).setIn('b', expr('config.networking.hostName'))
@@ -190,13 +190,13 @@ describe('an option that is set gets another value', () => {
     ).toBe('{ config, ... }: { a = [ true null ]; b = config.networking.hostName; }')
   })
 
-  it('if it is a whole list', () => {
+  it('replaces a whole list', () => {
     expect(edited(pc, it => it.setIn('networking.firewall.allowedTCPPorts', [22]))).toBe(
       withPiece(pc, '[ 22 80 443 ]', '[ 22 ]')
     )
   })
 
-  it('if a set is defined in two parts, in either part', () => {
+  it('changes an option in either of two parts of a set', () => {
     const given = nix`
       {
         services.openssh = { enable = false; };
@@ -216,7 +216,7 @@ describe('an option that is set gets another value', () => {
     expect(refusalOf(given, it => it.setIn('services.openssh', {}))).toBe('CONFLICT')
   })
 
-  it('but not if it has two definitions that Nix would merge', () => {
+  it('refuses an option with two definitions that Nix would merge', () => {
     const given = '{ lib, ... }: { config = lib.mkMerge [ { a = 1; } { a = 2; } ]; }'
     expect(refusalOf(given, it => it.setIn('a', 3))).toBe('AMBIGUOUS_TARGET')
     const [, second] = parseDocument(given).getIn('a')
@@ -226,8 +226,8 @@ describe('an option that is set gets another value', () => {
   })
 })
 
-describe('an option that is not set is written', () => {
-  it('next to dotted relatives', () => {
+describe('adding an option that is not set', () => {
+  it('adds it next to dotted relatives', () => {
     expect(edited(pc, it => it.setIn('boot.loader.timeout', 3))).toBe(
       withPiece(
         pc,
@@ -237,7 +237,7 @@ describe('an option that is not set is written', () => {
     )
   })
 
-  it('inside the set of its nested relatives', () => {
+  it('adds it inside the set of its nested relatives', () => {
     expect(edited(pc, it => it.setIn('networking.firewall.allowPing', false))).toBe(
       withPiece(
         pc,
@@ -247,7 +247,7 @@ describe('an option that is not set is written', () => {
     )
   })
 
-  it('before the final system.stateVersion, if it has no relatives', () => {
+  it('adds it before the final system.stateVersion if it has no relatives', () => {
     expect(edited(pc, it => it.setIn('time.timeZone', 'Europe/Berlin'))).toBe(
       withPiece(
         pc,
@@ -257,13 +257,13 @@ describe('an option that is not set is written', () => {
     )
   })
 
-  it('into a file that sets nothing yet', () => {
+  it('adds it to a file that sets nothing yet', () => {
     expect(edited('{ ... }:\n{\n}\n', it => it.setIn('users.users."c.d".uid', 1001))).toBe(
       '{ ... }:\n{\n  users.users."c.d".uid = 1001;\n}\n'
     )
   })
 
-  it('if the value is a set', () => {
+  it('adds an option whose value is a set', () => {
     expect(
       edited('{\n  a = 1;\n}\n', it => it.setIn('services.x', { enable: true, 'a b': [] }))
     ).toBe(nix`
@@ -279,8 +279,8 @@ describe('an option that is not set is written', () => {
   })
 })
 
-describe('a list', () => {
-  it('gets an item at its end, and keeps the comments of the others', () => {
+describe('changing a list', () => {
+  it('adds an item at the end and keeps the comments of the others', () => {
     expect(edited(pc, it => it.addIn('environment.systemPackages', [expr('htop')]))).toBe(
       withPiece(
         pc,
@@ -290,13 +290,13 @@ describe('a list', () => {
     )
   })
 
-  it('gets an item on the same line', () => {
+  it('adds an item on the same line', () => {
     expect(edited(pc, it => it.addIn('users.users."ann.b".extraGroups', ['libvirtd']))).toBe(
       withPiece(pc, '[ "wheel" "video" ]', '[ "wheel" "video" "libvirtd" ]')
     )
   })
 
-  it('is added if it is missing', () => {
+  it('adds a list that is missing', () => {
     expect(edited(pc, it => it.addIn('networking.firewall.allowedUDPPorts', [53]))).toBe(
       withPiece(
         pc,
@@ -306,11 +306,11 @@ describe('a list', () => {
     )
   })
 
-  it('gets no item twice', () => {
+  it('does not add an item twice', () => {
     expect(edited(pc, it => it.addIn('networking.firewall.allowedTCPPorts', [443, 80]))).toBe(pc)
   })
 
-  it('loses an item from its middle', () => {
+  it('removes an item in the middle', () => {
     expect(edited(pc, it => it.removeIn('networking.firewall.allowedTCPPorts', [80]))).toBe(
       withPiece(pc, '[ 22 80 443 ]', '[ 22 443 ]')
     )
@@ -323,21 +323,21 @@ describe('a list', () => {
     ).toBe(withPiece(pc, '    (python3.withPackages (it: [ it.requests ]))\n', ''))
   })
 
-  it('loses its first and its last item, with the comment after it', () => {
+  it('removes the first and the last item with the comments after them', () => {
     expect(
       edited(pc, it => it.removeIn('environment.systemPackages', [expr('vim'), expr('git')]))
     ).toBe(withPiece(withPiece(pc, '    vim\n', ''), '    git # for the configuration\n', ''))
   })
 
-  it('is kept empty if all its items are removed', () => {
+  it('keeps an empty list if all items are removed', () => {
     expect(
       edited(pc, it => it.removeIn('users.users."ann.b".extraGroups', ['video', 'wheel']))
     ).toBe(withPiece(pc, '[ "wheel" "video" ]', '[ ]'))
   })
 })
 
-describe('an option is deleted', () => {
-  it('if it is dotted, with the comment on its line', () => {
+describe('removing an option', () => {
+  it('removes a dotted option with the comment on its line', () => {
     expect(edited(pc, it => it.removeIn('boot.loader.efi.canTouchEfiVariables'))).toBe(
       withPiece(
         pc,
@@ -347,13 +347,13 @@ describe('an option is deleted', () => {
     )
   })
 
-  it('if it is nested', () => {
+  it('removes a nested option', () => {
     expect(edited(pc, it => it.removeIn('networking.firewall.enable'))).toBe(
       withPiece(pc, '      enable = true;\n', '')
     )
   })
 
-  it('with all that is set below it', () => {
+  it('removes an option with everything below it', () => {
     const given = nix`
       {
         a = 1;
@@ -376,18 +376,18 @@ describe('an option is deleted', () => {
     `)
   })
 
-  it('that does not exist, without a change', () => {
+  it('changes nothing for an option that is not set', () => {
     expect(edited(pc, it => it.removeIn('services.openssh'))).toBe(pc)
   })
 
-  it('that was set before, so that the file is restored', () => {
+  it('restores the file by removing an option that was added', () => {
     const set = edited(pc, it => it.setIn('time.timeZone', 'UTC').setIn('boot.tmp.useTmpfs', true))
     expect(edited(set, it => it.removeIn('time.timeZone').removeIn('boot.tmp.useTmpfs'))).toBe(pc)
   })
 })
 
-describe('all paths of a file', () => {
-  it('are collected in source order', () => {
+describe('listing all paths of a file', () => {
+  it('lists paths in source order', () => {
     expect(pathsOf(pc)).toEqual([
       'imports',
       'boot.loader.systemd-boot.enable',
@@ -403,13 +403,13 @@ describe('all paths of a file', () => {
     ])
   })
 
-  it('are those of readable definitions', () => {
+  it('lists only the paths of definitions that can be read', () => {
     expect(pathsOf(pc).map(path => read(pc, path) !== undefined)).not.toContain(false)
   })
 })
 
-describe('comments are kept', () => {
-  it('all of them, through edits of every kind', () => {
+describe('comments', () => {
+  it('are all kept by edits of every kind', () => {
     const given = nix`
       /* Head. */
       { pkgs, ... }: # arguments

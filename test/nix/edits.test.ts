@@ -29,8 +29,8 @@ const textAndEdits = fc
   .string({ maxLength: 20 })
   .chain(text => fc.tuple(fc.constant(text), editsOf(text)))
 
-describe('edits', () => {
-  it('have offsets in the text before any of them', () => {
+describe('a list of edits', () => {
+  it('has offsets in the text before any of the edits', () => {
     const edits = [
       { offset: 0, length: 0, content: '>' },
       { offset: 2, length: 1, content: '' },
@@ -39,7 +39,7 @@ describe('edits', () => {
     expect(applyEdits('abcd', edits)).toBe('>abd<')
   })
 
-  it('throw if they overlap, are not sorted, or are outside the text', () => {
+  it('is rejected by applyEdits if edits overlap, are not sorted, or are outside the text', () => {
     const at = (offset: number, length = 0) => ({ offset, length, content: 'x' })
     for (const edits of [
       [at(2), at(1)],
@@ -53,7 +53,7 @@ describe('edits', () => {
     }
   })
 
-  it('are undone by their inverse', () => {
+  it('is undone by its inverse', () => {
     fc.assert(
       fc.property(textAndEdits, ([text, edits]) => {
         const after = applyEdits(text, edits)
@@ -63,7 +63,7 @@ describe('edits', () => {
     )
   })
 
-  it('compose to one list with the effect of both', () => {
+  it('is composed with another into one list with the effect of both', () => {
     const twice = textAndEdits.chain(([text, first]) =>
       fc.tuple(fc.constant(text), fc.constant(first), editsOf(applyEdits(text, first)))
     )

@@ -9,8 +9,8 @@ function rendered(text: string, piece: string, options = {}): string {
   return nixError(text, { code: 'CONFLICT', message: 'no', range }).render(options)
 }
 
-describe('an error is drawn', () => {
-  it('with place, line, caret and hint', () => {
+describe('a rendered error', () => {
+  it('shows place, line, caret and hint', () => {
     const error = nixError('{\n  a = 1;\n}\n', {
       code: 'CONFLICT',
       message: 'two of them',
@@ -25,13 +25,13 @@ describe('an error is drawn', () => {
     )
   })
 
-  it('with tabs as two spaces', () => {
+  it('shows tabs as two spaces', () => {
     expect(rendered('\ta = 1;\t# b', 'b')).toBe(
       ['1:11: CONFLICT: no', '1 |   a = 1;  # b', '                ^'].join('\n')
     )
   })
 
-  it('with wide characters two columns wide', () => {
+  it('aligns the caret as if wide characters took two columns', () => {
     expect(rendered('{ a = "日本"; b = 1; }', 'b = 1')).toBe(
       ['1:13: CONFLICT: no', '1 | { a = "日本"; b = 1; }', '                  ^^^^^'].join('\n')
     )
@@ -41,7 +41,7 @@ describe('an error is drawn', () => {
     ])
   })
 
-  it('with a window of a long line', () => {
+  it('shows only the part of a long line around the caret', () => {
     const text = `{ ${'a = 1; '.repeat(40)}here = 2; ${'b = 3; '.repeat(40)}}`
     const lines = rendered(text, 'here', { width: 60 }).split('\n')
     const [, source = '', caret = ''] = lines
@@ -50,13 +50,13 @@ describe('an error is drawn', () => {
     expect(source.slice(caret.indexOf('^'), caret.lastIndexOf('^') + 1)).toBe('here')
   })
 
-  it('with carets only up to the end of its first line', () => {
+  it('shows carets only up to the end of the first line', () => {
     expect(rendered('{\n  a = {\n    b = 1;\n  };\n}', 'a = {\n    b = 1;\n  };')).toBe(
       ['2:3: CONFLICT: no', '2 |   a = {', '      ^^^^^'].join('\n')
     )
   })
 
-  it('at the end of the text, and with CRLF', () => {
+  it('shows a place at the end of the text, and a line with CRLF', () => {
     const text = '{ a = 1;\r\n'
     const range = { start: text.length, end: text.length }
     expect(nixError(text, { code: 'SYNTAX', message: 'no', range }).render()).toBe(
@@ -67,27 +67,27 @@ describe('an error is drawn', () => {
     )
   })
 
-  it('in color on request', () => {
+  it('is in color on request', () => {
     expect(rendered('a', 'a', { color: true })).toBe(
       '1:1: \x1b[1;31mCONFLICT\x1b[0m: no\n\x1b[2m1 | \x1b[0ma\n    \x1b[1;31m^\x1b[0m'
     )
   })
 })
 
-describe('a text that is not Nix reports the place', () => {
+describe('a text that is not Nix', () => {
   const cases: [string, string, string[]][] = [
     ['a missing semicolon', '{\n  a = 1\n  b = 2;\n}', ['3:5: SYNTAX: unexpected "="']],
     ['an unclosed brace', '{\n  a = 1;\n', ['2:9: SYNTAX: "}" is missing here']],
-    ['one brace too many', '{ a = 1; } }', ['1:12: SYNTAX: unexpected "}"']],
-    ['nothing', '', ['1:1: SYNTAX: an expression is missing here']],
+    ['an unmatched closing brace', '{ a = 1; } }', ['1:12: SYNTAX: unexpected "}"']],
+    ['an empty text', '', ['1:1: SYNTAX: an expression is missing here']],
     ['only a comment', '# nothing\n', ['1:10: SYNTAX: an expression is missing here']],
     [
-      'a glued //',
+      'a // without spaces',
       '{ a = b //c; }',
       ['1:9: SYNTAX: put spaces around "//": without them it can be read as a path']
     ]
   ]
-  it.each(cases)('%s', (_, text, then) => {
+  it.each(cases)('has an error with its place: %s', (_, text, then) => {
     const doc = parseDocument(text)
     expect(doc.errors.map(it => it.render().split('\n')[0])).toEqual(then)
     expect(String(doc)).toBe(text)
@@ -104,7 +104,7 @@ it('errors are plain data', () => {
   })
 })
 
-it('a hint that names the library has a code, also after an edit that moves its place', () => {
+it('a hint about the library has a remedy code, also after an edit that moves its place', () => {
   const text = '{ lib, on, ... }: { config = lib.mkMerge [ { b = 1; } (lib.mkIf on { a = 1; }) ]; }'
   const edits = [parseDocument(text).edit(), parseDocument(text).edit().setIn('b', 1000)]
   const remedies = edits.map(it => {
@@ -114,7 +114,7 @@ it('a hint that names the library has a code, also after an edit that moves its 
   expect(remedies).toEqual(['MOVE_OR_CHOOSE', 'MOVE_OR_CHOOSE'])
 })
 
-it('throws for a value that is not a string, and names decode', () => {
+it('parseDocument throws for a value that is not a string, and recommends decode', () => {
   const bytes = Buffer.from('{ }\n')
   expect(() => parseDocument(bytes as unknown as string)).toThrow(
     new TypeError('parseDocument expects a string; use decode(bytes) for the bytes of a file')

@@ -227,7 +227,7 @@ describe('a text that is not Nix', () => {
   )
 
   reading(
-    'has a string without its end',
+    'has an unterminated string',
     nix`
       {
         a = "x;
@@ -393,7 +393,7 @@ describe('a file that is not a module', () => {
   )
 
   golden(
-    'takes a fixed set over several lines',
+    'is a function with formals without "..." over several lines',
     nix`
       {
         pkgs,
@@ -411,7 +411,7 @@ describe('a file that is not a module', () => {
   )
 
   golden(
-    'is mkIf as a whole',
+    'is a single call of mkIf',
     '{ config, lib, ... }: lib.mkIf config.on { a = 1; }\n',
     it => it.setIn('a', 2),
     nix`
@@ -498,7 +498,7 @@ describe('setIn refuses', () => {
   )
 
   golden(
-    'a set that is defined in parts',
+    'a set whose options are defined one by one',
     nix`
       {
         services.openssh.enable = true;
@@ -607,7 +607,7 @@ describe('setIn refuses', () => {
   )
 
   golden(
-    'a set that is set under a condition',
+    'a set in its path that applies only under a condition',
     '{ lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
@@ -686,7 +686,7 @@ describe('setIn refuses', () => {
   )
 
   golden(
-    'a name that may be the computed one',
+    'a name that a computed name may be equal to',
     '{ user, ... }: { users.users.${user}.uid = 1000; }\n',
     it => it.setIn('users.users.ann.uid', 1001),
     nix`
@@ -763,7 +763,7 @@ describe('addIn refuses', () => {
     `,
     it => it.addIn('boot.kernelParams', ['quiet']),
     nix`
-      2:3: NOT_A_LIST: boot.kernelParams is a set with boot.kernelParams.quiet, not a list
+      2:3: NOT_A_LIST: boot.kernelParams is not a list but a set with boot.kernelParams.quiet
       2 |   boot.kernelParams.quiet = true;
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: add to a list inside the set
@@ -795,7 +795,7 @@ describe('addIn refuses', () => {
   )
 
   golden(
-    'a function that may give anything',
+    'a call that may return anything',
     '{ f, ... }: { boot.kernelParams = f [ "quiet" ]; }\n',
     it => it.addIn('boot.kernelParams', ['splash']),
     nix`
@@ -831,7 +831,7 @@ describe('addIn refuses', () => {
   )
 
   golden(
-    'an item to add next to that is not in the list',
+    'a position next to an item that is not in the list',
     '{ l = [ "a" "b" ]; }\n',
     it => it.addIn('l', ['c'], { at: { after: 'd' } }),
     nix`
@@ -956,7 +956,7 @@ describe('renameIn refuses', () => {
   )
 
   golden(
-    'a path outside of the set around it',
+    'a new path outside the set around the definition',
     nix`
       {
         hardware = {
@@ -974,7 +974,7 @@ describe('renameIn refuses', () => {
   )
 
   golden(
-    'what is inherited',
+    'an inherited definition',
     '{ lib, ... }: { inherit (lib) a; }\n',
     it => it.renameIn('a', 'b'),
     nix`
@@ -1085,7 +1085,7 @@ describe('an invalid call is refused without a place', () => {
   )
 
   golden(
-    'a quote without its end',
+    'an unterminated quote',
     '{ }\n',
     it => it.removeIn('users."ann'),
     nix`
@@ -1125,7 +1125,7 @@ describe('an invalid call is refused without a place', () => {
   )
 
   golden(
-    'a number that Nix does not have',
+    'NaN, which Nix does not have',
     '{ }\n',
     it => it.setIn('a', Number.NaN),
     nix`
@@ -1165,7 +1165,7 @@ describe('an invalid call is refused without a place', () => {
   )
 
   golden(
-    'an expression without its end in a list',
+    'an unfinished expression in a list',
     '{ }\n',
     it => it.addIn('a', ['x', expr('[ 1')]),
     nix`
@@ -1276,7 +1276,7 @@ describe('an invalid call is refused without a place', () => {
   )
 
   golden(
-    'an item without an array',
+    'items that are not an array',
     '{ }\n',
     it => it.addIn('a', 'x' as unknown as string[]),
     nix`
@@ -1346,7 +1346,7 @@ describe('an invalid call is refused without a place', () => {
   )
 
   golden(
-    'a chosen definition with another one in its place',
+    'a chosen definition at whose offset is another definition',
     '{ b = 1; }\n',
     it => it.setIn(chosen('{ a = 1; }', 'a'), 2),
     nix`
@@ -1356,7 +1356,7 @@ describe('an invalid call is refused without a place', () => {
   )
 
   golden(
-    'a chosen inherited name with another one in its place',
+    'a chosen inherited name at whose offset is another name',
     '{ inherit (x) b; }\n',
     it => it.setIn(chosen('{ inherit (x) a; }', 'a'), 2),
     nix`
@@ -1378,7 +1378,7 @@ describe('an invalid call is refused without a place', () => {
 
 describe('a later edit of a transaction is refused with its place in the original text', () => {
   golden(
-    'after text that an earlier one added',
+    'after text that an earlier edit added',
     nix`
       { params, ... }:
       {
@@ -1398,7 +1398,7 @@ describe('a later edit of a transaction is refused with its place in the origina
   )
 
   golden(
-    'before text that an earlier one added',
+    'before text that an earlier edit added',
     nix`
       { params, ... }:
       {
@@ -1416,7 +1416,7 @@ describe('a later edit of a transaction is refused with its place in the origina
   )
 
   golden(
-    'on the line of text that an earlier one added',
+    'on the line of text that an earlier edit added',
     '{ params, ... }: { a = 1; boot.kernelParams = params; }\n',
     it => it.setIn('a', 1000).setIn('b', 2).addIn('boot.kernelParams', ['quiet']),
     nix`
@@ -1428,7 +1428,7 @@ describe('a later edit of a transaction is refused with its place in the origina
   )
 
   golden(
-    'after text that an earlier one removed',
+    'after text that an earlier edit removed',
     nix`
       { params, ... }:
       {
@@ -1447,7 +1447,7 @@ describe('a later edit of a transaction is refused with its place in the origina
   )
 
   golden(
-    'inside text that an earlier one added',
+    'inside text that an earlier edit added',
     nix`
       {
         a = 1;
@@ -1463,7 +1463,7 @@ describe('a later edit of a transaction is refused with its place in the origina
   )
 
   golden(
-    'inside a value that an earlier one replaced',
+    'inside a value that an earlier edit replaced',
     nix`
       {
         a = 1;

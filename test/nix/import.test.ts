@@ -8,52 +8,52 @@ describe('import', () => {
   const cases: [string, string, string][] = [
     ['into one line', '{ imports = [ ./a.nix ]; }', '{ imports = [ ./a.nix ./vfio ]; }'],
     [
-      'into many lines',
+      'to a list of several lines',
       '{\n  imports = [\n    ./a.nix\n  ];\n}',
       '{\n  imports = [\n    ./a.nix\n    ./vfio\n  ];\n}'
     ],
     [
-      'the generated layout',
+      'in the layout of a generated configuration',
       '{\n  imports =\n    [ # hardware\n      ./a.nix\n    ];\n}',
       '{\n  imports =\n    [ # hardware\n      ./a.nix\n      ./vfio\n    ];\n}'
     ],
     [
-      'the literal of ++',
+      'to the list literal of a ++',
       '{ x, ... }: { imports = [ ./a.nix ] ++ x; }',
       '{ x, ... }: { imports = [ ./a.nix ./vfio ] ++ x; }'
     ],
     [
-      'after a call',
+      'with ++ after a call',
       '{ imports = map (n: n) [ ./a ]; }',
       '{ imports = map (n: n) [ ./a ] ++ [ ./vfio ]; }'
     ],
     [
-      'after a variable',
+      'with ++ after a variable',
       '{ x, ... }: { imports = x; }',
       '{ x, ... }: { imports = x ++ [ ./vfio ]; }'
     ],
     [
-      'after an if',
+      'with ++ after an if',
       '{ x, ... }: { imports = if x then [ ] else [ ./a ]; }',
       '{ x, ... }: { imports = (if x then [ ] else [ ./a ]) ++ [ ./vfio ]; }'
     ],
     [
-      'in a let',
+      'to a list inside a let',
       '{ imports = let d = ./.; in [ (d + "/a") ]; }',
       '{ imports = let d = ./.; in [ (d + "/a") ./vfio ]; }'
     ],
     [
-      'next to config, not in it',
+      'next to config, not inside it',
       '{\n  config = { a = 1; };\n}\n',
       '{\n  imports = [ ./vfio ];\n\n  config = { a = 1; };\n}\n'
     ],
     [
-      'where there is none',
+      'to a module without imports',
       '{ ... }:\n{\n  a = 1;\n}\n',
       '{ ... }:\n{\n  imports = [ ./vfio ];\n\n  a = 1;\n}\n'
     ],
     [
-      'where there is none, on one line',
+      'to a module without imports on one line',
       '{ ... }: { a = 1; }',
       '{ ... }: { imports = [ ./vfio ]; a = 1; }'
     ],
@@ -69,12 +69,14 @@ describe('import', () => {
       '{ # a module\n  imports = [ ./vfio ];\n\n  a = 1;\n\n  b = 2;\n}\n'
     ],
     [
-      'behind a blank line that the set opens with',
+      'after a blank line at the start of the set',
       '{ # a module\n\n  a = 1;\n}\n',
       '{ # a module\n\n  imports = [ ./vfio ];\n\n  a = 1;\n}\n'
     ]
   ]
-  it.each(cases)('%s', (_, given, then) => expect(edited(given, importVfio)).toBe(then))
+  it.each(cases)('adds the file %s', (_, given, then) =>
+    expect(edited(given, importVfio)).toBe(then)
+  )
 
   it('recognizes a module however its path is written', () => {
     for (const spelling of [
@@ -101,7 +103,7 @@ describe('import', () => {
     )
   })
 
-  it('refuses a string that is not a path, and imports that are not a list', () => {
+  it('refuses a string that is not a path, and a value of imports that is not a list', () => {
     expect(refusalOf('{ }', it => it.import('vfio'))).toBe('BAD_VALUE')
     expect(refusalOf('{ imports, ... }: { inherit imports; }', importVfio)).toBe('INHERITED')
     expect(refusalOf('{ imports = "x"; }', importVfio)).toBe('NOT_A_LIST')
@@ -120,14 +122,14 @@ describe('import', () => {
   })
 })
 
-it('adds an import although there is a conditional one', () => {
+it('adds an import although the file is already imported under a condition', () => {
   const given = '{ c, lib, ... }: { imports = [ ./a.nix ] ++ lib.optionals c [ ./vfio ]; }'
   expect(edited(given, it => it.import('./vfio'))).toBe(
     '{ c, lib, ... }: { imports = [ ./a.nix ./vfio ] ++ lib.optionals c [ ./vfio ]; }'
   )
 })
 
-it('imports a path unchanged', () => {
+it('writes a path to import unchanged', () => {
   expect(edited('{ x, ... }: { }', it => it.import('/etc/${x}'))).toBe(
     '{ x, ... }: {\n  imports = [ (/. + "/etc/\\${x}") ];\n}'
   )

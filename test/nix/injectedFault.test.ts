@@ -1,4 +1,4 @@
-// What a caller sees if the planning of edits has a bug.
+// The error that a caller gets if the planning of edits has a bug.
 
 import { spawnSync } from 'node:child_process'
 
@@ -18,7 +18,7 @@ vi.mock('../../src/nix/edit/set.ts', async importOriginal => {
 })
 
 describe('an edit that also changes something else', () => {
-  it('is refused with the option that would change, and its values', () => {
+  it('is refused with the name of the other option, its value before and its value after', () => {
     const text = '{\n  services.fwupd.enable = false;\n  networking.hostName = "pc";\n}\n'
     expect(`\n${refused(text, it => it.setIn('services.fwupd.enable', true))}\n`).toBe(`
 3:25: VERIFICATION_FAILED: the result differs from the request: networking.hostName changes from "pc" to "tower"
@@ -28,7 +28,7 @@ hint: nothing was changed; please report this as a bug, with the file if you can
 `)
   })
 
-  it('is not refused if the planning has no fault', () => {
+  it('is accepted if the planning adds no such change', () => {
     const plan = parseDocument('{ a = 1; }').edit().setIn('a', 2).plan()
     expect(plan.ok && plan.value.text).toBe('{ a = 2; }')
   })
@@ -38,7 +38,7 @@ describe('NODE_DEBUG=vfio-patch', () => {
   const built = (file: string) =>
     JSON.stringify(new URL(`../../dist/nix/${file}`, import.meta.url).href)
 
-  // In a process of its own, since Node reads the variable when it starts.
+  // In a separate process, because Node reads the variable when it starts.
   const traceWith = (debug: string) => {
     const script = `
       import { parseDocument } from ${built('index.js')}
@@ -62,7 +62,7 @@ describe('NODE_DEBUG=vfio-patch', () => {
     )
   })
 
-  it('is silent without it', () => {
+  it('traces nothing if the variable is empty', () => {
     const { stderr, stdout } = traceWith('')
     expect([stderr, stdout]).toEqual(['', 'VERIFICATION_FAILED\n'])
   })

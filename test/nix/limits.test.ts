@@ -1,10 +1,10 @@
-// The time of large jobs is linear: four times as much takes about four times as long. It would be
-// sixteen times if each item was compared with each other one.
+// The time of large jobs is linear: four times as much takes about four times as long. It would take
+// sixteen times as long if each item were compared with all others.
 
 import { describe, expect, it } from 'vitest'
 import { expr, parseDocument, type Transaction } from '../../src/nix/index.ts'
 
-/** The CPU time of this process in milliseconds, the least of some runs. */
+/** The CPU time of a job in milliseconds: the minimum of several runs. */
 function timeOf(run: () => void): number {
   const times = [1, 2, 3].map(() => {
     const start = process.cpuUsage()
@@ -32,7 +32,7 @@ const settings = (count: number) =>
 
 const items = (count: number) => times(count, i => `new ${i}`)
 
-describe('four times as much takes about four times as long', () => {
+describe('time is linear', () => {
   const jobs: [string, number, (n: number) => string][] = [
     ['items in one addIn', 1000, n => planned(listOf(1), it => it.addIn('a', items(n)))],
     [
@@ -85,17 +85,17 @@ describe('four times as much takes about four times as long', () => {
     ]
   ]
 
-  it.each(jobs)('%s', (_, n, job) => {
+  it.each(jobs)('four times as much takes about four times as long: %s', (_, n, job) => {
     expect(job(n).length).toBeGreaterThan(100)
     const small = timeOf(() => job(n))
     expect(timeOf(() => job(4 * n))).toBeLessThan(9 * small + 60)
   })
 })
 
-describe('long is not the same as deep', () => {
+describe('long lists and chains', () => {
   const long = times(200_000, i => i).join(' ')
 
-  it('reads and edits a list of many items on one line', () => {
+  it('reads and edits a list with many items on one line', () => {
     expect(parseDocument(`{ a = [ ${long} ]; }`).itemsIn('a')).toHaveLength(200_000)
     const text = `{ a = [ ${long} ]; b = 1; }`
     expect(planned(text, it => it.addIn('a', ['x']))).toBe(text.replace(' ]', ' "x" ]'))
@@ -103,7 +103,7 @@ describe('long is not the same as deep', () => {
     expect(planned(text, it => it.setIn('a', []))).toBe('{ a = [ ]; b = 1; }')
   })
 
-  it('writes one', () => {
+  it('writes a list with many items', () => {
     expect(planned('{ b = 1; }', it => it.setIn('a', expr(`[ ${long} ]`)))).toBe(
       `{ b = 1; a = [ ${long} ]; }`
     )

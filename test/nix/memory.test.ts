@@ -1,10 +1,10 @@
-// The memory that a loop without await uses, measured as the peak of a process of its own.
+// The memory that a loop without await uses, measured as the peak of a separate process.
 import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 
 const toolkit = new URL('../../dist/nix/index.js', import.meta.url).href
 
-/** The peak in MB of a process that reads, and edits, `count` documents of about that many kilobytes. */
+/** The peak in MB of a process that reads `count` documents of `kilobytes`, and edits them if requested. */
 function peakOf(count: number, kilobytes: number, edits: boolean): number {
   const script = `
     import { parseDocument } from ${JSON.stringify(toolkit)}
@@ -24,7 +24,9 @@ function peakOf(count: number, kilobytes: number, edits: boolean): number {
   return Number(stdout)
 }
 
-it('is bounded for many small documents, and for some large ones', { timeout: 120_000 }, () => {
+it('memory is bounded for many small documents and for some large ones', {
+  timeout: 120_000
+}, () => {
   expect(peakOf(1500, 12, true)).toBeLessThan(500)
   expect(peakOf(24, 1000, false)).toBeLessThan(500)
 })

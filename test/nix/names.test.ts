@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { type Definition, expr, parseDocument, type Transaction } from '../../src/nix/index.ts'
 import { edited, refusalOf, refused } from './support.ts'
 
-describe('a rec set', () => {
-  it('loses or renames only attributes that no other attribute uses', () => {
+describe('an edit of a rec set', () => {
+  it('only removes or renames attributes that no other attribute uses', () => {
     const given = '{ x = rec { a = 1; b = a; c = { inherit a; }; d = 2; }; }'
     expect(refused(given, it => it.removeIn('x.a'))).toBe(
       [
@@ -22,7 +22,7 @@ describe('a rec set', () => {
     )
   })
 
-  it('loses an attribute only if nothing reads it', () => {
+  it('refuses to remove an attribute that another attribute reads', () => {
     const given = (use: string) => `rec { a.b = 1; a.c = 2; d = ${use}; }`
     expect(edited(given('a.c'), it => it.removeIn('a.b'))).toBe('rec { a.c = 2; d = a.c; }')
     expect(edited(given('a.c'), it => it.renameIn('a.b', 'a.e'))).toBe(
@@ -41,7 +41,7 @@ describe('a rec set', () => {
     expect(edited(nested, it => it.removeIn('a.c'))).toBe('rec { a = { b = 1; }; d = a.b; }')
   })
 
-  it('gets no name that shadows a variable of its attributes', () => {
+  it('refuses a new name that shadows a variable of its attributes', () => {
     const given = 'let n = 1; in { x = rec { a = n; b = 2; c = { inherit n; }; }; }'
     expect(refusalOf(given, it => it.setIn('x.n', 2))).toBe('CONFLICT')
     expect(refusalOf(given, it => it.renameIn('x.b', 'x.n'))).toBe('CONFLICT')
@@ -50,7 +50,7 @@ describe('a rec set', () => {
     )
   })
 
-  it('gets a name that its attributes bind themselves', () => {
+  it('accepts a new name that its attributes bind themselves', () => {
     expect(edited('rec { f = n: n; g = let n = 1; in n; }', it => it.setIn('n', 2))).toBe(
       'rec { f = n: n; g = let n = 1; in n; n = 2; }'
     )
@@ -61,7 +61,7 @@ describe('a rec set', () => {
 })
 
 describe('a variable in new text', () => {
-  it('must be in scope at its place', () => {
+  it('is refused if it is not in scope at its place', () => {
     expect(refused('{ a = 1; }', it => it.setIn('b', expr('lib.mkForce 1')))).toBe(
       'BAD_VALUE: "lib" is not in scope where it would be written, so Nix would reject the file\n' +
         'hint: if it is an argument of the module, add it at the top:  { lib, ... }:'
@@ -70,7 +70,7 @@ describe('a variable in new text', () => {
     expect(refusalOf('{ a = 1; }', it => it.setIn('a', expr('{ inherit x; }')))).toBe('BAD_VALUE')
   })
 
-  it('must be in scope outside a "with" if it is used in its head', () => {
+  it('is refused in the head of a "with" if it is not in scope outside', () => {
     const given = '{ ... }:\n{\n  environment.systemPackages = [ ];\n}\n'
     const value = expr('with pkgs; [ vim ]')
     expect(refused(given, it => it.setIn('environment.systemPackages', value))).toBe(
@@ -125,7 +125,7 @@ it('writes a function in a list in parentheses', () => {
   )
 })
 
-it('an interpolation differs from a string with its source', () => {
+it('compares an interpolation and a string with its source as different', () => {
   const given = '{ y, ... }: { a = "${y}"; l = [ "${y}" ]; }'
   expect(edited(given, it => it.setIn('a', '${y}').addIn('l', ['${y}']))).toBe(
     '{ y, ... }: { a = "\\${y}"; l = [ "${y}" "\\${y}" ]; }'
@@ -139,7 +139,7 @@ it('refuses a cyclic value', () => {
 })
 
 describe('a definition that others depend on', () => {
-  it('is not changed if a rec set uses it as a variable, unless it is chosen', () => {
+  it('is not changed if a rec set uses it as a variable, unless the definition is chosen', () => {
     const given = 'rec { a = "x"; b = a; l = [ "m" ]; m = l ++ [ ]; s = { t = 1; }; u = s; }'
     expect(refusalOf(given, it => it.setIn('a', 'y'))).toBe('SHARED_BINDING')
     expect(refusalOf(given, it => it.addIn('l', ['n']))).toBe('SHARED_BINDING')
@@ -169,13 +169,13 @@ describe('a definition that others depend on', () => {
 })
 
 describe('paths that are not options', () => {
-  it.each(['config', 'config.b'])('%s', path => {
+  it.each(['config', 'config.b'])('refuses %s', path => {
     expect(refusalOf('{ a = 1; }', it => it.setIn(path, 1))).toBe('BAD_PATH')
     expect(refusalOf('{ a = 1; }', it => it.renameIn('a', path))).toBe('BAD_PATH')
     expect(refusalOf('{ config.a = 1; }', it => it.addIn(path, [1]))).toBe('BAD_PATH')
   })
 
-  it('options are declared only in a module with its definitions in config', () => {
+  it('declares options only in a module with its definitions in config', () => {
     expect(refusalOf('{ a = 1; }', it => it.setIn('options.b', 1))).toBe('CONFLICT')
     expect(refusalOf('{ a = 1; }', it => it.renameIn('a', 'imports'))).toBe('BAD_PATH')
     expect(edited('{ config.a = 1; }', it => it.setIn('options.b', 1))).toBe(
@@ -184,7 +184,7 @@ describe('paths that are not options', () => {
   })
 })
 
-describe('addIn among priorities', () => {
+describe('addIn with several priorities', () => {
   it.each([
     [
       'adds to the list that applies',
@@ -192,13 +192,13 @@ describe('addIn among priorities', () => {
       '{ lib, ... }: { a = lib.mkMerge [ [ "e" ] (lib.mkForce [ "n" ]) ]; }'
     ],
     [
-      'takes mkOverride by its number',
+      'uses the number of mkOverride as the priority',
       '{ lib, ... }: { a = lib.mkMerge [ (lib.mkOverride 60 [ ]) (lib.mkOverride 40 [ ]) ]; }',
       '{ lib, ... }: { a = lib.mkMerge [ (lib.mkOverride 60 [ ]) (lib.mkOverride 40 [ "n" ]) ]; }'
     ]
   ])('%s', (_, given, then) => expect(edited(given, it => it.addIn('a', ['n']))).toBe(then))
 
-  it('refuses if the new items or the existing ones might be dropped', () => {
+  it('refuses if the new or the existing items would not always apply', () => {
     for (const value of [
       'lib.mkIf c (lib.mkDefault [ "e" ])',
       'lib.mkMerge [ [ "e" ] (lib.mkIf c (lib.mkForce [ ])) ]',
@@ -211,7 +211,7 @@ describe('addIn among priorities', () => {
   })
 })
 
-it('workarounds are added and removed with their expression', () => {
+it('adds and removes expressions that need a workaround of the parser', () => {
   expect(edited('{ a = 1; f = { a, b, }: a; }', it => it.removeIn('f'))).toBe('{ a = 1; }')
   expect(edited('{ a = 1; }', it => it.setIn('f', expr('{ a, b, }: a')))).toBe(
     '{ a = 1; f = { a, b, }: a; }'

@@ -2,18 +2,22 @@ import { describe, expect, it } from 'vitest'
 import { decode, parseDocument, visit } from '../../src/nix/index.ts'
 import { edited } from './support.ts'
 
-describe('syntax that Nix accepts and the grammar does not', () => {
+describe('syntax that Nix accepts but the grammar does not', () => {
   const cases: [string, string, string[]][] = [
     ['a trailing comma in formals', '{ a, b, }: a', ['comma']],
-    ['after one formal', 'b@{a,}: a', ['comma']],
-    ['with a comment after it', '{ a, # last\n /* , */ }: a', ['comma']],
+    ['a trailing comma after one formal', 'b@{a,}: a', ['comma']],
+    ['a trailing comma with comments after it', '{ a, # last\n /* , */ }: a', ['comma']],
     ['pipe operators', '{ a = 1 |> f; b = f <| 1; }', ['pipe', 'pipe']],
     ['an empty inherit', '{ inherit; a = 1; }', ['inherit']],
-    ['an empty inherit from', '{ inherit (a b); a = 1; }', ['inherit']],
+    ['an empty inherit with a source', '{ inherit (a b); a = 1; }', ['inherit']],
     ['a quote between interpolations', "''${a}'${b}''", ['quote']],
-    ['and the same after one', "{ a, }: ''x${a}'${a}''", ['comma', 'quote']]
+    [
+      'a trailing comma and a quote between interpolations',
+      "{ a, }: ''x${a}'${a}''",
+      ['comma', 'quote']
+    ]
   ]
-  it.each(cases)('%s', (_, text, kinds) => {
+  it.each(cases)('is parsed with a workaround: %s', (_, text, kinds) => {
     const doc = parseDocument(text)
     expect(doc.errors).toEqual([])
     expect(doc.workarounds.map(it => it.kind)).toEqual(kinds)
@@ -24,7 +28,7 @@ describe('syntax that Nix accepts and the grammar does not', () => {
     })
   })
 
-  it('is ignored in strings and comments', () => {
+  it('is not replaced in strings and comments', () => {
     const text = `{ a, }: { # |> ,}\n  b = "|> ,} inherit;"; c = ''<| '\${a}''; }`
     const doc = parseDocument(text)
     expect(doc.errors).toEqual([])

@@ -3,14 +3,18 @@ import { edited, nix, refusalOf } from './support.ts'
 
 describe('removeIn of lines of a string', () => {
   const cases: [string, string, string][] = [
-    ['with its line', "{\n  l = ''\n    a\n    b\n  '';\n}", "{\n  l = ''\n    a\n  '';\n}"],
-    ['quoted', '{ l = "a\\nb"; }', '{ l = "a"; }'],
+    [
+      'of an indented string',
+      "{\n  l = ''\n    a\n    b\n  '';\n}",
+      "{\n  l = ''\n    a\n  '';\n}"
+    ],
+    ['of a quoted string', '{ l = "a\\nb"; }', '{ l = "a"; }'],
     ['after CRLF', '{ l = "a\r\nb"; }\r\n', '{ l = "a"; }\r\n'],
     ['after an escaped line ending', "{ l = ''a''\\\nb''; }", "{ l = ''a''; }"],
-    ['before one', "{ l = ''b''\\\na''; }", "{ l = ''a''; }"],
-    ['after \\n, indented', "{ l = ''\n  a''\\n  b\n''; }", "{ l = ''\n  a''\\n''; }"]
+    ['before an escaped line ending', "{ l = ''b''\\\na''; }", "{ l = ''a''; }"],
+    ['after \\n in an indented string', "{ l = ''\n  a''\\n  b\n''; }", "{ l = ''\n  a''\\n''; }"]
   ]
-  it.each(cases)('%s', (_, given, then) =>
+  it.each(cases)('removes a line %s', (_, given, then) =>
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
   )
 
@@ -29,57 +33,57 @@ describe('removeIn of lines of a string', () => {
 
 describe('removeIn of items', () => {
   const cases: [string, string, string][] = [
-    ['in the middle', '{ l = [ "a" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
-    ['the first', '{ l = [ "b" "a" ]; }', '{ l = [ "a" ]; }'],
-    ['the last', '{ l = [ "a" "b" ]; }', '{ l = [ "a" ]; }'],
-    ['the only one', '{ l = [ "b" ]; }', '{ l = [ ]; }'],
-    ['the only one, tight', '{ l = ["b"]; }', '{ l = []; }'],
-    ['twice', '{ l = [ "b" "a" "b" ]; }', '{ l = [ "a" ]; }'],
-    ['two next to each other', '{ l = [ "a" "b" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
+    ['an item in the middle', '{ l = [ "a" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
+    ['the first item', '{ l = [ "b" "a" ]; }', '{ l = [ "a" ]; }'],
+    ['the last item', '{ l = [ "a" "b" ]; }', '{ l = [ "a" ]; }'],
+    ['the only item', '{ l = [ "b" ]; }', '{ l = [ ]; }'],
+    ['the only item of a list without spaces in the brackets', '{ l = ["b"]; }', '{ l = []; }'],
+    ['an item that the list has twice', '{ l = [ "b" "a" "b" ]; }', '{ l = [ "a" ]; }'],
+    ['two equal items next to each other', '{ l = [ "a" "b" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
     [
-      'its line and its comment',
+      'an item with its line and its comment',
       '{\n  l = [\n    "a"\n    "b" # why\n    "c"\n  ];\n}',
       '{\n  l = [\n    "a"\n    "c"\n  ];\n}'
     ],
     [
-      'not the comment above',
+      'an item, but not the comment above it',
       '{\n  l = [\n    # what follows\n    "b"\n    "c"\n  ];\n}',
       '{\n  l = [\n    # what follows\n    "c"\n  ];\n}'
     ],
-    ['the only one on a line of its own', '{\n  l = [\n    "b"\n  ];\n}', '{\n  l = [\n  ];\n}'],
+    ['the only item, on its own line', '{\n  l = [\n    "b"\n  ];\n}', '{\n  l = [\n  ];\n}'],
     [
-      'in a row',
+      'an item after another on the same line',
       '{\n  l = [\n    "a" "b"\n    "c"\n  ];\n}',
       '{\n  l = [\n    "a"\n    "c"\n  ];\n}'
     ],
     [
-      'the first of a row',
+      'an item before another on the same line',
       '{\n  l = [\n    "b" "a"\n    "c"\n  ];\n}',
       '{\n  l = [\n    "a"\n    "c"\n  ];\n}'
     ],
     [
-      'in all lists of the option',
+      'an item from all lists of the option',
       '{ c, lib, ... }: { l = [ "b" ] ++ lib.optionals c [ "a" "b" ]; }',
       '{ c, lib, ... }: { l = [ ] ++ lib.optionals c [ "a" ]; }'
     ],
     [
-      'CRLF',
+      'an item from a file with CRLF line endings',
       '{\r\n  l = [\r\n    "a"\r\n    "b" # why\r\n  ];\r\n}\r\n',
       '{\r\n  l = [\r\n    "a"\r\n  ];\r\n}\r\n'
     ],
     [
-      'between two that it touches',
+      'an item without spaces around it',
       '{ x, ... }: { l = [ x"b"x ]; }',
       '{ x, ... }: { l = [ x x ]; }'
     ],
     [
-      'not the list next to a comment',
+      'the last item, but not its list, next to a comment',
       '{ x, ... }: { l = x /* y */ ++ [ "b" ]; }',
       '{ x, ... }: { l = x /* y */ ++ [ ]; }'
     ],
-    ['nothing that is not there', '{ l = [ "a" ]; }', '{ l = [ "a" ]; }']
+    ['nothing if the list does not contain the item', '{ l = [ "a" ]; }', '{ l = [ "a" ]; }']
   ]
-  it.each(cases)('%s', (_, given, then) =>
+  it.each(cases)('removes %s', (_, given, then) =>
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
   )
 
@@ -100,13 +104,13 @@ describe('removeIn of items', () => {
     expect(removed('x ++ [ "b" ] ++ [ "b" ]')).toBe('{ x, ... }: { l = x ++ [ ] ++ [ ]; }')
   })
 
-  it('moves the bracket after several items to the item above', () => {
+  it('removes several items before the bracket, which moves to the item above', () => {
     expect(
       edited('{\n  l = [\n    "a"\n    "b"\n    "c" ];\n}', it => it.removeIn('l', ['b', 'c']))
     ).toBe('{\n  l = [\n    "a" ];\n}')
   })
 
-  it('moves the bracket after the item to the item above', () => {
+  it('removes an item before the bracket, which moves to the item above', () => {
     expect(edited('{\n  l = [\n    "a"\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
       '{\n  l = [\n    "a" ];\n}'
     )
@@ -118,7 +122,7 @@ describe('removeIn of items', () => {
     )
   })
 
-  it('compares by value', () => {
+  it('compares items by value', () => {
     expect(edited(`{ l = [ "a" ''b'' ]; }`, it => it.removeIn('l', ['b']))).toBe('{ l = [ "a" ]; }')
   })
 })
@@ -206,7 +210,7 @@ describe('removeIn of an option', () => {
     expect(refusalOf('{ a, ... }: { inherit a; }', it => it.removeIn('a'))).toBe('INHERITED')
   })
 
-  it('undoes setIn', () => {
+  it('restores the text before setIn', () => {
     const given = nix`
       {
         a = 1;
@@ -229,7 +233,7 @@ describe('removeIn of an option', () => {
   })
 })
 
-describe('removeIn with comments around', () => {
+describe('removeIn next to comments', () => {
   it('removes the comment after an element of a mkMerge', () => {
     const given =
       '{ lib, ... }: {\n  a = lib.mkMerge [\n    { b = 1; } # why\n    { c = 2; }\n  ];\n}\n'
@@ -238,7 +242,7 @@ describe('removeIn with comments around', () => {
     )
   })
 
-  it('takes linear time', () => {
+  it('removes many definitions in linear time', () => {
     const lines = Array.from({ length: 3000 }, (_, i) => `  a.x${i} = 0; # ${i}\n`).join('')
     const remarks = '/* 1 */ '.repeat(60)
     const start = performance.now()

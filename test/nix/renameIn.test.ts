@@ -3,7 +3,7 @@ import { parseDocument } from '../../src/nix/index.ts'
 import { edited, nix, refusalOf } from './support.ts'
 
 describe('renameIn', () => {
-  it('replaces names of the binding, and keeps the value and its comments', () => {
+  it('replaces names of a binding, and keeps its value and comments', () => {
     const given = nix`
       {
         virtualisation.libvirtd = {
@@ -33,7 +33,7 @@ describe('renameIn', () => {
     )
   })
 
-  it('keeps the config in the path of a binding', () => {
+  it('keeps "config" in the path of a binding', () => {
     expect(
       edited('{ config.a.b = 1; config.a.c.d = 2; }', it =>
         it.renameIn('a.c', 'a.e').renameIn('a.b', 'f')
@@ -45,7 +45,7 @@ describe('renameIn', () => {
     expect(edited('{ a = 1; }', it => it.renameIn('b', 'c').renameIn('a', 'a'))).toBe('{ a = 1; }')
   })
 
-  it('renames definitions that follow definitions below them', () => {
+  it('renames an option whose own definition follows definitions below it', () => {
     expect(edited('{ a.b = 1; a = { d = 1; }; }', it => it.renameIn('a', 'c'))).toBe(
       '{ c.b = 1; c = { d = 1; }; }'
     )
@@ -64,14 +64,14 @@ describe('renameIn', () => {
     )
   })
 
-  it('refuses if the new path is defined, or belongs to another set', () => {
+  it('refuses a new path that is defined, or that belongs to another set', () => {
     expect(refusalOf('{ a = 1; b = 2; }', it => it.renameIn('a', 'b'))).toBe('CONFLICT')
     expect(refusalOf('{ a = { b = 1; }; }', it => it.renameIn('a.b', 'c.d'))).toBe('NO_TARGET')
     expect(refusalOf('{ a, ... }: { inherit a; }', it => it.renameIn('a', 'b'))).toBe('INHERITED')
     expect(refusalOf('{ a = 1; }', it => it.renameIn('a', ''))).toBe('BAD_PATH')
   })
 
-  it('refuses if another operand of // defines the name', () => {
+  it('refuses a new name that another operand of // defines', () => {
     const refusal = (given: string, from: string, to: string) =>
       refusalOf(given, it => it.renameIn(from, to))
     expect(refusal('{ boot.a = 1; } // { v.l = 3; }', 'v.l', 'boot.z')).toMatch(/NO_TARGET|SHARED/)
@@ -84,7 +84,7 @@ describe('renameIn', () => {
     )
   })
 
-  it('refuses if Nix does not merge the new name with the existing definitions', () => {
+  it('refuses a new name that Nix does not merge with the existing definitions', () => {
     const given = '{ a.b = 1; c = { d = { e = 1; }; }; }'
     expect(refusalOf(given, it => it.renameIn('a.b', 'c.d.f'))).toBe('CONFLICT')
   })

@@ -22,7 +22,7 @@ describe('setIn of a defined option', () => {
     `)
   })
 
-  it('finds it nested, dotted, quoted, in config, and through let, with, assert and parentheses', () => {
+  it('finds an option that is nested, dotted, quoted, in config, or in let, with, assert or parentheses', () => {
     const given = nix`
       { config, lib, ... }:
       let name = "x"; in
@@ -39,7 +39,7 @@ describe('setIn of a defined option', () => {
     )
   })
 
-  it('does nothing if the option has the value, however it is written', () => {
+  it('changes nothing if the option has the value, however it is written', () => {
     const given = `{ a = ''x''; b = [ 1 (2) ]; c = { d.e = null; }; }\n`
     expect(
       edited(given, it =>
@@ -72,7 +72,7 @@ describe('setIn of a defined option', () => {
     )
   })
 
-  it('refuses what it cannot change alone', () => {
+  it('refuses a definition that it cannot change without changing others', () => {
     expect(
       refused(`{ lib, ... }: { a = 1; imports = [ ]; b = { inherit (lib) c; }; }`, it =>
         it.setIn('b.c', 1)
@@ -102,7 +102,7 @@ describe('setIn of a defined option', () => {
 })
 
 describe('setIn of an option that is not defined', () => {
-  it('adds to its nearest relatives, in their notation', () => {
+  it('adds a definition after its nearest relatives, in their notation', () => {
     const given = nix`
       { ... }:
       {
@@ -141,7 +141,7 @@ describe('setIn of an option that is not defined', () => {
     `)
   })
 
-  it('adds a block before a final system.stateVersion and its comment', () => {
+  it('adds a definition of several lines before a final system.stateVersion and its comment', () => {
     const given = nix`
       {
         networking.hostName = "pc";
@@ -169,7 +169,7 @@ describe('setIn of an option that is not defined', () => {
     `)
   })
 
-  it('adds after the last binding and the comments below it', () => {
+  it('adds a definition after the last binding and the comments below it', () => {
     const given = nix`
       {
         a = 1; # one
@@ -232,7 +232,7 @@ describe('setIn of an option that is not defined', () => {
     `)
   })
 
-  it('adds to empty sets', () => {
+  it('adds a definition to an empty set', () => {
     expect(edited('{ }', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}')
     expect(edited('{}\n', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}\n')
     expect(edited('{\n}\n', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}\n')
@@ -244,7 +244,7 @@ describe('setIn of an option that is not defined', () => {
     )
   })
 
-  it('adds on the line of a set on one line', () => {
+  it('adds a definition to a one-line set on the same line', () => {
     expect(edited('{ ... }: { a = 1; }', it => it.setIn('b', [1, 'x']))).toBe(
       '{ ... }: { a = 1; b = [ 1 "x" ]; }'
     )
@@ -253,7 +253,7 @@ describe('setIn of an option that is not defined', () => {
     )
   })
 
-  it('fills an empty set on the line of the set around it', () => {
+  it('fills an empty set inside a one-line set on the same line', () => {
     expect(edited('{\n  a = { b = {}; };\n}\n', it => it.setIn('a.b.c', 1))).toBe(
       '{\n  a = { b = { c = 1; }; };\n}\n'
     )
@@ -265,14 +265,14 @@ describe('setIn of an option that is not defined', () => {
     )
   })
 
-  it('separates the new value from the function before it', () => {
+  it('writes a space between a function and its new argument', () => {
     const given = '{ lib, ... }: { a = lib.mkForce(1); b = lib.mkForce[ 1 ]; }'
     expect(edited(given, it => it.setIn('a', true).setIn('b', true))).toBe(
       '{ lib, ... }: { a = lib.mkForce true; b = lib.mkForce true; }'
     )
   })
 
-  it('adds a block to an empty set', () => {
+  it('adds a definition of several lines to an empty set', () => {
     const given = '{\n  options.a = 1;\n\n  config = { };\n}\n'
     expect(edited(given, it => it.setIn('services.x', { a: 1, b: [2, 3] }))).toBe(nix`
       {
@@ -288,7 +288,7 @@ describe('setIn of an option that is not defined', () => {
     `)
   })
 
-  it('adds a block after a set on one line, not inside it', () => {
+  it('adds a definition of several lines after a one-line set, not inside it', () => {
     const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
     expect(edited(given, it => it.setIn('virtualisation.vfio', { enable: true }))).toBe(nix`
       {
@@ -298,7 +298,7 @@ describe('setIn of an option that is not defined', () => {
     `)
   })
 
-  it('adds a block with a comment on several lines, to keep the comment', () => {
+  it('adds a set with a comment on several lines, so that the comment is kept', () => {
     const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
     const vfio = { devices: [annotated('10de:1b80', 'a card')] }
     expect(edited(given, it => it.setIn('virtualisation.vfio', vfio))).toBe(nix`
@@ -332,7 +332,7 @@ describe('setIn of an option that is not defined', () => {
     )
   })
 
-  it('adds a plain element to a mkMerge without one', () => {
+  it('adds a plain set to a mkMerge without one', () => {
     const set = (given: string) => edited(given, it => it.setIn('a.b', 1).setIn('a.c', [2]))
     expect(set('{ lib, on, ... }: { config = lib.mkMerge [ (lib.mkIf on { d = 1; }) ]; }')).toBe(
       '{ lib, on, ... }: { config = lib.mkMerge [ (lib.mkIf on { d = 1; }) { a.b = 1; a.c = [ 2 ]; } ]; }'
@@ -363,7 +363,7 @@ describe('setIn of an option that is not defined', () => {
       `)
   })
 
-  it('adds it on several lines for a block', () => {
+  it('adds a plain set on several lines to a mkMerge if the definition has several lines', () => {
     const given = nix`
       { lib, on, ... }:
       {
@@ -395,7 +395,7 @@ describe('setIn of an option that is not defined', () => {
     expect(edited(then, it => it.removeIn('virtualisation.vfio').removeIn('e'))).toBe(given)
   })
 
-  it('adds to the plain element of a mkMerge', () => {
+  it('adds a definition to the plain set of a mkMerge', () => {
     const given = nix`
       { lib, ... }:
       {
@@ -412,7 +412,7 @@ describe('setIn of an option that is not defined', () => {
     )
   })
 
-  it('adds to the operand of // that wins', () => {
+  it('adds a definition to the operand of // that takes effect', () => {
     const given = '{ a.b = 1; c = 2; } // { a.d = 3; }'
     expect(edited(given, it => it.setIn('a.e', 4).setIn('c', 5).setIn('f', 6))).toBe(
       '{ a.b = 1; c = 5; } // { a.d = 3; a.e = 4; f = 6; }'
@@ -506,7 +506,7 @@ describe('the values that setIn writes', () => {
     )
   })
 
-  it('writes a long list, and one with comments, on several lines', () => {
+  it('writes a long list, and a list with comments, on several lines', () => {
     const long = Array.from({ length: 9 }, (_, i) => `element-${i}`)
     expect(edited('{\n}\n', it => it.setIn('a', long))).toContain(
       'a = [\n    "element-0"\n    "element-1"\n'
@@ -528,7 +528,7 @@ describe('the values that setIn writes', () => {
     )
   })
 
-  it('uses indentation, line endings and list style of the file', () => {
+  it('uses the indentation, line endings and list style of the file', () => {
     const tabs = '{\r\n\ta = ["x"];\r\n\tb = {\r\n\t\tc = 1;\r\n\t};\r\n}\r\n'
     expect(edited(tabs, it => it.setIn('d', { e: ['y'] }))).toBe(
       '{\r\n\ta = ["x"];\r\n\tb = {\r\n\t\tc = 1;\r\n\t};\r\n\td = {\r\n\t\te = ["y"];\r\n\t};\r\n}\r\n'
@@ -580,7 +580,7 @@ describe('setIn refuses text that may not be a plain module', () => {
     ['a module by name', 'let m = { a = 1; }; in m', 'NO_TARGET'],
     ['a module that depends', '{ c, ... }: if c then { a = 1; } else { a = 2; }', 'NO_TARGET']
   ]
-  it.each(cases)('%s', (_, given, code) =>
+  it.each(cases)('refuses %s', (_, given, code) =>
     expect(refusalOf(given, it => it.setIn('a', 3))).toBe(code)
   )
 

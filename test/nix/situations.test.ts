@@ -17,7 +17,7 @@ const situations: Situation[] = JSON.parse(
   readFileSync(new URL('data/edit-cases.json', import.meta.url), 'utf8')
 )
 
-/** The expected result of a situation: one of its right texts, the original text with a change, or a refusal. */
+/** The expected result of a situation: one of its right texts, a refusal, the changed or the original text. */
 type Then = 'right' | { code: string } | { replace: [string, string] } | 'unchanged'
 
 const importModule: EditOf = it => it.import('./vfio.nix')
@@ -80,7 +80,7 @@ describe('the 50 situations', () => {
     } else expect(result).toBe(before.replace(...then.replace))
   })
 
-  it('never give a tempting wrong text', () => {
+  it('never result in a tempting wrong text', () => {
     for (const { n, option, before, after } of situations) {
       if (option.includes('<')) continue
       const wrong = after.filter(it => it.label.startsWith('naive')).map(it => it.text)

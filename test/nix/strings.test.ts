@@ -27,7 +27,7 @@ describe('the value of a string literal', () => {
     ["''a''\\\n  ''", 'a\n  '],
     ['"a ${b}"', undefined]
   ]
-  it.each(cases)('%j', (literal, then) => expect(valueIn(literal)).toBe(then))
+  it.each(cases)('is that of Nix for %j', (literal, then) => expect(valueIn(literal)).toBe(then))
 
   const line = fc.string({
     // biome-ignore format: one line for the kinds of a thing

@@ -2,14 +2,14 @@ import { expect, it } from 'vitest'
 import { parseDocument } from '../../src/nix/index.ts'
 import { type EditOf, edited, nix } from './support.ts'
 
-/** The text after all edits in one transaction. It must equal that of one transaction for each edit. */
+/** The text after all edits in one transaction. It must equal the text after one transaction per edit. */
 function together(text: string, edits: readonly EditOf[]): string {
   const all = edited(text, start => edits.reduce((so, edit) => edit(so), start))
   expect(all).toBe(edits.reduce(edited, text))
   return all
 }
 
-it('does unrelated edits', () => {
+it('combines unrelated edits', () => {
   const given = nix`
     { pkgs, ... }:
     {
@@ -82,7 +82,7 @@ it('adds new definitions in order, each after its nearest relative', () => {
   `)
 })
 
-it('adds after a block that one of the edits puts after a set on one line', () => {
+it('adds a definition after a block that an earlier edit added after a one-line set', () => {
   const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
   const edits: EditOf[] = [
     it => it.setIn('virtualisation.vfio', { enable: true }),
@@ -97,7 +97,7 @@ it('adds after a block that one of the edits puts after a set on one line', () =
   `)
 })
 
-it('adds a block to a set that is no longer on one line', () => {
+it('adds a block to a set that an earlier edit broke into several lines', () => {
   const given = '{\n  virtualisation = { libvirtd = { /* soon */ }; };\n}\n'
   const edits: EditOf[] = [
     it => it.setIn('virtualisation.libvirtd.enable', true),
@@ -106,7 +106,7 @@ it('adds a block to a set that is no longer on one line', () => {
   together(given, edits)
 })
 
-it('adds in place of a final system.stateVersion that one of the edits removes', () => {
+it('adds a definition where an earlier edit removed a final system.stateVersion', () => {
   const given = '{\n  a = 1;\n\n  # As it was.\n  system.stateVersion = "26.05";\n}\n'
   const edits: EditOf[] = [
     it => it.removeIn('system.stateVersion'),
@@ -125,13 +125,13 @@ it('adds in place of a final system.stateVersion that one of the edits removes',
   `)
 })
 
-it('adds after the comments left by a last definition that one of the edits removes', () => {
+it('adds a definition after the comments of a last definition that an earlier edit removed', () => {
   const given = '{\n  users.a = 1;\n  b = 2;\n\n  # c = 3;\n}\n'
   const edits: EditOf[] = [it => it.removeIn('b'), it => it.setIn('users.d', 4)]
   expect(together(given, edits)).toBe('{\n  users.a = 1;\n\n  # c = 3;\n\n  users.d = 4;\n}\n')
 })
 
-it('does nothing if one edit is refused', () => {
+it('plans no edit if one edit is refused', () => {
   const plan = parseDocument('{\n  a = 1;\n  b.c = 2;\n}\n')
     .edit()
     .setIn('a', 5)
@@ -157,7 +157,7 @@ it('removes neighbors together', () => {
   expect(together(given, last)).toBe('{\n  a = 1;\n}\n')
 })
 
-it('renames next to what it removes, sets and renames', () => {
+it('renames a definition next to definitions that it removes, sets and renames', () => {
   const given = nix`
     {
       services.a.enable = true;
@@ -182,7 +182,7 @@ it('renames next to what it removes, sets and renames', () => {
   `)
 })
 
-it('plans removals together, and refuses what an earlier one removed', () => {
+it('plans removals together, and refuses a definition that an earlier edit removed', () => {
   const given = 'rec {\n  a = 1;\n  b = a;\n  c = 2;\n}\n'
   const both: EditOf[] = [it => it.removeIn('b'), it => it.removeIn('a')]
   expect(together(given, both)).toBe('rec {\n  c = 2;\n}\n')

@@ -14,10 +14,10 @@ function verdict(before: string, after: string, operation: Operation): string {
   return faultOf(before, after, operation) ? 'caught' : 'accepted'
 }
 
-/** The edits that lead from one text to another, token by token. */
+/** The edits that turn one text into another, token by token. */
 function editsBetween(before: string, after: string): Edit[] {
   const [old, current] = [tokensOf(before), tokensOf(after)]
-  // The number of tokens that the two have in common from here on.
+  // The number of tokens that the two texts have in common from each pair of positions on.
   const common = old.map(() => current.map(() => 0))
   const at = (i: number, j: number) => common[i]?.[j] ?? 0
   for (let i = old.length - 1; i >= 0; i--) {
@@ -89,16 +89,20 @@ const TRIALS: Record<string, Trial> = {
       'another value': '{ lib, ... }: { a.b = 3; c = "x"; d = lib.mkForce 1; } # end\n',
       'another option': '{ lib, ... }: { a.b = 1; c = 2; d = lib.mkForce 1; } # end\n',
       'another name': '{ lib, ... }: { a.c = 2; c = "x"; d = lib.mkForce 1; } # end\n',
-      'one option more': '{ lib, ... }: { a.b = 2; z = 1; c = "x"; d = lib.mkForce 1; } # end\n',
-      'one option less': '{ lib, ... }: { a.b = 2; d = lib.mkForce 1; } # end\n',
-      'a string': '{ lib, ... }: { a.b = "2"; c = "x"; d = lib.mkForce 1; } # end\n',
-      'a default': '{ lib, ... }: { a.b = lib.mkDefault 2; c = "x"; d = lib.mkForce 1; } # end\n',
+      'an additional option':
+        '{ lib, ... }: { a.b = 2; z = 1; c = "x"; d = lib.mkForce 1; } # end\n',
+      'a missing option': '{ lib, ... }: { a.b = 2; d = lib.mkForce 1; } # end\n',
+      'a string instead of a number':
+        '{ lib, ... }: { a.b = "2"; c = "x"; d = lib.mkForce 1; } # end\n',
+      'a value in mkDefault':
+        '{ lib, ... }: { a.b = lib.mkDefault 2; c = "x"; d = lib.mkForce 1; } # end\n',
       'under a condition':
         '{ lib, ... }: { a.b = lib.mkIf false 2; c = "x"; d = lib.mkForce 1; } # end\n',
-      'the head': '{ lib, pkgs, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; } # end\n',
+      'other formals': '{ lib, pkgs, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; } # end\n',
       'a new comment': '{ lib, ... }: { a.b = 2; /* new */ c = "x"; d = lib.mkForce 1; } # end\n',
-      'the comment at the end': '{ lib, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; } # END\n',
-      'a comment less': '{ lib, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; }\n'
+      'another comment at the end':
+        '{ lib, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; } # END\n',
+      'a missing comment': '{ lib, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; }\n'
     }
   },
   'a value in mkOverride': {
@@ -106,9 +110,9 @@ const TRIALS: Record<string, Trial> = {
     asked: set('a', 'y'),
     right: '{ lib, ... }: { a = lib.mkOverride 40 "y"; }',
     wrong: {
-      'the priority': '{ lib, ... }: { a = lib.mkOverride 50 "y"; }',
+      'another priority': '{ lib, ... }: { a = lib.mkOverride 50 "y"; }',
       'no priority': '{ lib, ... }: { a = lib.mkOverride "y"; }',
-      'one argument more': '{ lib, ... }: { a = lib.mkOverride 40 "y" "y"; }',
+      'an additional argument': '{ lib, ... }: { a = lib.mkOverride 40 "y" "y"; }',
       'another function': '{ lib, ... }: { a = lib.mkOrder 40 "y"; }'
     }
   },
@@ -147,7 +151,7 @@ const TRIALS: Record<string, Trial> = {
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "M"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
       twice:
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N" "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
-      'and one more':
+      'an additional item':
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N" "M"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
       'in a comment':
         '{ lib, ... }: {\n  a = [\n    "x" # first "N"\n    # "off"\n    "y"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
@@ -161,19 +165,19 @@ const TRIALS: Record<string, Trial> = {
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    [ "N" ]\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
       'as an interpolation':
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "${"N"}"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
-      'in place of one':
+      'instead of an item':
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
       reordered:
         '{ lib, ... }: {\n  a = [\n    "y" # first\n    # "off"\n    "x"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
-      'commented in':
+      'a comment becomes an item':
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    "off"\n    "y"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
-      'swallowing a comment':
+      'a missing comment':
         '{ lib, ... }: {\n  a = [\n    "x"\n    # "off"\n    "y"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
       'with a comment':
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N" # new\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
-      'the condition':
+      'another condition':
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N"\n  ] ++ lib.optionals false [ "z" ];\n  b = [ "x" ];\n}\n',
-      'without the rest':
+      'without the conditional items':
         '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N"\n  ];\n  b = [ "x" ];\n}\n'
     }
   },
@@ -181,14 +185,14 @@ const TRIALS: Record<string, Trial> = {
     given: '{ y, ... }: { a = [ "x" ]; }',
     asked: add('a', '${y}'),
     right: '{ y, ... }: { a = [ "x" "\\${y}" ]; }',
-    wrong: { 'one that is': '{ y, ... }: { a = [ "x" "${y}" ]; }' }
+    wrong: { 'an interpolation': '{ y, ... }: { a = [ "x" "${y}" ]; }' }
   },
   'a list next to a condition': {
     given: '{ lib, ... }: { a = lib.mkIf true [ "x" /* x */ ]; }',
     asked: add('a', 'N'),
     right: '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" /* x */ ]) [ "N" ] ]; }',
     wrong: {
-      'in it': '{ lib, ... }: { a = lib.mkIf true [ "x" /* x */ "N" ]; }',
+      'inside the conditional list': '{ lib, ... }: { a = lib.mkIf true [ "x" /* x */ "N" ]; }',
       'of another function':
         '{ lib, ... }: { a = my.mkMerge [ (lib.mkIf true [ "x" /* x */ ]) [ "N" ] ]; }',
       'with another condition':
@@ -201,24 +205,28 @@ const TRIALS: Record<string, Trial> = {
         '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" ]) [ "N" ] ]; }'
     }
   },
-  'a part of a mkMerge that loses its last': {
+  'an element of a mkMerge that becomes empty': {
     given:
       '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; /* x */ } { d = 3; } { a.c = 2; } ]; }',
     asked: remove('a.c'),
     right: '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; /* x */ } { d = 3; } ]; }',
     wrong: {
-      'and another one': '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; /* x */ } ]; }',
-      'another one': '{ lib, ... }: { config = lib.mkMerge [ { d = 3; } { a.c = 2; } ]; }',
-      'and a comment': '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; } { d = 3; } ]; }'
+      'another element is removed as well':
+        '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; /* x */ } ]; }',
+      'another element is removed instead':
+        '{ lib, ... }: { config = lib.mkMerge [ { d = 3; } { a.c = 2; } ]; }',
+      'a comment of another element is removed as well':
+        '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; } { d = 3; } ]; }'
     }
   },
-  'a part of a mkMerge with a comment': {
+  'an element of a mkMerge with a comment': {
     given: '{ lib, ... }: { config = lib.mkMerge [ { /* x */ a.c = 2; } { } ]; }',
     asked: remove('a.c'),
     right: '{ lib, ... }: { config = lib.mkMerge [ { /* x */ } { } ]; }',
     wrong: {
-      'taken along': '{ lib, ... }: { config = lib.mkMerge [ { } ]; }',
-      'and the part of somebody else': '{ lib, ... }: { config = lib.mkMerge [ { /* x */ } ]; }'
+      'the element is removed with its comment': '{ lib, ... }: { config = lib.mkMerge [ { } ]; }',
+      'another element is removed as well':
+        '{ lib, ... }: { config = lib.mkMerge [ { /* x */ } ]; }'
     }
   },
   'a line for a string': {
@@ -226,13 +234,14 @@ const TRIALS: Record<string, Trial> = {
     asked: add('a', 'N'),
     right: "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z\n    N\n  '';\n}\n",
     wrong: {
-      'less indented': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z\n  N\n  '';\n}\n",
+      'less indentation': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z\n  N\n  '';\n}\n",
       'in the middle of a line': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z N\n  '';\n}\n",
       'another interpolation': "{ p, ... }: {\n  a = ''\n    x ${q} y\n    z\n    N\n  '';\n}\n",
-      'around the interpolation': "{ p, ... }: {\n  a = ''\n    x ${p}\n    z\n    N\n  '';\n}\n",
-      'before the interpolation':
+      'other text after the interpolation':
+        "{ p, ... }: {\n  a = ''\n    x ${p}\n    z\n    N\n  '';\n}\n",
+      'other text before the interpolation':
         "{ p, ... }: {\n  a = ''\n    xx ${p} y\n    z\n    N\n  '';\n}\n",
-      'without a line': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    N\n  '';\n}\n"
+      'a missing line': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    N\n  '';\n}\n"
     }
   },
   'an option that is removed': {
@@ -240,13 +249,15 @@ const TRIALS: Record<string, Trial> = {
     asked: remove('a'),
     right: '{\n  # about a\n  # about b\n  b = 2; # b\n  c = { a = 1; };\n}\n',
     wrong: {
-      another: '{\n  # about a\n  a = 1; # a\n  # about b\n  c = { a = 1; };\n}\n',
-      'one more': '{\n  # about a\n  # about b\n  c = { a = 1; };\n}\n',
-      'with the comment of another': '{\n  # about a\n  b = 2; # b\n  c = { a = 1; };\n}\n',
-      'with a comment far away': '{\n  # about a\n  # about b\n  b = 2;\n  c = { a = 1; };\n}\n',
+      'another option instead': '{\n  # about a\n  a = 1; # a\n  # about b\n  c = { a = 1; };\n}\n',
+      'another option as well': '{\n  # about a\n  # about b\n  c = { a = 1; };\n}\n',
+      'the comment above another option as well':
+        '{\n  # about a\n  b = 2; # b\n  c = { a = 1; };\n}\n',
+      'the comment after another option as well':
+        '{\n  # about a\n  # about b\n  b = 2;\n  c = { a = 1; };\n}\n',
       'commented out':
         '{\n  # about a\n  # a = 1; # a\n  # about b\n  b = 2; # b\n  c = { a = 1; };\n}\n',
-      'and something else new':
+      'a new option as well':
         '{\n  # about a\n  d = 1;\n  # about b\n  b = 2; # b\n  c = { a = 1; };\n}\n'
     }
   },
@@ -255,11 +266,11 @@ const TRIALS: Record<string, Trial> = {
     asked: remove('a', 'x'),
     right: '{ a = [ "y" "z" /* z */ ]; b = [ "x" ]; }',
     wrong: {
-      another: '{ a = [ "x" /* x */ "z" /* z */ ]; b = [ "x" ]; }',
-      'one more': '{ a = [ "z" /* z */ ]; b = [ "x" ]; }',
-      'of another list too': '{ a = [ "y" "z" /* z */ ]; b = [ ]; }',
+      'another item instead': '{ a = [ "x" /* x */ "z" /* z */ ]; b = [ "x" ]; }',
+      'another item as well': '{ a = [ "z" /* z */ ]; b = [ "x" ]; }',
+      'the same item of another list as well': '{ a = [ "y" "z" /* z */ ]; b = [ ]; }',
       reordered: '{ a = [ "z" "y" /* z */ ]; b = [ "x" ]; }',
-      'with the comment of another': '{ a = [ "y" "z" ]; b = [ "x" ]; }'
+      'the comment of another item as well': '{ a = [ "y" "z" ]; b = [ "x" ]; }'
     }
   },
   'an option that gets another name': {
@@ -269,23 +280,23 @@ const TRIALS: Record<string, Trial> = {
     wrong: {
       'another name': '{ a.m = { c = 1; /* c */ }; d = 2; }',
       'another value': '{ a.n = { c = 2; /* c */ }; d = 2; }',
-      'a part only': '{ a.n = { }; a.b = { c = 1; /* c */ }; d = 2; }',
+      'only a part of the definitions': '{ a.n = { }; a.b = { c = 1; /* c */ }; d = 2; }',
       'another option': '{ a.n = { c = 1; /* c */ }; e = 2; }',
       'without a comment': '{ a.n = { c = 1; }; d = 2; }',
       'with a comment': '{ a.n = /* n */ { c = 1; /* c */ }; d = 2; }'
     }
   },
-  'a name that others use': {
+  'a new option in a rec set': {
     given: 'let n = 5; in rec { a = 1; b = a; c = n; }',
     asked: set('d', 1),
     right: 'let n = 5; in rec { a = 1; b = a; c = n; d = 1; }',
-    wrong: { 'no longer rec': 'let n = 5; in { a = 1; b = a; c = n; d = 1; }' }
+    wrong: { 'a set that is no longer rec': 'let n = 5; in { a = 1; b = a; c = n; d = 1; }' }
   },
-  'a name that captures another': {
+  'a renamed option in a rec set': {
     given: 'let n = 5; in rec { a = 1; c = n; }',
     asked: rename('a', 'b'),
     right: 'let n = 5; in rec { b = 1; c = n; }',
-    wrong: { captured: 'let n = 5; in rec { n = 1; c = n; }' }
+    wrong: { 'a name that captures a variable': 'let n = 5; in rec { n = 1; c = n; }' }
   },
   'an import': {
     given: '{ ... }: { imports = [ ./a.nix /* a */ ]; b = [ ]; }',
@@ -293,11 +304,11 @@ const TRIALS: Record<string, Trial> = {
     right: '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix ]; b = [ ]; }',
     wrong: {
       'another file': '{ ... }: { imports = [ ./a.nix /* a */ ./m.nix ]; b = [ ]; }',
-      'one file more': '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix ./m.nix ]; b = [ ]; }',
-      'something else more': '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix m ]; b = [ ]; }',
+      'an additional file': '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix ./m.nix ]; b = [ ]; }',
+      'an additional item': '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix m ]; b = [ ]; }',
       'in another list': '{ ... }: { imports = [ ./a.nix /* a */ ]; b = [ ./n.nix ]; }',
-      'one path': '{ ... }: { imports = [ ./a.nix./n.nix /* a */ ]; b = [ ]; }',
-      'in place of another': '{ ... }: { imports = [ ./n.nix /* a */ ]; b = [ ]; }',
+      'both files as one path': '{ ... }: { imports = [ ./a.nix./n.nix /* a */ ]; b = [ ]; }',
+      'instead of another file': '{ ... }: { imports = [ ./n.nix /* a */ ]; b = [ ]; }',
       'without the comment': '{ ... }: { imports = [ ./a.nix ./n.nix ]; b = [ ]; }',
       'in a string': '{ ... }: { imports = [ ./a.nix /* a */ "./n.nix" ]; b = [ ]; }'
     }
@@ -305,11 +316,11 @@ const TRIALS: Record<string, Trial> = {
 }
 
 describe.each(Object.entries(TRIALS))('%s', (_, { given, asked, right, wrong }) => {
-  it('accepts the right result', () => {
+  it('is accepted if the result is right', () => {
     expect(verdict(given, right, asked)).toBe('accepted')
   })
 
-  it.each(Object.entries(wrong))('refuses a wrong one: %s', (_, text) => {
+  it.each(Object.entries(wrong))('is refused if the result is wrong: %s', (_, text) => {
     expect(verdict(given, text, asked)).toBe('caught')
   })
 })
@@ -321,7 +332,7 @@ describe('a failed verification reports the difference', () => {
   it.each([
     ['{ a = 1; b = "x"; }', '{ a = 2; b = "y"; }', set('a', 2), 'b changes from "x" to "y"'],
     ['{ a = 1; }', '{ a = 2; b = 3; }', set('a', 2), 'b is added as 3'],
-    ['{ a = 1; b = 3; }', '{ a = 2; }', set('a', 2), 'b is removed, which was 3'],
+    ['{ a = 1; b = 3; }', '{ a = 2; }', set('a', 2), 'b is removed (it was 3)'],
     ['{ a = 1; }', '{ a = 3; }', set('a', 2), 'a is 3, not 2'],
     ['{ a = 1; }', '{ a = 1; }', set('b.c', 2), 'b.c = 2 is missing'],
     ['{ a = [ 1 ]; }', '{ a = [ 1 ]; }', add('a', 2), 'a does not contain 2'],
@@ -348,11 +359,11 @@ describe('a failed verification reports the difference', () => {
       set('a', 2),
       'it has an error at line 1 (a name or a value is missing here)'
     ]
-  ])('%s -> %s', (before, after, operation, difference) => {
+  ])('names the difference between %s and %s', (before, after, operation, difference) => {
     expect(message(before, after, operation)).toBe(difference)
   })
 
-  it('with a condition, without the "config" of the module, and shortened', () => {
+  it('shows a condition, omits the "config" of the module, and shortens a long value', () => {
     const before = '{ lib, ... }: { config = lib.mkIf on { b = 1; }; }'
     const after = `{ lib, ... }: { config = lib.mkIf on { b = "${'x'.repeat(70)}"; }; }`
     expect(message(before, after, set('a', 2))).toBe(

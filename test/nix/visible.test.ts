@@ -50,11 +50,11 @@ test.each<[string, string]>([
   expect(visible(given)).toBe(shown)
 })
 
-test('escapes line ends in a line', () => {
+test('escapes line endings in a text that must be one line', () => {
   expect(visibleLine('a\r\nb\nc\td')).toBe('a\\u{d}\\u{a}b\\u{a}c\td')
 })
 
-test('escapes all control characters, and changes nothing the second time', () => {
+test('escapes all control characters, and changes nothing in an escaped text', () => {
   fc.assert(
     fc.property(controls, text => {
       const shown = visible(text)

@@ -4,7 +4,7 @@ import { BREAK, parseDocument, SKIP, type SyntaxNode, visit } from '../../src/ni
 const text = '{ a = [ "x" ]; # c\n}'
 const doc = parseDocument(text)
 
-/** The named nodes that are visited, with their depth. */
+/** The named nodes that are visited, each with its depth. */
 function visited(wish: (node: SyntaxNode) => typeof SKIP | typeof BREAK | undefined): string[] {
   const seen: string[] = []
   visit(doc, (node, ancestors) => {
@@ -30,7 +30,7 @@ describe('visit', () => {
     ])
   })
 
-  it('skips the children of a node, or ends', () => {
+  it('skips the children of a node on SKIP, and ends on BREAK', () => {
     expect(visited(it => (it.type === 'list_expression' ? SKIP : undefined)).slice(-2)).toEqual([
       '4 list_expression',
       '2 comment'
@@ -40,7 +40,7 @@ describe('visit', () => {
     ])
   })
 
-  it('visits the subtree of a node, with the ancestors in it', () => {
+  it('visits the subtree of a node, with the ancestors inside the subtree', () => {
     const [definition] = doc.getIn('a')
     const seen: string[] = []
     if (definition) {

@@ -1,4 +1,4 @@
-// `apply --domain`: the configuration and its guest, evaluated by real Nix.
+// Real Nix evaluates the configuration and the guest that `apply --domain` writes.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules
 const declarations = fileURLToPath(new URL('nixosOptions.nix', import.meta.url))
 const MACHINE = ['--sysfs', folderOf('x570-two-makers')]
 
-/** A view of the configuration in a place, including its imports. */
+/** The value of `view` for the configuration in a place, including its imports. */
 function evaluatedView(oracle: Oracle, place: Place, view: string): unknown {
   const nixpkgs = join(place.top, 'nixpkgs')
   mkdirSync(join(nixpkgs, 'installer/scan'), { recursive: true })
@@ -33,7 +33,7 @@ function evaluatedView(oracle: Oracle, place: Place, view: string): unknown {
   return result.value
 }
 
-/** A view of the XML that libvirt gets, and of failed assertions. */
+/** A Nix function that returns the XML for libvirt, and the failed assertions. */
 function definitionOf(guest: string): string {
   return `config: {
     xml = config.virtualisation.vfio.guests.\${${JSON.stringify(guest)}}.definition.file.text;
@@ -41,11 +41,11 @@ function definitionOf(guest: string): string {
   }`
 }
 
-/** Canonical forms of the rendered XML, and of the source after `modernize`. */
+/** Canonical forms of the rendered XML and of the source after `modernize`. */
 function formsOf(xml: string, source: string): { rendered: string; modernized: string } {
   const { root } = documentOf(xml)
   const { root: modernized } = modernize(documentOf(source).root, {
-    // The new identities are those that Nix renders.
+    // Use the identities that Nix renders as the new ones.
     uuid: () => /<uuid>(.*)<\/uuid>/.exec(xml)?.[1] ?? '',
     mac: (
       macs => () =>

@@ -13,7 +13,7 @@ const [home, checkout] = [join(folder, 'home'), join(folder, 'src/vfio-patch')]
 const inCache = join(home, '.cache/vfio-patch/nixpkgs.lib/lib')
 const nextToCheckout = join(folder, 'src/nixpkgs.lib/lib')
 
-it('finds the clone in the cache, else the one next to the checkout', () => {
+it('finds the clone in the cache, else the clone next to the checkout', () => {
   mkdirSync(inCache, { recursive: true })
   mkdirSync(nextToCheckout, { recursive: true })
   expect(findClone(home, checkout)).toBe(undefined)

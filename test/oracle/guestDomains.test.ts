@@ -45,7 +45,7 @@ function definitionsOf(oracle: Oracle, ...modules: string[]): Record<string, Def
   return result.value as Record<string, Definition>
 }
 
-/** The error of the build's checks for an XML; empty if they pass. */
+/** What the build's checks print about an XML; empty if they pass. */
 function complaintOf({ script }: Definition, xml: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
   try {
@@ -102,7 +102,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
 `)
     })
 
-    it('has the paths of packages and files', () => {
+    it('contains the paths of packages and files', () => {
       const { win10 } = definitionsOf(
         oracle,
         `{ pkgs, ... }: { ${domain('devices.emulator = pkgs.coreutils; os.loader = "${pkgs.kmod}/code.fd"; os.nvram = /var/lib/vars.fd;')} }`
@@ -112,7 +112,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
       expect(win10?.text).toContain(`<emulator>${inStore('coreutils')}</emulator>`)
     })
 
-    it('is that of xmlFile', () => {
+    it('is the content of xmlFile', () => {
       const file = nixPath(fileURLToPath(new URL('../guests/guests/nvme.xml', import.meta.url)))
       const { nvme } = definitionsOf(
         oracle,
@@ -121,7 +121,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
       expect(nvme?.text).toBe(guestXml('nvme'))
     })
 
-    it('is not read during evaluation if the file must be built', () => {
+    it('is not read during evaluation if xmlFile must be built', () => {
       const { win10 } = definitionsOf(
         oracle,
         '{ pkgs, ... }: { virtualisation.vfio.guests.win10.xmlFile = pkgs.writeText "a b" "x"; }'
@@ -230,14 +230,14 @@ cp "$file" "$out"
     expectCleanShell(script, 'bash')
   })
 
-  describe('rejects', () => {
+  describe('an invalid guest', () => {
     fails(
-      'both domain and xmlFile',
+      'is rejected if it has both domain and xmlFile',
       domain('').replace('};', '}; guests.win10.xmlFile = ./x.xml;'),
       [`${OPTION} has both \`domain' and \`xmlFile'. Keep one of them.`]
     )
     fails(
-      'autostart of a guest without a definition',
+      'is rejected if it has autostart but no definition',
       'virtualisation.vfio = { enable = true; guests.win10.autostart = true; };',
       [
         `${OPTION}.autostart needs a guest that the configuration defines. Set \`domain' or
@@ -245,13 +245,13 @@ cp "$file" "$out"
 `
       ]
     )
-    fails('another name in the domain', domain('name = "win11";'), [
+    fails('is rejected if the domain has another name', domain('name = "win11";'), [
       `${OPTION}.domain has the name win11, but both names must be equal, because
 these options apply to the guest with this name in libvirt. Rename one of them.
 `
     ])
     fails(
-      'a missing UUID',
+      'is rejected if it has no UUID',
       'virtualisation.vfio = { enable = true; guests.win10.domain.name._text = "win10"; };',
       [
         `${OPTION}.domain has no \`uuid', so libvirt would treat it as a new guest each time.
@@ -260,7 +260,7 @@ from \`uuidgen'.
 `
       ]
     )
-    it.each(['7', 'a/b', '.hidden', 'two\\nlines'])('the name "%s"', name => {
+    it.each(['7', 'a/b', '.hidden', 'two\\nlines'])('rejects the name "%s"', name => {
       const view =
         'config: map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions)'
       const modules = [withNixos(''), vfioModules, `{ ${domain('', name)} }`]
@@ -270,11 +270,15 @@ from \`uuidgen'.
       ])
     })
     refuses(
-      'a boolean',
+      'is rejected if its domain contains a boolean',
       domain('features.acpi = true;'),
       'domain.features.acpi: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     )
-    refuses('a domain that is not a set', domain('').replace('{ uuid', '[ ]; x = { uuid'), 'vfio')
+    refuses(
+      'is rejected if its domain is not a set',
+      domain('').replace('{ uuid', '[ ]; x = { uuid'),
+      'vfio'
+    )
 
     const password = (found: string) => [
       `${OPTION} has ${found}, and every user of this machine can
@@ -293,12 +297,12 @@ listen on 127.0.0.1 or on a socket.
       domain(`"qemu:commandline"."qemu:arg" = [ { value = ${JSON.stringify(value)}; } ];`)
 
     fails(
-      'a password',
+      'is rejected if it has a password',
       domain('devices.graphics = [ { type = "vnc"; passwd = "a"; } ];'),
       password("a `passwd'")
     )
     fails(
-      'a password in a file',
+      'is rejected if xmlFile has a password',
       inFile('<domain>\n<graphics type="spice"\n  passwd = "a"/></domain>\n'),
       password("a `passwd'")
     )
@@ -315,12 +319,12 @@ listen on 127.0.0.1 or on a socket.
       )
     }
     fails(
-      'a password with references in a file',
+      'is rejected if xmlFile has a password with entity references',
       inFile('<domain><qemu:arg value="{&quot;password&quot;: &quot;abc&quot;}"/></domain>\n'),
       password('a password in a <qemu:arg>')
     )
     fails(
-      'cookies',
+      'is rejected if it has cookies',
       domain('devices.disk = [ { source.cookies.cookie = [ { name = "a"; _text = "b"; } ]; } ];'),
       password('a <cookie>')
     )
@@ -329,13 +333,17 @@ listen on 127.0.0.1 or on a socket.
       'secret,id=a,file=/run/a',
       'a,password-secret=b'
     ]) {
-      fails(`no password reference: ${value}`, argument(value), [])
+      fails(`is accepted with a reference to a password: ${value}`, argument(value), [])
     }
-    fails('no empty password', domain('devices.graphics = [ { passwd = ""; } ];'), [])
+    fails(
+      'is accepted with an empty password',
+      domain('devices.graphics = [ { passwd = ""; } ];'),
+      []
+    )
   })
 
   adds(
-    'has a warning about a network card without an address',
+    'warns about a network card without an address',
     `virtualisation.vfio.guests.win10.domain = {
       uuid = "${UUID}";
       devices.interface = [ { type = "user"; } { type = "user"; mac.address = "52:54:00:12:34:56"; } ];

@@ -1,4 +1,4 @@
-// The card of each machine is chosen and written to a configuration, which is then evaluated.
+// Chooses the card of each machine, writes it to a configuration, and evaluates that.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -47,7 +47,7 @@ const view = `config: {
   inherit (config) warnings;
 }`
 
-const USUAL = [
+const DEFAULT_DRIVERS = [
   'amdgpu',
   'radeon',
   'nouveau',
@@ -59,7 +59,7 @@ const USUAL = [
   'snd_hda_intel',
   'i2c_nvidia_gpu'
 ]
-const NONE = { addresses: [], drivers: USUAL, failures: [], warnings: [] }
+const NONE = { addresses: [], drivers: DEFAULT_DRIVERS, failures: [], warnings: [] }
 
 describeWithOracle('the configuration of a machine', oracle => {
   it.each([
@@ -96,7 +96,7 @@ describeWithOracle('the configuration of a machine', oracle => {
     })
   })
 
-  it('binds nothing at boot if the only card is passed while a guest runs', () => {
+  it('binds nothing at boot if the only card is passed through while a guest runs', () => {
     expect(booted(oracle, 'single-gpu', '0000:0a:00.0', { bindAtBoot: false })).toEqual({
       ...NONE,
       kernelParams: ['iommu=pt'],

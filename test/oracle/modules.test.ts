@@ -36,7 +36,7 @@ describeWithOracle('the shipped NixOS modules', oracle => {
   })
 
   produces(
-    'set up the machine with two graphics cards: Ryzen, a GTX 1080 for the guest, Looking Glass, Scream',
+    'set up a Ryzen machine with two graphics cards, a GTX 1080 for the guest, Looking Glass and Scream',
     `
     virtualisation.vfio = {
       enable = true;
@@ -96,12 +96,12 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       withConf('namespaces = []\nclear_emulation_capabilities = 0\n')
     )
     produces(
-      'gets both settings',
+      'gets the settings of deviceACL and clearEmulationCapabilities',
       libvirtd('deviceACL = [ "/dev/kvmfr0" ]; clearEmulationCapabilities = false;'),
       withConf(`${qemuConf('/dev/kvmfr0')}clear_emulation_capabilities = 0\n`)
     )
     produces(
-      'gets no settings while it is off',
+      'gets no settings while libvirtd is off',
       'virtualisation.libvirtd.deviceACL = [ "/dev/kvmfr0" ];',
       untouched
     )
@@ -134,18 +134,22 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       ]
     )
     refuses(
-      'rejects a device outside of /dev',
+      'rejects a device outside /dev',
       libvirtd('deviceACL = [ "kvmfr0" ];'),
       "is not of type `path of a device, below /dev/'"
     )
   })
 
   describe('shared memory files', () => {
-    produces('belong to root and kvm', 'virtualisation.sharedMemoryFiles.looking-glass = { };', {
-      ...untouched,
-      tmpfiles: ['f /dev/shm/looking-glass 0660 root kvm -'],
-      groups: { kvm: [] }
-    })
+    produces(
+      'are owned by the user root and the group kvm',
+      'virtualisation.sharedMemoryFiles.looking-glass = { };',
+      {
+        ...untouched,
+        tmpfiles: ['f /dev/shm/looking-glass 0660 root kvm -'],
+        groups: { kvm: [] }
+      }
+    )
     produces(
       'have the configured owner, without members for the group kvm',
       `virtualisation.sharedMemoryFiles.lg = {
@@ -269,8 +273,8 @@ instead, which needs no module.
 both.
 `
     const one = kvmfr('{ size = 64; }')
-    fails('fails with a kernel for which it is broken', one, [unavailable], 'kvmfr = "broken";')
-    fails('fails with a kernel without it', one, [unavailable], 'kvmfr = "missing";')
+    fails('fails with a kernel for which kvmfr is broken', one, [unavailable], 'kvmfr = "broken";')
+    fails('fails with a kernel that has no kvmfr', one, [unavailable], 'kvmfr = "missing";')
     fails('requires a size or a resolution', kvmfr('{ }'), [sizes])
     fails(
       'rejects both a size and a resolution',

@@ -25,9 +25,13 @@ describeWithOracle('virtualisation.vfio', oracle => {
       'virtualisation.vfio.IOMMUType = "amd";',
       params('iommu=pt', 'vfio-pci.ids=10de:1b80')
     )
-    adds("gets Intel's parameter, which AMD ignores, if the vendor is unknown", '', withOneCard)
     adds(
-      'covers the devices of the host, too, without passthroughDMA',
+      "is turned on by Intel's parameter, which AMD ignores, if the vendor is unknown",
+      '',
+      withOneCard
+    )
+    adds(
+      'also covers the devices of the host without passthroughDMA',
       'virtualisation.vfio.passthroughDMA = false;',
       params('intel_iommu=on', 'vfio-pci.ids=10de:1b80')
     )
@@ -69,7 +73,7 @@ latter, or remove it.
       params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:ab28,10de:1b80')
     )
     produces(
-      'accept all fields of vfio-pci',
+      'can have all fields of an ID that vfio-pci accepts',
       `virtualisation.vfio = {
         enable = true;
         devices = [ "1002:67df:1da2:e366" "10de:ffffffff:ffffffff:ffffffff:00030000:ffff00ff" ];
@@ -81,7 +85,7 @@ latter, or remove it.
       )
     )
     adds(
-      'stay with the host until a guest starts',
+      'are used by the host until a guest starts',
       'virtualisation.vfio.bindAtBoot = false;',
       notAtBoot
     )
@@ -104,12 +108,12 @@ Move them all to virtualisation.vfio.devices.
 `
     const card = 'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
     fails(
-      'fail if kernel parameters have other IDs',
+      'fail if kernel parameters set other IDs',
       `${card} boot.kernelParams = [ "quiet" "vfio_pci.ids=1002:67df" ];`,
       [twice('vfio-pci.ids=10de:1b80', 'vfio_pci.ids=1002:67df')]
     )
     fails(
-      'fail if module options have other IDs',
+      'fail if module options set other IDs',
       `${card} boot.extraModprobeConfig = "options  vfio-pci disable_vga=1 ids=8086:56a0";`,
       [twice('vfio-pci.ids=10de:1b80', 'options vfio-pci disable_vga=1 ids=8086:56a0')]
     )
@@ -119,7 +123,7 @@ Move them all to virtualisation.vfio.devices.
       params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:67df')
     )
     refuses(
-      'reject what is not a PCI ID',
+      'reject a text that is not a PCI ID',
       'virtualisation.vfio = { enable = true; devices = [ "1-de:10f12" ]; };',
       "is not of type `PCI ID, such as 10de:1b80 (vendor:device[:subvendor[:subdevice[:class[:mask]]]])'"
     )
@@ -138,7 +142,7 @@ Move them all to virtualisation.vfio.devices.
       }
     )
     produces(
-      'is not changed without competingDrivers',
+      'is not changed if competingDrivers is empty',
       'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; competingDrivers = [ ]; };',
       { ...withOneCard, extraModprobeConfig: '' }
     )
@@ -187,7 +191,7 @@ where it makes the build fail, and from boot.kernelModules.
       'kernelVersion = "6.2";'
     )
     adds(
-      'accepts vfio_virqfd before 6.2, in a release that keeps the order of lists',
+      'accepts vfio_virqfd before Linux 6.2, in a release that keeps the order of lists',
       'boot.initrd.kernelModules = [ "vfio_virqfd" ];',
       {
         ...withOneCard,
@@ -284,7 +288,7 @@ boot.initrd.systemd.enable = true;.
       'stage1 = "scripted";'
     )
     fails(
-      'fail if one is listed twice',
+      'fail if an address is listed twice',
       'virtualisation.vfio = { enable = true; addresses = [ "0000:0a:00.0" "0000:0A:00.0" ]; };',
       [
         'virtualisation.vfio.addresses has 0000:0a:00.0\nmore than once. Keep one entry for each address.\n'
@@ -320,7 +324,7 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
       const root = mkdtempSync(join(tmpdir(), 'vfio-sysfs-'))
       afterAll(() => rmSync(root, { recursive: true }))
 
-      /** Runs the command with these devices, and returns those that got a driver_override. */
+      /** Runs the command with these devices; returns the devices that got a driver_override. */
       const run = (devices: Record<string, { vendor: string; device: string }>) => {
         const sys = mkdtempSync(join(root, 'run-'))
         for (const [address, { vendor, device }] of Object.entries(devices)) {
@@ -370,7 +374,7 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
     adds('is turned off for simpledrm', off, sysfbOff)
     adds('is turned off for simpledrm since Linux 5.15', off, sysfbOff, 'kernelVersion = "5.15";')
     adds(
-      'is turned off for efifb before 5.15',
+      'is turned off for efifb before Linux 5.15',
       off,
       more('video=efifb:off'),
       'kernelVersion = "5.14.99";'
@@ -386,7 +390,7 @@ If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; in
       ]
     })
     adds(
-      'does not warn about that parameter before 5.15',
+      'does not warn about the parameter of old guides before Linux 5.15',
       oldGuide,
       more('video=efifb:off'),
       'kernelVersion = "5.14.99";'
@@ -436,7 +440,7 @@ Remove one of the two. vfio-pci gets the guest's card without a blacklist, too.
       )
     const late = `virtualisation.vfio.bindAtBoot = false;
       boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; hardware.nvidia.nvidiaPersistenced = true;`
-    adds('warns about settings that keep NVIDIA cards from being unbound later', late, {
+    adds('warns about settings that prevent an NVIDIA card from being unbound later', late, {
       ...notAtBoot,
       kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
       warnings: [
@@ -451,7 +455,7 @@ virtualisation.vfio.guests.<name>.prepare.
       ]
     })
     adds(
-      'does not warn if a later parameter turns it off',
+      'does not warn if a later kernel parameter turns the setting off',
       `virtualisation.vfio.bindAtBoot = false;
        boot.kernelParams = [ "nvidia-drm.fbdev=1" "nvidia-drm.fbdev=0" ];`,
       {
@@ -498,7 +502,7 @@ hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
       withOneCard
     )
     adds(
-      'does not mention moduleParams before 26.05',
+      'does not mention moduleParams before NixOS 26.05',
       late,
       {
         ...notAtBoot,
@@ -558,7 +562,7 @@ Remove this bus ID and the other prime options: the host can't use this card.
       )
     }
     produces(
-      'does not warn about another card of PRIME',
+      "does not warn about PRIME with a card that is not the guest's",
       `virtualisation.vfio = {
          enable = true; addresses = [ "0000:0a:00.0" ]; bindAtBoot = false;
        };
@@ -566,7 +570,7 @@ Remove this bus ID and the other prime options: the host can't use this card.
       notAtBoot
     )
     adds(
-      'may be the driver of the host',
+      'is accepted as the driver of the host',
       'services.xserver.videoDrivers = [ "nvidia" ];',
       withOneCard
     )
@@ -599,12 +603,12 @@ Remove this bus ID and the other prime options: the host can't use this card.
       { ...applied, kernelPatches: ['add-ACS-overrides'] }
     )
     adds(
-      'splits the configured groups',
+      'splits the configured IOMMU groups',
       `${apply} virtualisation.vfio.acsOverride = "downstream,id:8086:A110";`,
       more('pcie_acs_override=downstream,id:8086:A110'),
       'kernel.isZen = true;'
     )
-    adds('warns about other kernels', apply, {
+    adds('warns about a kernel without the patch', apply, {
       ...applied,
       warnings: [
         `virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,

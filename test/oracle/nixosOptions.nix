@@ -6,7 +6,7 @@
   kernelVersion ? "6.18.9",
   # More attributes of that kernel.
   kernel ? { },
-  # Whether boot.kernelPackages has kvmfr, and whether it is marked as broken.
+  # Whether boot.kernelPackages has kvmfr, and whether kvmfr is marked as broken.
   kvmfr ? "works", # "works" | "broken" | "missing"
   # "systemd" and "scripted": boot.initrd.systemd is declared, and on or off.
   # "none": a NixOS that does not declare it. "only": one that cannot turn it off.
@@ -99,7 +99,7 @@ let
     outPath = "/nix/store/00000000000000000000000000000000-${name}";
   };
 
-  # nixpkgs nixos/lib/systemd-unit-options.nix, as much as we use of it
+  # nixpkgs nixos/lib/systemd-unit-options.nix, only the options that the modules use
   service.options = initrdService.options // {
     after = mkOption {
       type = types.listOf types.str;
@@ -347,7 +347,7 @@ in
       qemu = mkOption {
         type = types.submodule {
           options = {
-            # Set up by NixOS before 25.11; since then only declared, and any value is refused.
+            # NixOS set this up before 25.11. Now it only declares the option and rejects any value.
             ovmf = mkOption {
               type = types.submodule {
                 options.enable = mkOption {

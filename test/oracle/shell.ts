@@ -11,8 +11,8 @@ export function runScript(script: string, words: readonly string[], env: NodeJS.
 }
 
 /**
- * Expects that shellcheck reports nothing for a script. Without shellcheck it only warns, except in CI,
- * where it fails.
+ * Expects that shellcheck reports nothing for a script. Without shellcheck, it fails in CI and only prints
+ * a warning elsewhere.
  */
 export function expectCleanShell(script: string, shell: 'sh' | 'bash'): void {
   const run = spawnSync('shellcheck', ['--shell', shell, '--color=never', '-'], {

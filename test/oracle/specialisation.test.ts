@@ -36,7 +36,7 @@ interface Case {
   gate?: string
   settings?: Settings
   asked?: Partial<DeviceRequest>
-  /** What the entry boots with, besides what the usual one does. */
+  /** The kernel parameters that the new entry has in addition to those of the default entry. */
   adds: string[]
   addresses?: string[]
 }
@@ -115,7 +115,7 @@ const CASES: Case[] = [
     addresses: ['0000:01:00.0', '0000:01:00.1']
   },
   {
-    // Its virtual functions, which have the same ID, do not exist in an entry that binds it.
+    // In an entry that binds the card, its virtual functions, which have the same ID, are not created.
     machine: 'virtual-functions',
     gpu: '0000:00:02.0',
     gate: 'HAS_VIRTUAL_FUNCTIONS,ONLY_DISPLAY',
@@ -139,7 +139,7 @@ function written({ machine, gpu, settings = {}, asked = {} }: Case): string {
 }
 
 interface Entries {
-  usual: State
+  defaultEntry: State
   games: State
   vfio: (State & { addresses: string[] }) | null
 }
@@ -160,7 +160,7 @@ function entriesOf(oracle: Oracle, modules: readonly string[]): Entries[] {
           }) config;
           other = name: config.specialisation.\${name}.configuration;
         in {
-          usual = state config;
+          defaultEntry = state config;
           games = state (other "games");
           vfio = if config.specialisation ? vfio then bound (other "vfio") else null;
         };
@@ -182,26 +182,32 @@ describeWithOracle('a separate boot entry', oracle => {
     expect([...new Set(CASES.map(it => it.machine))].sort()).toEqual(NAMES)
   })
 
-  it.each(CASES.map((it, i) => ({ ...it, i })))('$machine, $gpu', ({ i, ...given }) => {
-    const { usual, games, vfio } = after[i] as Entries
-    expect({ usual, games }).toEqual({ usual: before.usual, games: before.games })
-    expect(before.usual.kernelParams).toEqual(['quiet'])
+  it.each(CASES.map((it, i) => ({ ...it, i })))('binds $gpu of $machine', ({ i, ...given }) => {
+    const { defaultEntry, games, vfio } = after[i] as Entries
+    expect({ defaultEntry, games }).toEqual({
+      defaultEntry: before.defaultEntry,
+      games: before.games
+    })
+    expect(before.defaultEntry.kernelParams).toEqual(['quiet'])
     expect(vfio?.kernelParams).toEqual([...given.adds, 'quiet'])
     expect(vfio?.addresses).toEqual(given.addresses ?? [])
     expect(vfio?.failures).toEqual([])
     expect(vfio?.initrdKernelModules).toEqual(['vfio', 'vfio_iommu_type1', 'vfio_pci'])
   })
 
-  it('has separate users and files', () => {
+  it('has users and files that the default entry does not have', () => {
     const i = CASES.findIndex(it => it.machine === 'three-cards')
-    const { usual, vfio } = after[i] as Entries
+    const { defaultEntry, vfio } = after[i] as Entries
     expect(vfio?.groups).toEqual({ kvm: ['root', 'alice'], libvirtd: ['alice'] })
     expect(vfio?.tmpfiles).toEqual(['f /dev/shm/looking-glass 0660 alice kvm -'])
-    expect({ groups: usual.groups, tmpfiles: usual.tmpfiles }).toEqual({ groups: {}, tmpfiles: [] })
+    expect({ groups: defaultEntry.groups, tmpfiles: defaultEntry.tmpfiles }).toEqual({
+      groups: {},
+      tmpfiles: []
+    })
   })
 
   it.each(CASES)(
-    'without it, the gates for $gpu on $machine are: $gate',
+    'is for $gpu of $machine, whose gate in the default entry is $gate',
     ({ machine, gpu, gate }) => {
       const choice = chooseDevices(machineCalled(machine), {}, { gpus: [gpu], confirmed: [] })
       expect(choice.ok ? undefined : choice.error.map(it => it.code).join()).toBe(gate)

@@ -1,4 +1,4 @@
-// yargs-parser decides on its own whether a command line is valid. yargs has to agree, word for word.
+// `parse.ts` decides with yargs-parser alone whether a command line is valid. yargs must decide the same.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -60,7 +60,7 @@ const keys = fc.oneof(
   )
 )
 
-/** Words that are well formed, and others that only look like a flag. */
+/** Well-formed flags, and words that only look like a flag. */
 const flags = fc.oneof(
   {
     weight: 4,
@@ -87,7 +87,7 @@ const calls = fc.oneof(
   fc.constantFrom<string[]>(['option'], ['aply'], ['option', 'sett'], [])
 )
 
-/** Anything. */
+/** Any words in any order. */
 const lines = fc
   .tuple(
     fc.array(flags, { maxLength: 1 }),
@@ -102,7 +102,7 @@ const lines = fc
   )
   .map(parts => parts.flat(2))
 
-/** A call with flags that it takes and about as many operands as it takes. */
+/** A command with flags that it accepts and about as many operands as it accepts. */
 const likelyLines = fc
   .constantFrom<[Command, Action?]>(
     ...COMMANDS.map((it): [Command] => [it]),
@@ -134,7 +134,7 @@ const likelyLines = fc
       })
   })
 
-/** What yargs makes of the words: the values, or undefined if it refuses them. */
+/** The values that yargs reads; undefined if it refuses the command line. */
 function readByYargs(reading: Reading): Record<string, unknown> | undefined {
   try {
     const { $0, ...values } = parseWithYargs(reading.words)
@@ -148,7 +148,7 @@ function readByYargs(reading: Reading): Record<string, unknown> | undefined {
 describe('a generated command line', () => {
   const counts = { accepted: 0, refused: 0 }
 
-  it('is accepted by both parsers with the same values, or by none', () => {
+  it('is accepted by both parsers with the same values, or refused by both', () => {
     fc.assert(
       fc.property(fc.oneof(lines, likelyLines), line => {
         const reading = readWords(line)
@@ -159,7 +159,7 @@ describe('a generated command line', () => {
           )
           return
         }
-        // yargs has no rule against these, so it is not asked.
+        // yargs has no rules for these faults, so it is not compared.
         if (misreading(reading) !== undefined) {
           expect(isAccepted(reading)).toBe(false)
           return
@@ -180,7 +180,7 @@ describe('a generated command line', () => {
     )
   }, 60_000)
 
-  it('is often a valid one and often an invalid one', () => {
+  it('is often valid and often invalid', () => {
     expect(counts.accepted).toBeGreaterThan(300)
     expect(counts.refused).toBeGreaterThan(300)
   })

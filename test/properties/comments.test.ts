@@ -9,9 +9,9 @@ describe('for every module and every edit', () => {
     await everyPlan(3000, ({ module, requests, doc, plan: { text } }) => {
       const before = commentsOf(module.text)
       const after = commentsOf(text).filter(it => it.text !== '# a card')
-      const gone = goneWith(doc, requests)
+      const removed = removedRanges(doc, requests)
       const kept = before.filter(
-        it => !gone.some(([start, end]) => it.start >= start && it.start < end)
+        it => !removed.some(([start, end]) => it.start >= start && it.start < end)
       )
       expect(less(textsOf(after), textsOf(before))).toEqual([])
       expect(less(textsOf(kept), textsOf(after))).toEqual([])
@@ -20,7 +20,7 @@ describe('for every module and every edit', () => {
 
   it('a comment stays next to its code', async () => {
     await everyPlan(3000, ({ module, plan: { edits, text } }) => {
-      const [before, after] = [sidesOf(module.text), sidesOf(text)]
+      const [before, after] = [neighborsIn(module.text), neighborsIn(text)]
       for (const comment of commentsOf(module.text)) {
         const now = movedBy(edits, comment.start)
         if (now === undefined) continue
@@ -37,7 +37,7 @@ describe('for every module and every edit', () => {
 const commentsOf = (text: string) => commentsAndStrings(text).filter(it => it.kind === 'comment')
 const textsOf = (tokens: readonly Token[]) => tokens.map(it => it.text)
 
-/** `all` without one of each of `some`. */
+/** `all` without the elements of `some`, each removed once. */
 function less(all: readonly string[], some: readonly string[]): string[] {
   const rest = [...some]
   return all.filter(it => {
@@ -48,7 +48,7 @@ function less(all: readonly string[], some: readonly string[]): string[] {
 }
 
 /** The ranges of the text whose comments are removed with a replaced or removed node. */
-function goneWith(doc: NixDocument, requests: readonly EditRequest[]): [number, number][] {
+function removedRanges(doc: NixDocument, requests: readonly EditRequest[]): [number, number][] {
   return requests.flatMap((it): [number, number][] => {
     if (it.kind === 'import' || it.kind === 'rename' || it.kind === 'add') return []
     const definitions = doc.getIn(it.path)
@@ -71,8 +71,8 @@ function movedBy(edits: readonly Edit[], place: number): number | undefined {
   return moved
 }
 
-/** Finds the last character of code before a range, and the first one after it. */
-function sidesOf(text: string) {
+/** Functions that find the last character of code before a range, and the first after it. */
+function neighborsIn(text: string) {
   const isCode = Array.from({ length: text.length }, (_, at) => /\S/.test(text[at] ?? ''))
   for (const { start, end } of commentsOf(text)) isCode.fill(false, start, end)
   const before = (start: number) => {
@@ -92,7 +92,7 @@ function sidesOf(text: string) {
  */
 function ownerOf(
   text: string,
-  sides: ReturnType<typeof sidesOf>,
+  sides: ReturnType<typeof neighborsIn>,
   { start, end }: Token
 ): { owner: number | undefined; side: 'before' | 'after' } {
   const before = sides.before(start)

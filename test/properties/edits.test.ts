@@ -33,7 +33,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('the edits are sorted and disjoint, are inside the text, give the result, and each changes something', async () => {
+  it('the edits are sorted, do not overlap, are inside the text, give the result, and each changes something', async () => {
     await everyPlan(2000, ({ module, plan: { edits, text, changed } }) => {
       let end = -1
       for (const { offset, length, content } of edits) {
@@ -53,7 +53,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('planned again on the result, there is nothing to do', async () => {
+  it('the same requests for the result change nothing', async () => {
     await everyPlan(2000, ({ requests, plan: { text } }) => {
       const renamed = requests.some(it => it.kind === 'rename')
       if (renamed) return
@@ -62,7 +62,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('no edit begins or ends inside a comment, or inside a string that was not requested', async () => {
+  it('no edit begins or ends inside a comment, or inside a string unless lines are edited', async () => {
     await everyPlan(2000, ({ module, requests, plan: { edits } }) => {
       const editsLines = requests.some(it => 'items' in it)
       for (const token of commentsAndStrings(module.text)) {
@@ -73,7 +73,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('all edits at once give the same as one after the other, except for layout', async () => {
+  it('one transaction and one transaction per edit give the same text, except for layout', async () => {
     await everyCase(1500, ({ module, requests }) => {
       const plan = planOf(parseDocument(module.text), requests)
       let text = module.text
@@ -85,7 +85,7 @@ describe('for every module and every edit', () => {
         }
         text = step.value.text
       }
-      // A first edit alone may change the style of a file, which the next one follows.
+      // With one transaction per edit, an edit may change the style of the file for the next edit.
       expect(plan.ok ? withoutBlanks(plan.value.text) : plan.error.render()).toBe(
         withoutBlanks(text)
       )
@@ -95,7 +95,7 @@ describe('for every module and every edit', () => {
 
 const withoutBlanks = (text: string) => text.replace(/\s+/g, '')
 
-/** Whether an edit removes a part of a token or splits it; removing the whole token does not count. */
+/** Whether an edit splits a token or removes a part of it, but not the whole token. */
 function cuts({ offset, length }: Edit, { start, end }: Token): boolean {
   const until = offset + length
   if (length === 0) return offset > start && offset < end

@@ -6,7 +6,7 @@ import { planOf } from './support/edits.ts'
 describe('for every module and every edit', () => {
   it('a new binding or item on its own line is indented like its neighbors', async () => {
     await everyPlan(3000, ({ plan: { edits, text } }) => {
-      const isNew = newIn(edits)
+      const isNew = writtenBy(edits)
       visit(parseDocument(text), node => {
         if (isNew(node.start) && isNew(node.end - 1)) return SKIP
         const indents = siblingsIn(node).flatMap(it => {
@@ -20,7 +20,7 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('the result for a CRLF file is that for LF with CRLF', async () => {
+  it('the result for a file with CRLF differs from that for LF only in the line endings', async () => {
     const crlf = (text: string) => text.replaceAll('\n', '\r\n')
     await everyCase(2000, ({ module, requests }) => {
       const lists = module.options.filter(it => it.kind === 'list').map(it => it.path)
@@ -34,11 +34,11 @@ describe('for every module and every edit', () => {
     })
   })
 
-  it('the result for a file with tabs is that for spaces with tabs', async () => {
+  it('the result for a file with tabs differs from that for spaces only in the indentation', async () => {
     const tabs = (text: string) =>
       text.replace(/^(?: {2})+/gm, spaces => '\t'.repeat(spaces.length / 2))
     await everyCase(2000, ({ module, requests }) => {
-      // In an indented string, tabs are significant; and without indentation, a level is two spaces.
+      // In an indented string, tabs are significant. A file without indentation gets two spaces per level.
       if (/''\n|^\t/m.test(module.text) || !/^ {2}\S/m.test(module.text)) return
       if (requests.some(it => it.kind === 'set' && typeof it.value === 'object')) return
       const plan = planOf(parseDocument(module.text), requests)
@@ -62,8 +62,8 @@ describe('for every module and every edit', () => {
   })
 })
 
-/** Whether the edits wrote the text at a place of the result. */
-function newIn(edits: readonly Edit[]): (place: number) => boolean {
+/** Returns a function that tests whether the edits wrote the text at an offset of the result. */
+function writtenBy(edits: readonly Edit[]): (place: number) => boolean {
   let shift = 0
   const written = edits.map(({ offset, length, content }) => {
     const start = offset + shift

@@ -50,7 +50,7 @@ describe('for every module', () => {
 })
 
 describe('for every tree of options', () => {
-  it('only the chosen one of several definitions changes', async () => {
+  it('an edit of a chosen definition changes no other definition of the option', async () => {
     await every(trees, 500, ({ dotted, nested, mixed }) => {
       const [first, second, third] = [dotted, nested, mixed].map(it => it.replace('{ ... }:\n', ''))
       const doc = parseDocument(
@@ -88,7 +88,7 @@ function literalLists({
   return options.flatMap(({ path }) => {
     const [only, second] = doc.getIn(path)
     const isOne = only && !second && only.conditions.length === 0
-    // In a recursive set, others may use it as a variable.
+    // In a recursive set, other attributes may use the option as a variable.
     const isFree = path[0] !== 'custom'
     return isOne && isFree && only.value.type === 'list_expression' ? [{ doc, path }] : []
   })

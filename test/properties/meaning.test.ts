@@ -17,7 +17,7 @@ describe('for every module and every edit', () => {
   it('edits of different options give the same result in any order', async () => {
     await everyCase(4000, ({ module, requests }) => {
       const doc = parseDocument(module.text)
-      if (requests.length < 2 || !areApart(requests, namesThatPart(doc))) return
+      if (requests.length < 2 || !areApart(requests, decidingNames(doc))) return
       const plan = planOf(doc, requests)
       const other = planOf(doc, requests.toReversed())
       expect(outcomeOf(other)).toEqual(outcomeOf(plan))
@@ -40,7 +40,7 @@ function outcomeOf(plan: Result<Plan, NixError>): string | Record<string, string
   return plan.ok ? meaningOf(plan.value.text) : 'refused'
 }
 
-/** The definitions of each option in their order. For a set, those of the options in it. */
+/** The definitions of each option in source order. A set is replaced with the options in it. */
 function meaningOf(text: string): Record<string, string[]> {
   const meaning: Record<string, string[]> = {}
   for (const { path, value } of parseDocument(text).leaves()) {
@@ -53,16 +53,18 @@ function meaningOf(text: string): Record<string, string[]> {
 }
 
 /**
- * The number of names of a path that determine its place. In a `//`, that is the last operand with the
- * first name of the path, so the first of two edits below one name determines the place of the other.
+ * The number of names of a path that determine where a definition is added. In a `//`, it is added to the
+ * last operand with the first name of the path. So an edit below a name determines the operand for the
+ * next edit below the same name.
  */
-function namesThatPart(doc: NixDocument): number {
+function decidingNames(doc: NixDocument): number {
   const module = doc.module()
   return module.ok && module.value.sets.length > 1 ? 1 : Number.POSITIVE_INFINITY
 }
 
 /**
- * Whether no two edits concern the same option, or one inside the other, compared by that many names.
+ * Whether no edit concerns the option of another edit, or an option inside it. Compares only the first
+ * `names` names.
  */
 function areApart(requests: readonly EditRequest[], names: number): boolean {
   const paths = requests.flatMap(it => {

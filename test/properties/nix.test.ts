@@ -15,7 +15,7 @@ const report = ({ plan, ...it }: PlannedCase, why: string) =>
   `${show(it)}--- gave:\n${plan.text}\n${why}`
 
 describe.runIf(hasNix)('in real Nix', () => {
-  it('the result of every edit is valid if the original was', () => {
+  it('the result of every edit is valid if the original text is', () => {
     const planned = samplePlanned(1500)
     const before = parsedByNix(planned.map(it => it.module.text))
     const after = parsedByNix(planned.map(it => it.plan.text))

@@ -12,7 +12,7 @@ import { moduleOf } from './support/modules.ts'
 
 const modules = built(moduleOf)
 
-/** Every node of a tree with its place, in source order. */
+/** Every node of a tree with its range, in source order. */
 function nodesOf(root: SyntaxNode): string[] {
   const nodes: string[] = []
   const stack = [root]
@@ -51,7 +51,7 @@ const edited = built(c => {
 })
 
 describe('the tree of every module', () => {
-  it('is the same for a parsed and for an edited text', async () => {
+  it('is the same if the text is parsed as a whole or after an edit', async () => {
     await every(edited, 1500, ({ text, edits }) => {
       const fresh = parseDocument(applyEdits(text, edits))
       const reused = parseDocument(text).edited(edits)
@@ -67,7 +67,7 @@ describe('the tree of every module', () => {
     })
   })
 
-  it('has its children in order, inside itself, with their parent', async () => {
+  it('has nodes whose children are in order, inside their parent, and refer to it', async () => {
     await every(modules, 200, ({ text }) => {
       const stack: SyntaxNode[] = [parseDocument(text).root]
       for (let node = stack.pop(); node; node = stack.pop()) {
@@ -86,7 +86,7 @@ describe('the tree of every module', () => {
     })
   })
 
-  it('has the comments of the text', async () => {
+  it('contains all comments of the text', async () => {
     await every(modules, 500, ({ text }) => {
       const comments = nodesOf(parseDocument(text).root)
         .filter(it => it.startsWith('comment '))

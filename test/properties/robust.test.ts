@@ -56,7 +56,7 @@ const values: fc.Arbitrary<NixValue> = fc.letrec<{ value: NixValue }>(tie => ({
   )
 })).value
 
-/** Text that is almost Nix: pieces of it in any order, and modules with inserted text. */
+/** Text that is almost Nix: tokens in any order, and modules with inserted text. */
 const PIECES = [
   '{',
   '}',
@@ -157,8 +157,8 @@ function expectOutcome(doc: NixDocument, all: readonly Step[]) {
   expect(plan.error.render()).toContain(visible(plan.error.message))
 }
 
-describe('nothing ever throws', () => {
-  it('any text is printed unchanged, and its errors are inside it', async () => {
+describe('the toolkit never throws', () => {
+  it('prints any text unchanged, and reports errors only at places inside it', async () => {
     await every(texts, 3000, text => {
       const doc = parseDocument(text)
       expect(String(doc)).toBe(text)
@@ -170,21 +170,21 @@ describe('nothing ever throws', () => {
     })
   })
 
-  it('any request for any text gives a plan or an error', async () => {
+  it('returns a plan or an error for any request and any text', async () => {
     const cases = fc.tuple(texts, fc.array(steps, { minLength: 1, maxLength: 2 }))
     await every(cases, 3000, ([text, all]) => {
       expectOutcome(parseDocument(text), all)
     })
   })
 
-  it('any path and value give a plan or an error for a module', async () => {
+  it('returns a plan or an error for any path and value in a module', async () => {
     const cases = fc.tuple(built(moduleOf), fc.array(steps, { minLength: 1, maxLength: 3 }))
     await every(cases, 3000, ([{ text }, all]) => {
       expectOutcome(parseDocument(text), all)
     })
   })
 
-  it('any option can be read', async () => {
+  it('reads any option', async () => {
     await every(fc.tuple(texts, paths), 1000, ([text, path]) => {
       const doc = parseDocument(text)
       for (const it of [...doc.getIn(path), ...doc.getBelow(path)]) {
@@ -207,7 +207,7 @@ describe('nothing ever throws', () => {
     functions: `${'x: '.repeat(DEPTH)}1`,
     calls: `f${' x'.repeat(DEPTH)}`
   }
-  it.each(Object.keys(nested))(`%s may be nested ${DEPTH} deep`, kind => {
+  it.each(Object.keys(nested))(`edits a module with %s nested ${DEPTH} deep`, kind => {
     const doc = parseDocument(`{ a = ${nested[kind]}; imports = [ ]; }`)
     expect(doc.errors).toEqual([])
     const edits: ((edit: Transaction) => Transaction)[] = [
@@ -232,7 +232,7 @@ describe('nothing ever throws', () => {
     doc.itemsIn('a')
   })
 
-  it('values can be deep or cyclic', () => {
+  it('returns a plan or BAD_VALUE for a value that is deep or cyclic', () => {
     const ring: NixValue[] = []
     ring.push(ring)
     let deep: NixValue = 1

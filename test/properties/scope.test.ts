@@ -7,7 +7,7 @@ import { hasNix } from './support/nix.ts'
 
 const name = fc.constantFrom('a', 'b', 'c')
 
-/** Expressions that define, use or shadow names, in every way that Nix has. */
+/** Expressions that define, use or shadow names in all ways that Nix has. */
 const { expression } = fc.letrec<{ expression: string; leaf: string }>(tie => {
   const leaf = name
   const inner = tie('expression')
@@ -43,8 +43,8 @@ const { expression } = fc.letrec<{ expression: string; leaf: string }>(tie => {
   }
 })
 
-describe.runIf(hasNix)('a name is in scope', () => {
-  it('exactly if it is in Nix', () => {
+describe.runIf(hasNix)('scope', () => {
+  it('treats a name as in scope exactly if Nix does', () => {
     const sources = fc.sample(expression, { seed, numRuns: 600 })
     const module = (source: string) => `{ a, b, ... }:\n{\n  o = ${source};\n}\n`
     const accepted = parsedByNix(sources.map(module))

@@ -1,4 +1,4 @@
-// Edits in one transaction give exactly the same text as one after the other.
+// Edits in one transaction give exactly the same text as a separate transaction for each edit.
 
 import { expect, it } from 'vitest'
 import type { Operation } from '../../src/nix/edit/operation.ts'
@@ -8,7 +8,7 @@ import type { Source } from '../../src/nix/source.ts'
 import { built, type Choices, every } from './support/choices.ts'
 import { moduleOf } from './support/modules.ts'
 
-// Modules in which the text around a definition matters.
+// Modules in which the result depends on the text around a definition.
 const SMALL = [
   '{\n}\n',
   '{ }',
@@ -91,7 +91,7 @@ function after(doc: Source, operations: readonly Operation[]): Source | string {
   return done.ok ? done.value.document : `${done.error.code}: ${done.error.message}`
 }
 
-it('gives the same text or refusal as the edits one after the other', async () => {
+it('one transaction gives the same text or refusal as one transaction per edit', async () => {
   await every(built(caseOf), 3000, ({ text, operations }) => {
     let doc: Source = parseDocument(text)
     const done: Operation[] = []

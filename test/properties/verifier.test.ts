@@ -12,7 +12,7 @@ import { wrongMeaning } from './support/expected.ts'
 import { commentsAndStrings } from './support/lexer.ts'
 import { meaningsOf } from './support/nix.ts'
 
-interface Survivor {
+interface AcceptedFault {
   before: string
   right: string
   wrong: string
@@ -20,9 +20,9 @@ interface Survivor {
   corruption: Corruption
 }
 
-/** Corruptions of correct plans that the verification accepts. */
-function survivors(count: number): { all: number; accepted: Survivor[] } {
-  const accepted: Survivor[] = []
+/** Corrupts correct plans; returns the number of corruptions, and those that the verification accepts. */
+function acceptedFaults(count: number): { all: number; accepted: AcceptedFault[] } {
+  const accepted: AcceptedFault[] = []
   let all = 0
   for (const [i, { module, requests, plan }] of samplePlanned(count).entries()) {
     const [only] = requests
@@ -71,13 +71,13 @@ const commentsOf = (text: string) =>
     .sort()
     .join('\0')
 
-const report = ({ before, wrong, request, corruption }: Survivor, why: string) =>
+const report = ({ before, wrong, request, corruption }: AcceptedFault, why: string) =>
   `${show({ module: { text: before, options: [], isCallable: true, isCrlf: false }, requests: [request] })}` +
   `--- ${corruption.name} gave:\n${wrong}\n${why}`
 
 describe('a correct edit with an injected fault', () => {
   it('is refused if it adds, removes or changes a comment', () => {
-    const { all, accepted } = survivors(runs(250).numRuns ?? 250)
+    const { all, accepted } = acceptedFaults(runs(250).numRuns ?? 250)
     expect(all).toBeGreaterThan(1000)
     const wrong = accepted.filter(it => commentsOf(it.wrong) !== commentsOf(it.right))
     expect(wrong.map(it => report(it, 'the comments differ')).at(0)).toBeUndefined()
@@ -88,7 +88,7 @@ describeWithOracle(
   'a correct edit with an injected fault, in the module system,',
   ({ nixpkgsLib }) => {
     it('is refused if an option would differ under any conditions', () => {
-      const { accepted } = survivors(runs(80).numRuns ?? 80)
+      const { accepted } = acceptedFaults(runs(80).numRuns ?? 80)
       const left = accepted.filter(it => commentsOf(it.wrong) === commentsOf(it.right))
       const parsed = parsedByNix(left.map(it => it.right))
       const sound = parsedByNix(left.map(it => it.wrong))

@@ -19,7 +19,7 @@ export function shippedWith(texts: ReadonlyMap<string, string>): ShippedModules 
   return { ...shipped, texts, exclusive: shipped.exclusive, declared: shipped.declared }
 }
 
-/** Files with these texts by absolute path. No others exist. */
+/** Files with these texts by absolute path, and no other files. */
 export function filesFrom(texts: Readonly<Record<string, string>>): Files {
   const known = new Map(Object.entries(texts).map(([path, text]) => [path, sourceFile(path, text)]))
   return {

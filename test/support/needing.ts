@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** Requirements of tests that not every machine meets. Those without a comment are programs in PATH. */
+/** Requirements of tests that not every machine meets. Names without a comment are programs in PATH. */
 export type Need =
   | 'root'
-  /** The user nobody can read this folder. */
+  /** The user `nobody` can read this folder. */
   | 'nobody'
-  /** The user nobody can run this Node. */
+  /** The user `nobody` can run this Node. */
   | 'node as nobody'
   | 'GNU cp'
   | 'bash'
@@ -22,15 +22,15 @@ export type Need =
   | 'virt-xml-validate'
   | 'xmllint'
 
-/** How to run a command as the user nobody. */
+/** The words before a command that run it as the user `nobody`. */
 export const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 
-/** Whether only tests run that need no other program (`npm run test:quick`). */
+/** Whether to run only tests that need no other program (`npm run test:quick`). */
 export const isQuickRun = process.env.VFIO_PATCH_TEST === 'quick'
 
 /**
- * True if all requirements are met. Otherwise it throws under CI, so that the test file fails; elsewhere
- * it prints that some tests of `what` are skipped. In a quick run, nothing counts as available.
+ * True if all requirements are met. Otherwise it throws in CI, so that the test file fails; elsewhere it
+ * prints that some tests of `what` are skipped. In a quick run, always false.
  */
 export function areAvailable(what: string, ...needs: Need[]): boolean {
   if (isQuickRun) return false

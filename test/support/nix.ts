@@ -1,4 +1,4 @@
-// Real Nix as the judge of many texts at once, since starting it takes longer than parsing a text.
+// Checks texts with real Nix, many at once: starting Nix takes longer than parsing a text.
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ interface Collected {
 const collected: Collected[] = []
 
 /**
- * Expects that Nix parses a text, unless it rejects the text `before` the edit, too. All texts of a test file
+ * Expects that Nix parses a text, unless it also rejects the text `before` the edit. All texts of a test file
  * are checked together after its last test; the failure names the test and shows the text. Without Nix, nothing
  * is checked, and a warning says so. A quick run checks nothing.
  */
@@ -40,7 +40,7 @@ afterAll(() => {
   throw new Error(`Nix rejects the result of ${failures.length} checks:\n\n${report.join('\n\n')}`)
 }, 120_000)
 
-/** What Nix prints about those of the texts that it rejects. */
+/** The errors that Nix prints, by the texts that it rejects. */
 function errorsByText(texts: readonly string[]): Map<string, string> {
   const distinct = [...new Set(texts)]
   const errors = parseErrors(distinct)
@@ -57,11 +57,11 @@ export function parsedByNix(texts: readonly string[]): boolean[] {
   return parseErrors(texts).map(it => it === undefined)
 }
 
-/** What Nix prints about each text; undefined for a text that it parses. Takes one process, and one more per error. */
+/** The error that Nix prints for each text; undefined if it parses the text. Starts Nix once, and again per error. */
 function parseErrors(texts: readonly string[]): (string | undefined)[] {
   return inFiles(texts, files => {
     const errors: (string | undefined)[] = files.map(() => undefined)
-    // Nix stops at the first error; by then it has printed one line for each file before.
+    // Nix stops at the first error, after it has printed one line for each file before.
     for (let from = 0; from < files.length; ) {
       const some = files.slice(from, from + 400)
       const run = spawnSync('nix-instantiate', ['--store', 'dummy://', '--parse', ...some], {
@@ -79,7 +79,7 @@ function parseErrors(texts: readonly string[]): (string | undefined)[] {
   })
 }
 
-/** Writes each text to a file of its own for as long as `use` runs. */
+/** Writes each text to a separate file while `use` runs. */
 export function inFiles<T>(
   texts: readonly string[],
   use: (files: readonly string[], folder: string) => T

@@ -19,7 +19,7 @@ export interface PlannedCase extends Case {
 /** The number of edits of each module; `PROPERTY_OPERATIONS` in the environment changes it. */
 const operations = Number(process.env.PROPERTY_OPERATIONS ?? 1)
 
-/** A module and its requests, one to three each time; a failure shows all of them. */
+/** A module, and edits of one to three requests each; a failure shows all of them. */
 const casesOfModule: fc.Arbitrary<readonly Case[]> = built<Case[]>(
   c => {
     const module = moduleOf(c)
@@ -62,7 +62,7 @@ export async function everyPlan(numRuns: number, check: (it: PlannedCase) => voi
   })
 }
 
-/** A sample of planned cases that change something. The seed is that of all properties. */
+/** A sample of planned cases that change something, with the seed of all properties. */
 export function samplePlanned(count: number): PlannedCase[] {
   const { seed } = runs(count)
   return fc

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { seed } from '../../support/seed.ts'
 
-/** Decisions read from a tape of numbers. An empty tape gives the first and simplest of each. */
+/** Decisions read from a list of numbers. An empty list gives the first and simplest alternatives. */
 export interface Choices {
   pick<T>(...options: readonly [T, ...T[]]): T
   /** True with this probability in percent. */
   chance(percent: number): boolean
-  /** 0 to `max`, both included. */
+  /** An integer from 0 to `max`, both included. */
   count(max: number): number
 }
 
@@ -31,9 +31,9 @@ export function built<T>(build: (choices: Choices) => T, maxChoices = 400): fc.A
 }
 
 /**
- * The settings of a run. `PROPERTY_DOCUMENTS` in the environment sets the number of cases, without a time
- * limit; a failure prints the seed and the path to the smallest example, or with `PROPERTY_DOCUMENTS` to
- * the first.
+ * The settings of a run. `PROPERTY_DOCUMENTS` in the environment sets the number of cases and removes the
+ * time limit. A failure prints the seed and the path to the smallest failing example or, with
+ * `PROPERTY_DOCUMENTS`, to the first.
  */
 export function runs(numRuns: number): fc.Parameters<unknown> {
   const { PROPERTY_DOCUMENTS } = process.env

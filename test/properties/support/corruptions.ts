@@ -1,4 +1,4 @@
-// Correct edits with an injected fault.
+// Injects faults into correct edits.
 
 import { applyEdits, type Edit } from '../../../src/nix/index.ts'
 import type { Choices } from './choices.ts'

@@ -60,7 +60,7 @@ function valueFor(c: Choices, kind: Kind): NixValue {
   return c.pick(...SCALARS)
 }
 
-/** One to three requests for options that are not inside each other. */
+/** One to three requests. No request is for an option inside that of another request. */
 export function requestsOf(c: Choices, module: GeneratedModule): EditRequest[] {
   const requests: EditRequest[] = []
   const taken: (readonly string[])[] = []
@@ -76,12 +76,12 @@ export function requestsOf(c: Choices, module: GeneratedModule): EditRequest[] {
     const option = all[c.count(all.length - 1)]
     if (!option || !isFree(option.path)) continue
     taken.push(option.path)
-    requests.push(askedAbout(c, option.path, option.kind))
+    requests.push(requestFor(c, option.path, option.kind))
   }
   return requests
 }
 
-function askedAbout(c: Choices, path: readonly string[], kind: Kind): EditRequest {
+function requestFor(c: Choices, path: readonly string[], kind: Kind): EditRequest {
   const isList = kind === 'list' || kind === 'lines'
   const remove: EditRequest = { kind: 'remove', path }
   const set: EditRequest = { kind: 'set', path, value: valueFor(c, kind) }

@@ -6,7 +6,7 @@ import { isValueList, isValueSet, withoutComment } from '../../../src/nix/values
 import type { EditRequest } from './edits.ts'
 import type { Meaning } from './nix.ts'
 
-/** The faults of the meaning after the edits; empty if it is as requested. */
+/** The faults in the options after the edits; empty if the options are as requested. */
 export function wrongMeaning(
   before: Meaning,
   after: Meaning,
@@ -26,7 +26,7 @@ export function wrongMeaning(
   return wrong
 }
 
-/** Checks one request, and removes its options from both sides. */
+/** Checks one request, and removes its options from `expected` and `seen`. */
 function check(expected: Meaning, seen: Meaning, request: EditRequest): string | undefined {
   if (request.kind === 'import') {
     const name = request.path.replace(/^\.\/|\.nix$/g, '')
@@ -59,7 +59,7 @@ function check(expected: Meaning, seen: Meaning, request: EditRequest): string |
   }
 }
 
-/** The entries at and below a path, by the rest of their paths. */
+/** Removes the entries at and below a path, and returns them by the rest of their paths. */
 function take(meaning: Meaning, path: readonly string[]): Meaning {
   const taken: Meaning = new Map()
   for (const [key, value] of meaning) {
@@ -88,7 +88,7 @@ export function jsonOf(value: NixValue): unknown {
   return inner
 }
 
-/** The items of a list or the lines of a string; empty without a value. */
+/** The items of a list or the lines of a string; empty for undefined. */
 function partsOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value
   return typeof value === 'string' ? value.split('\n').filter(it => it !== '') : []

@@ -15,7 +15,7 @@ export interface GeneratedModule {
   text: string
   /** The options that the module defines, possibly only under a condition. */
   options: readonly Option[]
-  /** Whether the module system can call it, which excludes a curried function. */
+  /** Whether the module system can call it. It can't call a curried function. */
   isCallable: boolean
   /** Whether its line endings are CRLF. */
   isCrlf: boolean
@@ -40,7 +40,7 @@ const POOL: readonly Option[] = [
   { path: ['system', 'stateVersion'], kind: 'scalar' }
 ]
 
-/** A value or the content of a set, as a tree of names. */
+/** The content of a set by name: options, and inner sets. */
 type Tree = Map<string, Tree | Option>
 
 export function moduleOf(c: Choices): GeneratedModule {
@@ -277,7 +277,7 @@ function bindingsOf(c: Choices, style: Style, tree: Tree, indent: string, odd: n
     return c.pick(
       () => dotted(node),
       () => [nested(node, true)],
-      // Nix merges them only if the set is a literal.
+      // Nix merges such bindings only if the set is a literal.
       () => [nested(new Map(entries.slice(0, 1)), false), ...dotted(new Map(entries.slice(1)))]
     )()
   })

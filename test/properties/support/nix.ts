@@ -8,7 +8,7 @@ import { inFiles } from '../../support/nix.ts'
 
 export const hasNix = areAvailable('the properties of edits', 'nix-instantiate')
 
-/** The values of a module's options by path; without those for which Nix throws. */
+/** The values of a module's options by path, except options for which Nix throws. */
 export type Meaning = Map<string, unknown>
 
 /**

@@ -7,7 +7,7 @@ import { jsonOf } from './expected.ts'
 import type { GeneratedModule, Kind, Option } from './modules.ts'
 
 export interface Tree {
-  /** The same options with dotted names, as nested sets, and mixed. */
+  /** The same options in three notations: with dotted names, as nested sets, and mixed. */
   dotted: string
   nested: string
   mixed: string
