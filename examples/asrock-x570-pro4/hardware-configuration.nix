@@ -1,4 +1,4 @@
-# Do not modify this file!  It is the kind that nixos-generate-config writes and overwrites.
+# Do not modify this file! It is like the files that nixos-generate-config writes and overwrites.
 { config, lib, pkgs, modulesPath, ... }:
 
 {

@@ -61,24 +61,27 @@ const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
 }
 
 describe('the 50 situations', () => {
-  it.each(situations)('$n $title', ({ n, option, before, after }) => {
-    const [edit = (it: Transaction) => it.addIn(option, ['X']), then] = SPECIAL[n] ?? [
-      undefined,
-      'right'
-    ]
-    if (typeof then === 'object' && 'code' in then) {
-      expect(refusalOf(before, edit)).toBe(then.code)
-      return
+  it.each(situations)(
+    'situation $n has the expected result: $title',
+    ({ n, option, before, after }) => {
+      const [edit = (it: Transaction) => it.addIn(option, ['X']), then] = SPECIAL[n] ?? [
+        undefined,
+        'right'
+      ]
+      if (typeof then === 'object' && 'code' in then) {
+        expect(refusalOf(before, edit)).toBe(then.code)
+        return
+      }
+      const result = edited(before, edit)
+      const wrong = after.filter(it => it.label.startsWith('naive')).map(it => it.text)
+      expect(wrong).not.toContain(result)
+      if (then === 'unchanged') expect(result).toBe(before)
+      else if (then === 'right') {
+        const right = after.filter(it => !it.label.startsWith('naive')).map(it => it.text)
+        expect(right).toContain(result)
+      } else expect(result).toBe(before.replace(...then.replace))
     }
-    const result = edited(before, edit)
-    const wrong = after.filter(it => it.label.startsWith('naive')).map(it => it.text)
-    expect(wrong).not.toContain(result)
-    if (then === 'unchanged') expect(result).toBe(before)
-    else if (then === 'right') {
-      const right = after.filter(it => !it.label.startsWith('naive')).map(it => it.text)
-      expect(right).toContain(result)
-    } else expect(result).toBe(before.replace(...then.replace))
-  })
+  )
 
   it('never result in a tempting wrong text', () => {
     for (const { n, option, before, after } of situations) {

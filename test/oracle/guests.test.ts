@@ -61,7 +61,10 @@ esac
     ...withOneCard,
     services: guestService({ undefined: ['win10'] })
   })
-  leaves('change nothing while the rest is off', 'virtualisation.libvirtd.enable = true;')
+  leaves(
+    'change nothing while virtualisation.vfio is off',
+    'virtualisation.libvirtd.enable = true;'
+  )
   refuses(
     'reject an invalid CPU list',
     'virtualisation.vfio = { enable = true; guests.win10.hostCPUs = "0..3"; };',

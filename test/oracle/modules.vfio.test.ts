@@ -118,7 +118,7 @@ Move them all to virtualisation.vfio.devices.
       [twice('vfio-pci.ids=10de:1b80', 'options vfio-pci disable_vga=1 ids=8086:56a0')]
     )
     produces(
-      'may all be set elsewhere',
+      'may all be set by other settings than virtualisation.vfio.devices',
       'virtualisation.vfio.enable = true; boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];',
       params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:67df')
     )
@@ -155,20 +155,24 @@ Move them all to virtualisation.vfio.devices.
         ...withOneCard,
         extraModprobeConfig: `${softdeps}\n${line}`
       })
-    adds('warns about a line without effect', withLine('  softdep  snd-hda-intel pre: snd-dummy'), {
-      ...withOneCard,
-      extraModprobeConfig: `${softdeps}\n  softdep  snd-hda-intel pre: snd-dummy`,
-      warnings: [
-        `modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
+    adds(
+      'warns about a softdep line without effect',
+      withLine('  softdep  snd-hda-intel pre: snd-dummy'),
+      {
+        ...withOneCard,
+        extraModprobeConfig: `${softdeps}\n  softdep  snd-hda-intel pre: snd-dummy`,
+        warnings: [
+          `modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
 first. These lines have no effect:
   softdep snd-hda-intel pre: snd-dummy
 Remove the driver from virtualisation.vfio.competingDrivers and add vfio-pci to the
 \`pre:' of your line.
 `
-      ]
-    })
+        ]
+      }
+    )
     adds(
-      'does not warn if it sets no lines',
+      'accepts a softdep line if virtualisation.vfio sets none',
       `virtualisation.vfio.bindAtBoot = false; ${withLine('softdep amdgpu pre: snd-dummy')}`,
       { ...notAtBoot, extraModprobeConfig: 'softdep amdgpu pre: snd-dummy' }
     )
@@ -267,7 +271,7 @@ install vfio-pci echo vfio-pci > ${dir}/0000:0a:00.0/driver_override || echo "vf
     )
     for (const stage1 of ['systemd', 'scripted'])
       produces(
-        `stay with the host until a guest starts (${stage1} stage 1)`,
+        `are used by the host until a guest starts (${stage1} stage 1)`,
         `${byAddress} virtualisation.vfio.bindAtBoot = false;`,
         notAtBoot,
         `stage1 = "${stage1}";`

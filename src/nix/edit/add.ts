@@ -49,7 +49,7 @@ import {
   refuseCall,
   sharedInRec
 } from './refusals.ts'
-import { define } from './set.ts'
+import { addDefinition } from './set.ts'
 
 /** `addIn`: see Transaction. */
 export function planAdd(doc: Source, module: Module, operation: AddOperation): Edits {
@@ -66,7 +66,7 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
     if (added.length === 0) return ok([])
     if (operation.lines && !added.every(isLine)) return refuseCall(notALine(target.path))
     const value = operation.lines ? asLines(added) : added
-    return define(doc, module, found, target.path, value)
+    return addDefinition(doc, module, found, target.path, value)
   }
   for (const { value, inherited: isInherited } of found.exact) {
     const blocked = isInherited ? undefined : blockedByPipe(doc, value)

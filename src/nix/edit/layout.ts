@@ -49,7 +49,7 @@ function indentUnit(root: SyntaxNode): string {
   return /^\t/m.test(text) ? '\t' : '  '
 }
 
-/** Whether the set or list around a node begins on the same line: such lines may be indented twice. */
+/** Whether the set or list around a node begins on the same line: its content may be indented twice. */
 function sharesLine(node: SyntaxNode): boolean {
   const text = node.documentText
   let around = node.parent

@@ -58,7 +58,7 @@ export function lookUpTarget(doc: Source, module: Module, target: Target): Looku
   return { exact: definition ? [definition] : [], below: [], opaque: [] }
 }
 
-/** The definition whose binding begins at the offset. Its conditions do not matter: it was chosen. */
+/** The definition whose binding begins at the offset, without its conditions: the caller chose it. */
 function definitionAt(
   doc: Source,
   { path, offset }: { path: readonly (string | undefined)[]; offset: number }

@@ -1,7 +1,7 @@
 import type { NixError } from '../errors.ts'
 import { inheritedValue, notInDocument } from '../messages/definitions.ts'
 import { crlfString, indentationLost } from '../messages/lists.ts'
-import { isMerged } from '../module/combinators.ts'
+import { isMergeList } from '../module/combinators.ts'
 import type { Lookup } from '../module/definitions.ts'
 import {
   isIndentedCrlf,
@@ -245,7 +245,7 @@ function isEmptiedBy(set: SyntaxNode, removed: ReadonlySet<SyntaxNode>): boolean
 }
 
 function emptySet(set: SyntaxNode): Edit {
-  if (set.parent && isMerged(set.parent)) return removeNode(set)
+  if (set.parent && isMergeList(set.parent)) return removeNode(set)
   const start = set.children.find(it => it.type === '{')?.end ?? set.start
   return { offset: start, length: set.end - 1 - start, content: ' ' }
 }

@@ -52,7 +52,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   }
   if (!definition) {
     return target.kind === 'path'
-      ? define(doc, module, found, target.path, value)
+      ? addDefinition(doc, module, found, target.path, value)
       : refuseCall(notInDocument(target.path))
   }
   if (definition.inherited) return refuse(definition.binding, inheritedValue(definition.path))
@@ -85,7 +85,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
 }
 
 /** Adds the first definition of a path. */
-export function define(
+export function addDefinition(
   doc: Source,
   module: Module,
   found: Lookup,

@@ -6,7 +6,7 @@ import { type AttrPath, formatPath, formatPathPattern } from '../path.ts'
 type Names = readonly (string | undefined)[]
 
 /** A definition of an option, or of an option below it. */
-interface Found {
+interface FoundDefinition {
   path: Names
   source: string
   conditions: readonly string[]
@@ -29,7 +29,7 @@ function short(source: string): string {
   return line.length > LONGEST ? `${line.slice(0, LONGEST - 1)}…` : line
 }
 
-function list(option: Names, definitions: readonly Found[]): string {
+function list(option: Names, definitions: readonly FoundDefinition[]): string {
   return definitions
     .map(({ path, source, conditions }) => {
       const name = path.length > option.length ? `${formatPathPattern(path)} = ` : ''
@@ -42,8 +42,8 @@ function list(option: Names, definitions: readonly Found[]): string {
 /** For an option whose definitions `after` the edit are not the requested ones. */
 export function optionChanged(
   option: Names,
-  before: readonly Found[],
-  after: readonly Found[]
+  before: readonly FoundDefinition[],
+  after: readonly FoundDefinition[]
 ): Message {
   const name = formatPathPattern(option)
   const [from, to] = [list(option, before), list(option, after)]
@@ -53,7 +53,11 @@ export function optionChanged(
 }
 
 /** `expected` is the source of the requested value. `found` are the definitions in the result. */
-export function valueDiffers(option: Names, expected: string, found: readonly Found[]): Message {
+export function valueDiffers(
+  option: Names,
+  expected: string,
+  found: readonly FoundDefinition[]
+): Message {
   const name = formatPathPattern(option)
   if (found.length === 0) return differs(`${name} = ${short(expected)} is missing`)
   const value = list(option, found)
@@ -80,7 +84,7 @@ export function itemNotRemoved(option: Names, item: string): Message {
   return differs(`${formatPathPattern(option)} still contains ${short(item)}`)
 }
 
-export function stillDefined(option: Names, found: readonly Found[]): Message {
+export function stillDefined(option: Names, found: readonly FoundDefinition[]): Message {
   return differs(`${formatPathPattern(option)} is still defined, as ${list(option, found)}`)
 }
 

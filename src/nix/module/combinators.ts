@@ -36,7 +36,7 @@ export function combinatorOf(value: SyntaxNode): Combinator | undefined {
 }
 
 /** Whether a node is the list of a `mkMerge`. */
-export function isMerged(node: SyntaxNode): boolean {
+export function isMergeList(node: SyntaxNode): boolean {
   return isList(node) && node.parent !== undefined && callOf(node.parent)?.name === 'mkMerge'
 }
 
@@ -59,8 +59,8 @@ const PRIORITY = new Set([
 /** Functions whose first argument is the priority or the order. */
 const NUMBERED = new Set(['mkOverride', 'mkOrder'])
 
-// Of an option's definitions, the module system applies only the ones with the highest priority, which
-// has the smallest number. The numbers are from nixpkgs' lib/modules.nix.
+// If definitions of an option have different priorities, the module system applies only the ones with the
+// smallest number, which is the highest priority. The numbers are from nixpkgs' lib/modules.nix.
 const STRENGTHS = new Map([
   ['mkVMOverride', 10],
   ['mkForce', 50],
@@ -131,7 +131,7 @@ function strengthOf(name: string, number: string | undefined): number {
 
 /**
  * The node that `setIn` replaces: the argument of a `mkForce`, so that the priority is kept, or the whole
- * value. If the new value is itself a call such as `mkForce 1`, always the whole value.
+ * value. If the new value is itself a call such as `mkForce 1`, the whole value is replaced.
  */
 export function replaceableValue(written: SyntaxNode, value: NixValue): SyntaxNode {
   const call = callOf(unwrapped(written))

@@ -24,7 +24,7 @@ export function findDuplicate(
   const fixed = literalNames(path)
   const slots: Slots = new Map()
   for (const binding of bindingsOn(set, fixed)) {
-    const duplicate = define(slots, binding, fixed)
+    const duplicate = addBinding(slots, binding, fixed)
     if (duplicate) return duplicate
   }
   return undefined
@@ -58,10 +58,11 @@ function secondFormal(lambda: SyntaxNode): SyntaxNode | undefined {
   return undefined
 }
 
-/** The attributes below each name; undefined for a value that is not a set literal. */
+/** The attributes below each name; undefined for a name whose value is not a set literal. */
 type Slots = Map<string, Slots | undefined>
 
-function define(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode | undefined {
+/** Adds the attributes of a binding; returns the first node that Nix rejects as a duplicate. */
+function addBinding(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode | undefined {
   for (const attr of inheritedOf(binding)) {
     const name = nameOf(attr)
     if (name === undefined || (path.length > 0 && name !== path[0])) continue
@@ -87,7 +88,7 @@ function define(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode |
   if (attributes) {
     const rest = path.slice(names.length)
     for (const inner of bindingsOn(literal, rest)) {
-      const duplicate = define(attributes, inner, rest)
+      const duplicate = addBinding(attributes, inner, rest)
       if (duplicate) return duplicate
     }
   }

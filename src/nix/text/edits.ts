@@ -87,7 +87,7 @@ export class Shifts {
   }
 
   /** The number of edits that end at or before an offset. */
-  before(offset: number): number {
+  countBefore(offset: number): number {
     const edits = this.#edits
     return bisect(edits.length, i => {
       const { offset: start, length } = edits[i] as Edit
@@ -97,7 +97,7 @@ export class Shifts {
 
   /** See `moveOffset`. */
   moved(offset: number): number {
-    return offset + (this.#sums[this.before(offset)] as number)
+    return offset + (this.#sums[this.countBefore(offset)] as number)
   }
 }
 

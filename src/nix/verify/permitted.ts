@@ -8,7 +8,7 @@ import {
   type Target
 } from '../edit/operation.ts'
 import { isInside } from '../errors.ts'
-import { isMerged, replaceableValue } from '../module/combinators.ts'
+import { isMergeList, replaceableValue } from '../module/combinators.ts'
 import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { definesLines, stringsIn } from '../module/lineStrings.ts'
@@ -221,7 +221,7 @@ function objectionToGrowth(
   const list = node.parent
   if (!list || !isList(list)) return 'addition'
   if (isRequested(node)) return isInPlace(list, node) ? undefined : 'item in another place'
-  return isListOf(node, isRequested) && isMerged(list) ? undefined : 'addition'
+  return isListOf(node, isRequested) && isMergeList(list) ? undefined : 'addition'
 }
 
 function objectionToShrinkage(

@@ -12,7 +12,7 @@ import {
   resultInvalid,
   variableDiffers
 } from '../messages/verification.ts'
-import { isMerged } from '../module/combinators.ts'
+import { isMergeList } from '../module/combinators.ts'
 import { asOption, lookUp } from '../module/definitions.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
 import type { AttrPath } from '../path.ts'
@@ -174,7 +174,7 @@ function changeOf(difference: Difference, versions: Versions): Message {
 function parsesDifferently(before: Source, after: Source, edits: readonly Edit[]): boolean {
   const shifts = new Shifts(edits)
   const isTouched = (it: ParserWorkaround) =>
-    (edits[shifts.before(it.start)]?.offset ?? it.end) < it.end
+    (edits[shifts.countBefore(it.start)]?.offset ?? it.end) < it.end
   const expected = before.workarounds.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
   const isWritten = insideAny(writtenRanges(edits))
   const found = after.workarounds.filter(it => !isWritten(it))
@@ -185,7 +185,7 @@ function parsesDifferently(before: Source, after: Source, edits: readonly Edit[]
 function openMergePart(difference: Difference): readonly Difference[] {
   if (difference.kind === 'replaced') return [difference]
   const { kind, node } = difference
-  const isPart = isSet(node) && node.parent !== undefined && isMerged(node.parent)
+  const isPart = isSet(node) && node.parent !== undefined && isMergeList(node.parent)
   if (!isPart || bindingsOf(node).length === 0) return [difference]
   const inside = [...bindingsOf(node), ...commentsOf(node)].sort((a, b) => a.start - b.start)
   return inside.map(it => ({ kind, node: it }))

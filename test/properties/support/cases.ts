@@ -16,7 +16,7 @@ export interface PlannedCase extends Case {
   plan: Plan
 }
 
-/** The number of edits of each module; `PROPERTY_OPERATIONS` in the environment changes it. */
+/** The number of edits per module; `PROPERTY_OPERATIONS` in the environment overrides it. */
 const operations = Number(process.env.PROPERTY_OPERATIONS ?? 1)
 
 /** A module, and edits of one to three requests each; a failure shows all of them. */

@@ -48,7 +48,7 @@ function check(expected: Meaning, seen: Meaning, request: EditRequest): string |
     case 'remove':
       return is.size === 0 ? undefined : `${name} is still ${show([...is])}`
     case 'rename':
-      return isDeepStrictEqual(there, was) && is.size === 0 ? undefined : `${name} did not move`
+      return isDeepStrictEqual(there, was) && is.size === 0 ? undefined : `${name} was not renamed`
     case 'add':
     case 'removeItems': {
       const items = request.items.map(it => jsonOf(it))
@@ -96,18 +96,18 @@ function partsOf(value: unknown): unknown[] {
 
 function wrongGrowth(was: unknown[], is: unknown[], items: unknown[]): string | undefined {
   const more = takeOut(is, was)
-  if (!more) return 'an old item is gone, or in another place'
-  if (!more.every(it => items.includes(it))) return 'it has more than was requested'
+  if (!more) return 'a previous item is missing or in another place'
+  if (!more.every(it => items.includes(it))) return 'it has an item that was not requested'
   if (new Set(more).size < more.length) return 'it has an item twice'
   return items.every(it => is.includes(it)) ? undefined : 'it lacks an item'
 }
 
 function wrongLoss(was: unknown[], is: unknown[], items: unknown[]): string | undefined {
   const wanted = was.filter(it => !items.includes(it))
-  return isDeepStrictEqual(is, wanted) ? undefined : 'not just the items are gone'
+  return isDeepStrictEqual(is, wanted) ? undefined : 'it does not have exactly the other items'
 }
 
-/** `all` without `some`, removed in order. */
+/** `all` without `some`; undefined if `all` does not contain `some` in the same order. */
 function takeOut(all: readonly unknown[], some: readonly unknown[]): unknown[] | undefined {
   const rest: unknown[] = []
   let next = 0
