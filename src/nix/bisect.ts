@@ -1,6 +1,6 @@
 /**
  * The first index for which `holds` is true, by binary search; `length` if there is none. `holds` must
- * be true for all indexes after that one.
+ * be true for all later indexes.
  */
 export function bisect(length: number, holds: (index: number) => boolean): number {
   let low = 0

@@ -43,7 +43,7 @@ export function planInSequence(
 ): Result<{ document: Source; edits: Edit[] }, NixError> {
   const { text } = document
   let state: State = { text, document, module, edits: [], batch: new Batch(document, module) }
-  for (const group of grouped(operations)) {
+  for (const group of groupsOf(operations)) {
     const next = advanceAll(state, group)
     if (!next.ok) return next
     state = next.value
@@ -55,7 +55,7 @@ export function planInSequence(
  * Divides the operations into groups that can be planned together: consecutive removals, so that the
  * whitespace between the removed definitions goes as well, and additions to the end of one list.
  */
-function grouped(operations: readonly Operation[]): Operation[][] {
+function groupsOf(operations: readonly Operation[]): Operation[][] {
   const groups: Operation[][] = []
   for (const operation of operations) {
     const group = groups.at(-1)
@@ -118,11 +118,11 @@ function joinAdds({ document, module }: State, group: readonly Operation[]): Ope
 
 function advance(state: State, operations: readonly Operation[]): Result<State, NixError> {
   const { document, module, edits, batch } = state
-  const group = operations.map(it => movedBy(edits, it))
+  const group = operations.map(it => withMovedTarget(edits, it))
   const step = planGroup(document, module, group)
   if (step.ok && batch.add(group, step.value)) return ok(state)
   if (batch.operations.length === 0) {
-    return step.ok ? ok(state) : err(inOriginal(state.text, edits, step.error))
+    return step.ok ? ok(state) : err(locatedInOriginal(state.text, edits, step.error))
   }
   // The group was refused or depends on the batch: apply the batch, then plan the group again.
   const applied = applyBatch(state)
@@ -138,7 +138,7 @@ function applyBatch(state: State): Result<State, NixError> {
   const fault = verify(document, next, batch.edits, batch.operations)
   if (fault) return err(fault)
   const module = next.module()
-  if (!module.ok) return err(inOriginal(state.text, edits, module.error))
+  if (!module.ok) return err(locatedInOriginal(state.text, edits, module.error))
   const all = composeEdits(state.text, edits, batch.edits)
   return ok(withEmptyBatch({ ...state, document: next, module: module.value, edits: all }))
 }
@@ -148,14 +148,14 @@ function withEmptyBatch(state: State): State {
 }
 
 /** The operation for the text after some edits, with the new offset of a chosen definition. */
-function movedBy(edits: readonly Edit[], operation: Operation): Operation {
+function withMovedTarget(edits: readonly Edit[], operation: Operation): Operation {
   if (operation.kind === 'import' || operation.target.kind === 'path') return operation
   const { target } = operation
   return { ...operation, target: { ...target, offset: moveOffset(edits, target.offset) } }
 }
 
 /** The error with its place in the original text instead of the text after the edits. */
-function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
+function locatedInOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
   if (edits.length === 0 || error.range.end === 0) return error
   const back = (offset: number) => {
     let shift = 0
@@ -173,7 +173,7 @@ function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixE
   })
 }
 
-/** The edits of a group (see `grouped`), or why it is refused; empty if there is nothing to do. */
+/** The edits of a group (see `groupsOf`), or why it is refused; empty if there is nothing to do. */
 function planGroup(doc: Source, module: Module, group: readonly Operation[]): Edits {
   const [first] = group
   switch (first?.kind) {
