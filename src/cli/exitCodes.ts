@@ -70,6 +70,7 @@ export const EXIT_OF_ERROR: Record<ErrorCode, keyof typeof EXIT> = {
   CONFLICT: 'refused',
   BAD_PATH: 'refused',
   BAD_VALUE: 'refused',
+  NO_FORMALS: 'refused',
   VERIFICATION_FAILED: 'invalid',
 
   // A configuration that can't be edited.

@@ -1,3 +1,4 @@
+import { AttributeSet, anchorOf } from './attributeSet.ts'
 import { type Message, type NixError, nixError } from './errors.ts'
 import {
   colonForEquals,
@@ -8,27 +9,24 @@ import {
   unexpected,
   updateReadAsPath
 } from './messages/text.ts'
-import { type Definition, type Leaf, leavesOf, lookUp } from './module/definitions.ts'
-import { findImport, type ImportItem, importItemsOf, importsOf } from './module/imports.ts'
-import { allListsOf } from './module/lists.ts'
+import type { Definition } from './module/definitions.ts'
 import { findModule, type Module } from './module/module.ts'
-import { type AttrPath, type AttrPathLike, parsePath } from './path.ts'
+import { Reader } from './reader.ts'
 import { err, type Result } from './result.ts'
 import type { Source } from './source.ts'
-import { literalOf } from './syntax/literals.ts'
-import { elementsOf } from './syntax/nodes.ts'
+import { type Call, callOf } from './syntax/nodes.ts'
 import { type ParserWorkaround, parse, type SyntaxFault, type SyntaxTree } from './syntax/parser.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 import { findEncodingFault } from './text/decode.ts'
 import { applyEdits, type Edit } from './text/edits.ts'
-import { isStackOverflow, Transaction } from './transaction.ts'
-import type { NixValue } from './values.ts'
+import { Transaction } from './transaction.ts'
+import { visit } from './visit.ts'
 
 /**
  * A Nix file: its text, and the syntax tree and module read from it. A document never changes: an edit
  * makes a plan, and the plan's text is another document.
  */
-export class NixDocument implements Source {
+export class NixDocument extends Reader implements Source {
   readonly text: string
   /** Why the text can't be edited, in source order; empty if it can. */
   readonly errors: readonly NixError[]
@@ -38,9 +36,9 @@ export class NixDocument implements Source {
   readonly workarounds: readonly ParserWorkaround[]
   readonly #tree: SyntaxTree
   #module: Result<Module, NixError> | undefined
-  #leaves: readonly Leaf[] | undefined
 
   constructor(text: string, from?: { document: NixDocument; edits: readonly Edit[] }) {
+    super()
     const tree = from ? parse(text, { tree: from.document.#tree, edits: from.edits }) : parse(text)
     this.#tree = tree
     const encoding = findEncodingFault(text)
@@ -60,102 +58,10 @@ export class NixDocument implements Source {
    * something other than an attribute set, or to a function without `...`; `NO_TARGET` if the whole
    * module is computed (`mkIf …`, `a // b`).
    */
-  module(): Result<Module, NixError> {
+  override module(): Result<Module, NixError> {
     const [first] = this.errors
     this.#module ??= first ? err(first) : findModule(this.root)
     return this.#module
-  }
-
-  /**
-   * All definitions of exactly this option, in source order, including those under a condition. Empty
-   * if there is none, if the path is invalid, if the file does not contain a module, and if values have
-   * tens of thousands of levels.
-   */
-  getIn(path: AttrPathLike): Definition[] {
-    const parsed = parsePath(path)
-    if (!parsed.ok) return []
-    if (!this.#mayHave(parsed.value)) return []
-    return this.#read(module => [...lookUp(module, parsed.value).exact])
-  }
-
-  /**
-   * All definitions of options below this path, in source order. A set that defines the path itself is
-   * not included: `getIn` returns it as one definition. Empty in the same cases as `getIn`.
-   */
-  getBelow(path: AttrPathLike): Definition[] {
-    const parsed = parsePath(path)
-    if (!parsed.ok) return []
-    if (!this.#mayHave(parsed.value)) return []
-    return this.#read(module => [...lookUp(module, parsed.value).below])
-  }
-
-  /**
-   * False if a name of the path does not occur in the text, so that nothing can define the path. A text
-   * with escapes may contain the name in another form. Checked first, because most files of a
-   * configuration do not contain the names that are looked up.
-   */
-  #mayHave(path: AttrPath): boolean {
-    return (
-      path.every(it => !/^[\w-]+$/.test(it) || this.text.includes(it)) || this.text.includes('\\')
-    )
-  }
-
-  /**
-   * The items of all list literals that define this option, including those under a condition, in
-   * source order: literals as JavaScript values, everything else as `expr`. Empty if there are none.
-   */
-  itemsIn(path: AttrPathLike): NixValue[] {
-    return this.#read(() =>
-      this.getIn(path)
-        .filter(it => !it.inherited)
-        .flatMap(it => allListsOf(it.value))
-        .flatMap(elementsOf)
-        .map(literalOf)
-    )
-  }
-
-  /**
-   * The item of `imports` that imports this file or folder, however its path is written. Undefined if
-   * there is none, or if its path is computed.
-   */
-  importOf(path: string): SyntaxNode | undefined {
-    return this.#read(module => [findImport(module, path)])[0]
-  }
-
-  /**
-   * All definitions of the module whose value is not a set literal, in source order, including those
-   * under a condition. Empty in a file without a module.
-   */
-  leaves(): Leaf[] {
-    this.#leaves ??= this.#read(leavesOf)
-    return [...this.#leaves]
-  }
-
-  /**
-   * The fixed paths in `imports` in source order, as written: `./hardware-configuration.nix`. Computed
-   * paths and inline modules are omitted.
-   */
-  imports(): string[] {
-    return this.#read(importsOf)
-  }
-
-  /** The items of all lists in `imports` in source order, including computed ones. */
-  importItems(): ImportItem[] {
-    return this.#read(importItemsOf)
-  }
-
-  /**
-   * The result of `find` for the module. Empty if there is no module, or if values are nested so deeply
-   * that recursive functions overflow the stack.
-   */
-  #read<T>(find: (module: Module) => T[]): T[] {
-    try {
-      const module = this.module()
-      return module.ok ? find(module.value) : []
-    } catch (error) {
-      if (isStackOverflow(error)) return []
-      throw error
-    }
   }
 
   /**
@@ -166,13 +72,40 @@ export class NixDocument implements Source {
     return new NixDocument(applyEdits(this.text, edits), { document: this, edits })
   }
 
-  /** Begins a list of edits. `plan()` returns the outcome; this document does not change. */
-  edit(): Transaction {
-    return new Transaction(this)
+  /**
+   * An attribute set in this document, to look up and edit its attributes by path like options: an
+   * expression that is a `{ … }`, or one inside functions, `let`, `with`, `assert` and parentheses, or
+   * the value of a definition. For a `let` expression, its bindings.
+   *
+   * Errors of its `module()` and of plans: those of this document, `NOT_A_SET` for another expression,
+   * `STALE` if it is not in this document.
+   */
+  at(node: SyntaxNode | Definition): AttributeSet {
+    return new AttributeSet(this, anchorOf('binding' in node ? node.value : node))
+  }
+
+  /** The calls of a function in source order, by its last name: `mkDerivation`, `fetchFromGitHub`. */
+  callsOf(name: string): Call[] {
+    const found: Call[] = []
+    visit(this.root, node => {
+      const isCallee = node.type === 'apply_expression' && node.parent?.field('function') !== node
+      const call = isCallee ? callOf(node) : undefined
+      if (call?.name === name) found.push(call)
+      return undefined
+    })
+    return found
+  }
+
+  /**
+   * Begins a list of edits of the module, or with `in` of another attribute set: see `at`. `plan()`
+   * returns the outcome; this document does not change.
+   */
+  edit(options: { in?: SyntaxNode | Definition } = {}): Transaction {
+    return options.in ? this.at(options.in).edit() : new Transaction(this)
   }
 
   /** The text, unchanged. */
-  toString(): string {
+  override toString(): string {
     return this.text
   }
 }

@@ -19,7 +19,8 @@ import { visible, visibleLine } from './text/visible.ts'
  * - `CONFLICT` something in the existing text rules out the edit
  * - `BAD_PATH`, `BAD_VALUE` the attribute path or the value is invalid
  * - `VERIFICATION_FAILED` the result would not be what was requested: a bug, and nothing is returned
- * - `STALE` the chosen definition is not in the document
+ * - `STALE` the chosen definition or node is not in the document
+ * - `NO_FORMALS` there is no function with formals around the attribute set
  */
 export type NixErrorCode =
   | 'ENCODING'
@@ -38,6 +39,7 @@ export type NixErrorCode =
   | 'BAD_VALUE'
   | 'VERIFICATION_FAILED'
   | 'STALE'
+  | 'NO_FORMALS'
 
 /**
  * A code for a hint that mentions functions or options of this library. A caller that has other names

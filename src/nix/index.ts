@@ -1,5 +1,6 @@
 // The public API of the toolkit: a lossless Nix document with semantic edits.
 
+export type { AttributeSet } from './attributeSet.ts'
 export { type NixDocument, parseDocument } from './document.ts'
 export type { Position } from './edit/operation.ts'
 export type { NixError, NixErrorCode, Range, Remedy, RenderOptions } from './errors.ts'
@@ -9,6 +10,7 @@ export type { Module } from './module/module.ts'
 export { type AttrPath, type AttrPathLike, formatPath, parsePath } from './path.ts'
 export type { Result } from './result.ts'
 export { canonicalOfValue } from './syntax/canonical.ts'
+export type { Call } from './syntax/nodes.ts'
 export type { ParserWorkaround } from './syntax/parser.ts'
 export type { SyntaxNode } from './syntax/tree.ts'
 export { decode } from './text/decode.ts'

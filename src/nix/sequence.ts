@@ -1,8 +1,10 @@
 import { bisect } from './bisect.ts'
 import { extendsList, planAdd } from './edit/add.ts'
+import { formalsFor } from './edit/flake.ts'
+import { planAddFormal, planRemoveFormal } from './edit/formals.ts'
 import { planImport } from './edit/import.ts'
 import { copyStyle } from './edit/layout.ts'
-import { editsModuleAttribute, type Operation } from './edit/operation.ts'
+import { editsModuleAttribute, hasTarget, type Operation } from './edit/operation.ts'
 import { isOneLine } from './edit/placement.ts'
 import type { Edits } from './edit/refusals.ts'
 import { planRemove, planRemoveItems } from './edit/remove.ts'
@@ -43,7 +45,8 @@ export function planInSequence(
 ): Result<{ document: Source; edits: Edit[] }, NixError> {
   const { text } = document
   let state: State = { text, document, module, edits: [], batch: new Batch(document, module) }
-  for (const group of groupsOf(operations)) {
+  const all = operations.flatMap(it => [it, ...formalsFor(module, it)])
+  for (const group of groupsOf(all)) {
     const next = advanceAll(state, group)
     if (!next.ok) return next
     state = next.value
@@ -149,7 +152,7 @@ function withEmptyBatch(state: State): State {
 
 /** The operation for the text after some edits, with the new offset of a chosen definition. */
 function withMovedTarget(edits: readonly Edit[], operation: Operation): Operation {
-  if (operation.kind === 'import' || operation.target.kind === 'path') return operation
+  if (!hasTarget(operation) || operation.target.kind === 'path') return operation
   const { target } = operation
   return { ...operation, target: { ...target, offset: moveOffset(edits, target.offset) } }
 }
@@ -194,6 +197,10 @@ function planGroup(doc: Source, module: Module, group: readonly Operation[]): Ed
       return planRename(doc, module, first.target, first.to)
     case 'import':
       return planImport(doc, module, first.path)
+    case 'addFormal':
+      return planAddFormal(doc, module, first)
+    case 'removeFormal':
+      return planRemoveFormal(doc, module, first)
   }
 }
 

@@ -8,6 +8,7 @@ import { type AttrPathLike, isText, parsePath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
 import { planInSequence } from './sequence.ts'
 import type { Source } from './source.ts'
+import { isStackOverflow } from './stackOverflow.ts'
 import { diffTexts } from './text/diff.ts'
 import { applyEdits, type Edit, invertEdits } from './text/edits.ts'
 import { isTooDeep, type NixValue } from './values.ts'
@@ -136,6 +137,33 @@ export class Transaction {
   }
 
   /**
+   * Adds a name to the formals of the function whose result the set is: `{ lib, ... }:` becomes
+   * `{ lib, pkgs, ... }:`. Nothing is done if the function has the formal already; a `default` must then
+   * be the same.
+   *
+   * Errors: `NO_FORMALS` if the set is not the result of a function, or if that is `args: …`,
+   * `CONFLICT` if the formal has another default, or if code in the function uses the name with
+   * another meaning, `BAD_VALUE`.
+   */
+  addFormal(name: string, options: { default?: NixValue } = {}): this {
+    const fallback = options.default
+    if (fallback !== undefined) this.#check([fallback])
+    this.#operations.push({ kind: 'addFormal', of: 'set', name, fallback })
+    return this
+  }
+
+  /**
+   * Removes a name from the formals of the function whose result the set is, with the comments after it
+   * on its line. Nothing is done if there is no such formal.
+   *
+   * Errors: `CONFLICT` if the function uses it.
+   */
+  removeFormal(name: string): this {
+    this.#operations.push({ kind: 'removeFormal', of: 'set', name, unlessDefined: undefined })
+    return this
+  }
+
+  /**
    * Plans the edits and verifies the result: it parses, its definitions changed exactly as requested,
    * and nothing else differs. If an edit can't be done, returns its error, with the place in the text
    * of the document.
@@ -193,11 +221,6 @@ export class Transaction {
 
 function isDefinition(option: AttrPathLike | Definition): option is Definition {
   return typeof option === 'object' && option !== null && 'binding' in option
-}
-
-/** Whether recursive functions overflowed the stack. Values are read recursively. */
-export function isStackOverflow(error: unknown): boolean {
-  return error instanceof RangeError && /call stack/.test(error.message)
 }
 
 function makePlan(before: string, after: string, edits: Edit[]): Plan {

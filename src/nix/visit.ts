@@ -1,4 +1,3 @@
-import type { NixDocument } from './document.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 
 /** A visitor returns `SKIP` to skip the children of a node, and `BREAK` to end the visit. */
@@ -16,7 +15,7 @@ export type Visitor = (
  * first; the array is reused for each call. The tree is read-only: edit with
  * `document.edit()`.
  */
-export function visit(from: NixDocument | SyntaxNode, visitor: Visitor): void {
+export function visit(from: { readonly root: SyntaxNode } | SyntaxNode, visitor: Visitor): void {
   const root = 'root' in from ? from.root : from
   const ancestors: SyntaxNode[] = []
   // Not recursive: documents can be nested deeper than the call stack allows.

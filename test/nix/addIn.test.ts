@@ -148,7 +148,7 @@ describe('addIn finds a list inside an expression', () => {
       {
         # l = [ "old" ];
         specialisation.vm.configuration = { l = [ "a" ]; };
-        imports = [ ({ ... }: { l = [ "b" ]; }) ];
+        imports = [ ./l.nix ];
         x = ''
           l = [ "c" ];
         '';

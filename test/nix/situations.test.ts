@@ -46,16 +46,15 @@ const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
   33: [importModule, 'unchanged'],
   34: [importModule, 'right'],
   35: [it => it.setIn('virtualisation.libvirtd.enable', true), 'right'],
-  36: [
-    it => it.setIn('virtualisation.libvirtd.enable', true),
-    { replace: ['libvirtd.enable = false', 'libvirtd.enable = true'] }
-  ],
+  36: [it => it.setIn('virtualisation.libvirtd.enable', true), { code: 'AMBIGUOUS_TARGET' }],
   37: [it => it.setIn('virtualisation.libvirtd.enable', true), { code: 'INHERITED' }],
   38: [it => it.addIn('boot.extraModprobeConfig', ['options X']), 'right'],
   39: [it => it.addIn('boot.extraModprobeConfig', ['options X'], { lines: true }), 'right'],
   40: [it => it.addIn('boot.kernelParams', ['a=${b}']), 'right'],
   46: [undefined, { code: 'ENCODING' }],
   47: [undefined, { code: 'ENCODING' }],
+  // Into the list in the inline module; the data adds a second definition.
+  42: [undefined, { replace: ['[ "quiet" ]', '[ "quiet" "X" ]'] }],
   49: [importModule, 'right'],
   50: [it => it.addIn('users.users.ann.extraGroups', ['X']), 'right']
 }

@@ -1,5 +1,12 @@
 import { expect } from 'vitest'
-import { applyEdits, parseDocument, type Transaction } from '../../src/nix/index.ts'
+import {
+  applyEdits,
+  type Definition,
+  type NixDocument,
+  parseDocument,
+  type SyntaxNode,
+  type Transaction
+} from '../../src/nix/index.ts'
 import { expectNixParses } from '../support/nix.ts'
 
 /** A text without the common indentation of its lines. */
@@ -22,8 +29,21 @@ export type EditOf = (edit: Transaction) => Transaction
  * it, that doing it again changes nothing, and that Nix accepts the result if it accepts the original.
  */
 export function edited(text: string, edit: EditOf): string {
+  return editedIn(text, () => undefined, edit)
+}
+
+/** Finds the set to edit in a document; undefined for its module. */
+export type SetIn = (doc: NixDocument) => SyntaxNode | Definition | undefined
+
+function begin(text: string, find: SetIn): Transaction {
   const doc = parseDocument(text)
-  const plan = edit(doc.edit()).plan()
+  const set = find(doc)
+  return doc.edit(set ? { in: set } : {})
+}
+
+/** The same for an edit of another attribute set. */
+export function editedIn(text: string, find: SetIn, edit: EditOf): string {
+  const plan = edit(begin(text, find)).plan()
   if (!plan.ok) throw new Error(`refused:\n${plan.error.render()}`)
   const { edits, inverse, text: after, changed } = plan.value
 
@@ -36,7 +56,7 @@ export function edited(text: string, edit: EditOf): string {
   expect(applyEdits(text, edits)).toBe(after)
   expect(applyEdits(after, inverse)).toBe(text)
   expect(changed).toBe(after !== text)
-  const again = edit(parseDocument(after).edit()).plan()
+  const again = edit(begin(after, find)).plan()
   expect(again.ok && again.value.edits).toEqual([])
   expectNixParses(after, text)
   return after
@@ -44,7 +64,12 @@ export function edited(text: string, edit: EditOf): string {
 
 /** The rendered error of a refused edit. */
 export function refused(text: string, edit: EditOf): string {
-  const plan = edit(parseDocument(text).edit()).plan()
+  return refusedIn(text, () => undefined, edit)
+}
+
+/** The same for an edit of another attribute set. */
+export function refusedIn(text: string, find: SetIn, edit: EditOf): string {
+  const plan = edit(begin(text, find)).plan()
   if (plan.ok) throw new Error(`not refused:\n${plan.value.text}`)
   return plan.error.render()
 }

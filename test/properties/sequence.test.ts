@@ -101,7 +101,7 @@ it('one transaction gives the same text or refusal as one transaction per edit',
       const next = after(doc, [operation])
       const all = after(parseDocument(text), [...done, operation])
       const requests = done.map(
-        it => `${it.kind} ${it.kind === 'import' ? '' : formatPath(it.target.path as string[])}`
+        it => `${it.kind} ${'target' in it ? formatPath(it.target.path as string[]) : ''}`
       )
       expect(String(all), `${text}${requests.join('\n')}`).toBe(String(next))
       if (typeof next === 'string') continue

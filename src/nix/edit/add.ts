@@ -12,7 +12,7 @@ import {
   setNotList
 } from '../messages/lists.ts'
 import { type Candidate, candidatesOf, PLAIN, winnersOf } from '../module/combinators.ts'
-import type { Definition } from '../module/definitions.ts'
+import type { Definition, Lookup } from '../module/definitions.ts'
 import {
   addLines,
   definesLines,
@@ -55,7 +55,7 @@ import { addDefinition } from './set.ts'
 export function planAdd(doc: Source, module: Module, operation: AddOperation): Edits {
   const { target, items, position } = operation
   if (canonicalOfValue(items) === undefined) return badValue(items)
-  const found = lookUpTarget(doc, module, target)
+  const found = ownFirst(lookUpTarget(doc, module, target))
   const below = found.below[0]
   if (below) {
     return refuse(below.binding, setNotList(target.path, below.path))
@@ -76,7 +76,7 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
   const { candidates, applying } = applyingIn(found.exact)
   const shared =
     target.kind === 'path'
-      ? always.map(it => sharedInRec(it.binding)).find(it => it !== undefined)
+      ? always.map(it => sharedInRec(module, it.binding)).find(it => it !== undefined)
       : undefined
   const strings = applying.map(it => stringIn(it.value)).filter(it => it !== undefined)
   const areLines = operation.lines || definesLines(found.exact)
@@ -101,6 +101,12 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
   if (misfit) return misfit
   if (stringDefinition && !areLines) return refuse(stringDefinition.value, linesNotShown)
   return addFirstList(doc, found.exact, always, missing, stringDefinition !== undefined)
+}
+
+/** Items are added to a definition in `imports` only if the module itself has none. */
+function ownFirst(found: Lookup): Lookup {
+  const exact = [...found.exact].sort((a, b) => a.modules.length - b.modules.length)
+  return { ...found, exact }
 }
 
 /**

@@ -1,6 +1,14 @@
 import { formatPath } from '../path.ts'
 import type { Source } from '../source.ts'
-import { bindingsOf, commentsOf, elementsOf, isComment, isSet } from '../syntax/nodes.ts'
+import {
+  bindingsOf,
+  closingOf,
+  commentsOf,
+  elementsOf,
+  isComment,
+  isSet,
+  openingOf
+} from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, startsLine } from '../text/lines.ts'
@@ -16,7 +24,7 @@ import {
   nextSibling,
   startWithComments
 } from './layout.ts'
-import { type BindingPlace, isOneLine } from './placement.ts'
+import { type BindingPlace, isOneLine, isOneLineSet } from './placement.ts'
 import { type Layout, printBinding, printInline, printItem, printItemLine } from './print.ts'
 
 /** The edit that adds `attrpath = value;` at a place, in the layout of its neighbors. */
@@ -25,7 +33,7 @@ export function insertBinding({ text, root }: Source, place: BindingPlace, value
   const outer = layoutAt(root, indentAt(text, set.start))
   const attrpath = formatPath(place.attrpath)
 
-  if (sibling && isOneLine(set)) {
+  if (sibling && isOneLineSet(set)) {
     const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
     return isBefore
       ? insertion(sibling.start, `${binding} `)
@@ -33,8 +41,8 @@ export function insertBinding({ text, root }: Source, place: BindingPlace, value
   }
   if (!sibling && isEmptyInLine(set)) {
     const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
-    const at = braceOf(set).end
-    return { offset: at, length: set.end - 1 - at, content: ` ${binding} ` }
+    const at = openingOf(set).end
+    return { offset: at, length: closingOf(set).start - at, content: ` ${binding} ` }
   }
   const layout = { ...outer, indent: innerIndent(set, outer.unit) }
   const binding = bindingLike(sibling, attrpath, value, layout)
@@ -50,13 +58,8 @@ export function insertBinding({ text, root }: Source, place: BindingPlace, value
 /** Whether a set is empty and inside a one-line set. */
 function isEmptyInLine(set: SyntaxNode): boolean {
   const around = set.parent?.type === 'binding' ? set.parent.parent?.parent : undefined
-  const isBare = commentsOf(set).every(it => it.end <= braceOf(set).start)
+  const isBare = commentsOf(set).every(it => it.end <= openingOf(set).start)
   return isBare && around !== undefined && isSet(around) && isOneLine(around)
-}
-
-/** The opening brace of a set, which may follow `rec` and comments. */
-function braceOf(set: SyntaxNode): SyntaxNode {
-  return set.children.find(it => it.type === '{') ?? set
 }
 
 /**
@@ -87,14 +90,14 @@ export function insertFirst(
 ): Edit {
   const outer = layoutAt(root, indentAt(text, set.start))
   const first = bindingsOf(set)[0]
-  if (first && isOneLine(set)) {
+  if (first && isOneLineSet(set)) {
     return insertion(first.start, `${attrpath} = ${printInline(value, outer.tightLists)}; `)
   }
   const layout = { ...outer, indent: innerIndent(set, outer.unit) }
   const binding = printBinding(attrpath, value, layout)
   if (!first && commentsOf(set).length === 0) return intoEmpty(set, binding, layout)
 
-  const brace = braceOf(set)
+  const brace = openingOf(set)
   const at = endOfLineAfter(brace)
   const rest = text.slice(at)
   // Keep a blank line at the start of the set.
@@ -117,9 +120,9 @@ function insertion(offset: number, content: string): Edit {
 }
 
 function intoEmpty(set: SyntaxNode, binding: string, layout: Layout): Edit {
-  const brace = braceOf(set)
+  const brace = openingOf(set)
   const text = set.documentText
-  const closing = set.children.findLast(it => it.type === '}') ?? set
+  const closing = closingOf(set)
   const comment = commentsOf(set).findLast(it => it.start > brace.start)
   const at = endOfLineAfter(comment ?? brace)
   const line = layout.eol + layout.indent + binding
@@ -157,7 +160,7 @@ function follow(
   const next = nextSibling(last)
   const rest = text.slice(at)
   // Add a blank line after a separated binding, unless there is one or the set ends.
-  const closes = next?.type === '}' || /^\s*\}/.test(rest)
+  const closes = next === closingOf(set) || /^\s*(?:\}|in(?![\w'-]))/.test(rest)
   const sameLine = /^[ \t]*[^\s]/.test(rest)
   const tail = closes || !separate || /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest) ? '' : layout.eol
   // Keep a brace on the line of the last binding, unless it would become part of a comment.

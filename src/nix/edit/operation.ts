@@ -5,6 +5,7 @@ import {
   type Lookup,
   lookUp
 } from '../module/definitions.ts'
+import type { FormalsOf } from '../module/formals.ts'
 import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import { type AttrPath, samePath } from '../path.ts'
 import type { Source } from '../source.ts'
@@ -37,6 +38,27 @@ export interface AddOperation extends AddOptions {
   items: readonly NixValue[]
 }
 
+/** Adds a formal to a function, or does nothing if it is there. */
+export interface AddFormal {
+  kind: 'addFormal'
+  of: FormalsOf
+  name: string
+  /** Its default. */
+  fallback: NixValue | undefined
+}
+
+/** Removes a formal from a function. */
+export interface RemoveFormal {
+  kind: 'removeFormal'
+  of: FormalsOf
+  name: string
+  /** Nothing is done if the module defines this path. */
+  unlessDefined: AttrPath | undefined
+}
+
+/** An edit that is not of an option by its path. */
+export type OtherOperation = { kind: 'import'; path: string } | AddFormal | RemoveFormal
+
 /** One edit of a transaction. */
 export type Operation =
   | { kind: 'set'; target: Target; value: NixValue }
@@ -44,11 +66,16 @@ export type Operation =
   | { kind: 'remove'; target: Target }
   | { kind: 'removeItems'; target: Target; items: readonly NixValue[] }
   | { kind: 'rename'; target: Target; to: AttrPath }
-  | { kind: 'import'; path: string }
+  | OtherOperation
+
+/** Whether an operation edits an option, or a chosen definition. */
+export function hasTarget(operation: Operation): operation is Exclude<Operation, OtherOperation> {
+  return 'target' in operation
+}
 
 /** Whether the target is an attribute of the module itself, such as `options`, and not an option. */
 export function editsModuleAttribute(operation: Operation): boolean {
-  return operation.kind === 'import' || MODULE_ATTRIBUTES.has(operation.target.path[0] ?? '')
+  return !hasTarget(operation) || MODULE_ATTRIBUTES.has(operation.target.path[0] ?? '')
 }
 
 /** The definitions of a target. `offset` is the start of the chosen definition's binding in `doc`. */

@@ -9,7 +9,7 @@ import {
 } from '../messages/definitions.ts'
 import { combinatorOf } from '../module/combinators.ts'
 import { inModule } from '../module/definitions.ts'
-import { type Module, setFor, unwrapped } from '../module/module.ts'
+import { type Module, setFor, submoduleIn, unwrapped } from '../module/module.ts'
 import { type AttrPath, commonLength, samePath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
@@ -18,6 +18,7 @@ import {
   bindingsNear,
   bindingsOf,
   callOf,
+  closingOf,
   inheritedOf,
   isDynamic,
   isList,
@@ -26,6 +27,7 @@ import {
   namesOf,
   unparenthesized
 } from '../syntax/nodes.ts'
+import { scopeOf } from '../syntax/recSets.ts'
 import { usesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 
@@ -52,8 +54,8 @@ interface MergePlace {
  * The place for a definition of a path that the module does not define yet, so that it always applies:
  * inside the innermost existing set of its path (if that is a `mkMerge` without a plain set, in a new
  * set), else after its nearest relative (the last binding that shares the most names), else before a
- * final `system.stateVersion`, else last. A definition of several lines (`isBlock`) is placed after a
- * one-line set, not inside it.
+ * final `system.stateVersion` or, outside of a module, `meta`, else last. A definition of several lines
+ * (`isBlock`) is placed after a one-line set, not inside it.
  *
  * Errors if a prefix of the path can't get another binding: `INHERITED`, `NO_TARGET` if it is
  * conditional, `SHARED_BINDING` if it is computed, `NOT_A_SET`, `DYNAMIC_ATTRIBUTE` if a name is
@@ -65,13 +67,14 @@ export function placeFor(
   isBlock: boolean
 ): Result<BindingPlace | MergePlace, NixError> {
   const fullPath = inModule(module, path)
-  const task = { isBlock, top: module.hasConfig ? 1 : 0 }
+  const task = { isBlock, isModule: module.isModule, top: module.hasConfig ? 1 : 0 }
   const found = search(task, setFor(module, fullPath), fullPath, 0)
   return found.ok ? ok(found.value.place) : found
 }
 
 interface Task {
   isBlock: boolean
+  isModule: boolean
   /** The depth of the set that defines options: 1 if that is `config`, else 0. */
   top: number
 }
@@ -115,8 +118,8 @@ function search(
       candidate = inner.value
       const { place } = candidate
       const breaksLine =
-        isBlock && 'set' in place && isOneLine(place.set) && bindingsOf(place.set).length > 0
-      if (breaksLine && !computed && !isOneLine(set) && canExtend(value)) {
+        isBlock && 'set' in place && isOneLineSet(place.set) && bindingsOf(place.set).length > 0
+      if (breaksLine && !computed && !isOneLineSet(set) && canExtend(value)) {
         candidate = nextTo(set, binding, path, outer + common)
       }
     } else {
@@ -125,11 +128,11 @@ function search(
     if (!best || candidate.depth >= best.depth) best = candidate
   }
   if (best) return ok(best)
-  // In `rec { … }`, all other attributes can use a new name as a variable.
-  const [use] = set.type === 'rec_attrset_expression' ? usesIn(set, path[0] ?? '') : []
+  // In `rec { … }` and `let … in`, other code can use a new name as a variable.
+  const [use] = set.type === 'attrset_expression' ? [] : usesIn(set, path[0] ?? '')
   return use
-    ? err(errorAt(use, capturesVariable(path[0] ?? '')))
-    : ok({ place: lastIn(set, path, outer <= task.top), depth: outer })
+    ? err(errorAt(use, capturesVariable(path[0] ?? '', scopeOf(set))))
+    : ok({ place: lastIn(task, set, path, outer), depth: outer })
 }
 
 function nextTo(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: number): Candidate {
@@ -152,19 +155,24 @@ function searchIn(
   return best
 }
 
-/** The set literals that a value always is or merges. */
+/** The set literals that a value always is, merges or, as a function, returns. */
 function plainSetsOf(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isSet(inner)) return [inner]
+  const submodule = submoduleIn(inner)
+  if (submodule) return [submodule]
   const combinator = combinatorOf(inner)
   return combinator?.kind === 'merge' ? combinator.values.map(unwrapped).filter(isSet) : []
 }
 
-function lastIn(set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {
+function lastIn(task: Task, set: SyntaxNode, path: AttrPath, outer: number): BindingPlace {
+  const isTop = outer <= task.top
   const bindings = bindingsOf(set)
   const last = bindings.at(-1)
-  const isFinal = last && samePath(namesOf(last), ['system', 'stateVersion'])
-  return { set, attrpath: path, sibling: last, isBefore: isFinal ?? false, isApart: isTop }
+  // By convention, these are last: in a configuration, and in the arguments of a package.
+  const final = task.isModule ? ['system', 'stateVersion'] : ['meta']
+  const isBefore = last !== undefined && isTop && samePath(namesOf(last), final)
+  return { set, attrpath: path, sibling: last, isBefore, isApart: isTop && task.isModule }
 }
 
 /** Whether Nix merges a dotted binding with this value: only if it is a set literal without `rec`. */
@@ -174,6 +182,12 @@ function canExtend(value: SyntaxNode): boolean {
 
 export function isOneLine(node: SyntaxNode): boolean {
   return !node.text.includes('\n')
+}
+
+/** Whether a `{ … }` or the bindings of a `let` are on one line. */
+export function isOneLineSet(set: SyntaxNode): boolean {
+  const text = set.documentText.slice(set.start, closingOf(set).end)
+  return !text.includes('\n')
 }
 
 /** Why nothing can be added to the value of a binding. */

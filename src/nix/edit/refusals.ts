@@ -31,7 +31,7 @@ import { canonicalOfValue, isDeepTree } from '../syntax/canonical.ts'
 import { findDuplicateBelow } from '../syntax/duplicates.ts'
 import { bindingsNamed, bindingsOf, isSet, namesOf } from '../syntax/nodes.ts'
 import { parse } from '../syntax/parser.ts'
-import { recSetsAround, usesOf } from '../syntax/recSets.ts'
+import { recSetsAround, scopeOf, usesOf } from '../syntax/recSets.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import {
@@ -107,7 +107,7 @@ export function usedInRec(definitions: readonly Definition[], to?: AttrPath): Re
     for (const level of levels) {
       const use = usesOf(level.set, level.path).find(it => !isGone(it))
       if (!use) continue
-      return refuse(use, usedAsVariable(String(level.path[0])))
+      return refuse(use, usedAsVariable(String(level.path[0]), scopeOf(level.set)))
     }
   }
   return undefined
@@ -115,9 +115,15 @@ export function usedInRec(definitions: readonly Definition[], to?: AttrPath): Re
 
 /**
  * `SHARED_BINDING` if the value to change is in a `rec` set whose other attributes use it as a variable:
- * their values would change too. `node` is the binding, or the set to which `added` is added.
+ * their values would change too. `node` is the binding, or the set to which `added` is added. Undefined
+ * outside of a module, where the attributes of a `rec` set are meant to be used like this.
  */
-export function sharedInRec(node: SyntaxNode, added: AttrPath = []): Refused | undefined {
+export function sharedInRec(
+  { isModule }: Module,
+  node: SyntaxNode,
+  added: AttrPath = []
+): Refused | undefined {
+  if (!isModule) return undefined
   const isInBinding = (use: SyntaxNode) => node.type === 'binding' && isInside(use, node)
   for (const { set, path } of recSetsAround(node, added)) {
     const use = usesOf(set, path).find(it => !isInBinding(it))
@@ -185,6 +191,7 @@ export function notAnOption(
   module: Module,
   path: readonly (string | undefined)[]
 ): Refused | undefined {
+  if (!module.isModule) return undefined
   const [first] = path
   const pattern = formatPathPattern(path)
   if (first === 'config') {

@@ -112,7 +112,7 @@ export function planRemoveItems(
     )
   ]
   if (edits.length === 0) return ok([])
-  const shared = target.kind === 'path' ? written.map(it => sharedInRec(it.binding)) : []
+  const shared = target.kind === 'path' ? written.map(it => sharedInRec(module, it.binding)) : []
   const blocker =
     shared.find(it => it !== undefined) ??
     blockedIn(doc, [...touched.flatMap(it => it.unwanted), ...strings])

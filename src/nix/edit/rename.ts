@@ -30,7 +30,9 @@ import {
 export function planRename(doc: Source, module: Module, target: Target, to: AttrPath): Edits {
   if (samePath(target.path, to)) return ok([])
   const misplaced =
-    notAnOption(module, to) ?? notAnOption(module, target.path) ?? otherKind(target.path, to)
+    notAnOption(module, to) ??
+    notAnOption(module, target.path) ??
+    (module.isModule ? otherKind(target.path, to) : undefined)
   if (misplaced) return misplaced
   const { exact, below } = lookUpTarget(doc, module, target)
   const all = [...exact, ...below]

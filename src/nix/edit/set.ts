@@ -61,7 +61,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   if (canonicalOfNode(place) === wanted) return ok([])
   const blocked =
     blockedByPipe(doc, place) ??
-    (target.kind === 'path' ? sharedInRec(definition.binding) : undefined)
+    (target.kind === 'path' ? sharedInRec(module, definition.binding) : undefined)
   if (blocked) return blocked
   const inner = unwrapped(place)
   if (isSet(inner) && isValueSet(withoutComment(value)) && bindingsOf(inner).length > 0) {
@@ -101,7 +101,7 @@ export function addDefinition(
   if (!place.ok) return place
   const { attrpath } = place.value
   const at = 'list' in place.value ? place.value.list : place.value.set
-  const blocked = blockedByPipe(doc, at) ?? sharedInRec(at, attrpath)
+  const blocked = blockedByPipe(doc, at) ?? sharedInRec(module, at, attrpath)
   if (blocked) return blocked
   if ('set' in place.value) return ok([insertBinding(doc, place.value, value)])
   const part = expr(printPart(doc.root, at, formatPath(attrpath), value))

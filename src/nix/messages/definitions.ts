@@ -132,12 +132,18 @@ export function mayBeComputed(computed: Names, path: AttrPath): Message {
   }
 }
 
-// `rec` sets. `name` is an attribute that the set uses as a variable.
+// `rec` sets and `let`. `name` is an attribute that other code there uses as a variable.
 
-export function usedAsVariable(name: string): Message {
+export type Scope = 'rec' | 'let'
+
+function usedIn(name: string, scope: Scope): string {
+  return `"${name}" is used as a variable in this ${scope === 'let' ? '"let"' : '"rec" set'}`
+}
+
+export function usedAsVariable(name: string, scope: Scope): Message {
   return {
     code: 'CONFLICT',
-    message: `"${name}" is used as a variable in this "rec" set, and the edit would change its meaning or leave it undefined`,
+    message: `${usedIn(name, scope)}, and the edit would change its meaning or leave it undefined`,
     hint: 'change its uses first'
   }
 }
@@ -145,16 +151,19 @@ export function usedAsVariable(name: string): Message {
 export function changesOtherValues(name: string): Message {
   return {
     code: 'SHARED_BINDING',
-    message: `"${name}" is used as a variable in this "rec" set, so the values that use it would change too`,
+    message: `${usedIn(name, 'rec')}, so the values that use it would change too`,
     hint: 'replace its uses with the value first, or edit this definition to change both'
   }
 }
 
-export function capturesVariable(name: string): Message {
+export function capturesVariable(name: string, scope: Scope): Message {
   return {
     code: 'CONFLICT',
-    message: `"${name}" is used as a variable in this "rec" set, and defining it here would change its meaning`,
-    hint: 'remove the "rec", or define the option in another module'
+    message: `${usedIn(name, scope)}, and defining it here would change its meaning`,
+    hint:
+      scope === 'let'
+        ? 'use another name'
+        : 'remove the "rec", or define the option in another module'
   }
 }
 

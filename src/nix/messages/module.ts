@@ -12,6 +12,20 @@ export const noEllipsis: Message = {
   hint: PASS_A_MODULE
 }
 
+/** For an expression of a file that is to be edited as a set. */
+export const noAttributes: Message = {
+  code: 'NOT_A_SET',
+  message: 'this is not an attribute set, nor a function that returns one',
+  hint: 'pass a set { … }, a function with such a result, or a let'
+}
+
+/** For a node that was taken from another document. */
+export const nodeNotInDocument: Message = {
+  code: 'STALE',
+  message: 'the chosen node is not in this document',
+  hint: 'take it from the document that is edited'
+}
+
 export const notAnAttributeSet: Message = {
   code: 'NOT_A_MODULE',
   message: 'the file does not evaluate to an attribute set, so it is not a NixOS module',

@@ -93,6 +93,11 @@ export function renamedPartly(option: Names, to: AttrPath): Message {
   return differs(`${newName} does not have exactly the definitions of ${name}`)
 }
 
+/** `name` is that of a formal to add or remove. */
+export function formalsDiffer(name: string): Message {
+  return differs(`the formals change in another way than by "${name}"`)
+}
+
 export function importMissing(path: string): Message {
   return differs(`${path} is not always imported`)
 }

@@ -12,7 +12,16 @@ import {
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Place, placeOf } from '../text/lines.ts'
 import { combinatorOf } from './combinators.ts'
-import { MODULE_ATTRIBUTES, type Module, setFor, unwrapped } from './module.ts'
+import { itemsWithConditions } from './lists.ts'
+import {
+  findAttributes,
+  type InlineModule,
+  MODULE_ATTRIBUTES,
+  type Module,
+  setFor,
+  submoduleIn,
+  unwrapped
+} from './module.ts'
 
 /** One place in a module that defines an option, or the options below an attribute path. */
 export interface Definition {
@@ -33,6 +42,11 @@ export interface Definition {
   conditions: readonly string[]
   /** The `mkForce`, `mkDefault`, … around the sets that contain the definition, outermost first. */
   priorities: readonly string[]
+  /**
+   * The modules around it inside this one, outermost first: functions that are values of options, such
+   * as `{ pkgs, ... }: { … }` for a user of home-manager, and modules written in `imports`.
+   */
+  modules: readonly SyntaxNode[]
 }
 
 /** The definitions of a module that concern one attribute path. */
@@ -48,13 +62,10 @@ export interface Lookup {
 /** A lookup in progress. */
 type PartialLookup = { [kind in keyof Lookup]: Definition[] }
 
-interface Context {
-  conditions: readonly string[]
-  priorities: readonly string[]
-}
+type Context = Pick<Definition, 'conditions' | 'priorities' | 'modules'>
 
 /** The context of definitions that always apply. */
-export const ALWAYS: Context = { conditions: [], priorities: [] }
+export const ALWAYS: Context = { conditions: [], priorities: [], modules: [] }
 
 /**
  * Finds the definitions of an attribute path. `imports` and other attributes of the module itself are
@@ -66,12 +77,51 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
   const key = keysOf(path).at(-1) ?? ''
   const known = answers.get(key)
   if (known) return known
-  const found: PartialLookup = { exact: [], below: [], opaque: [] }
-  const fullPath = inModule(module, path)
-  searchSet({ want: fullPath, found }, setFor(module, fullPath), [], ALWAYS)
-  const answer = module.hasConfig ? withoutConfig(found, path) : found
+  const own = lookUpIn(module, path, ALWAYS)
+  const isOption = module.isModule && !MODULE_ATTRIBUTES.has(path[0] ?? '')
+  const others = (isOption ? inlineModulesOf(module) : []).map(it =>
+    lookUpIn(it.module, path, { ...ALWAYS, conditions: it.conditions, modules: it.nodes })
+  )
+  const answer = others.reduce(merged, own)
   answers.set(key, answer)
   return answer
+}
+
+/** Finds the definitions in a module itself. */
+function lookUpIn(module: Module, path: AttrPath, context: Context): PartialLookup {
+  const found: PartialLookup = { exact: [], below: [], opaque: [] }
+  const fullPath = inModule(module, path)
+  searchSet({ want: fullPath, found }, setFor(module, fullPath), [], context)
+  return module.hasConfig ? withoutConfig(found, path) : found
+}
+
+function merged(one: PartialLookup, other: PartialLookup): PartialLookup {
+  const both = (kind: keyof PartialLookup) =>
+    [...one[kind], ...other[kind]].sort((a, b) => a.binding.start - b.binding.start)
+  return { exact: both('exact'), below: both('below'), opaque: both('opaque') }
+}
+
+/** The modules that are written as items of `imports`, in source order, also those in their `imports`. */
+export function inlineModulesOf(module: Module): readonly InlineModule[] {
+  module.inlineModules ??= findInlineModules(module, { module, nodes: [], conditions: [] })
+  return module.inlineModules
+}
+
+function findInlineModules(module: Module, around: InlineModule): InlineModule[] {
+  if (!module.isModule) return []
+  const items = lookUp(module, ['imports']).exact.flatMap(({ value, inherited, conditions }) =>
+    inherited ? [] : itemsWithConditions(value, [...around.conditions, ...conditions])
+  )
+  return items.flatMap(({ item, conditions }) => {
+    const inner = isPath(item) ? undefined : findAttributes(item)
+    if (!inner?.ok) return []
+    const found = { module: inner.value, nodes: [...around.nodes, item], conditions }
+    return [found, ...findInlineModules(inner.value, found)]
+  })
+}
+
+function isPath(item: SyntaxNode): boolean {
+  return item.type === 'path_expression'
 }
 
 /** The path relative to the module's set: it begins with `config` if the module has `config`. */
@@ -130,6 +180,7 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
     node !== undefined && searchValue(search, node, path, { ...context, ...more })
   const under = (condition: string) => ({ conditions: [...context.conditions, condition] })
 
+  if (inner.type === 'function_expression') return searchFunction(search, inner, path, context)
   if (inner.type === 'if_expression') {
     const condition = inner.field('condition')
     const source = condition?.text ?? ''
@@ -159,6 +210,19 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
       return results.every(it => it)
     }
   }
+}
+
+/** Searches the set that a function of one argument returns, as the module system does. */
+function searchFunction(
+  search: Search,
+  lambda: SyntaxNode,
+  path: Names,
+  context: Context
+): boolean {
+  const set = submoduleIn(lambda)
+  if (!set) return false
+  searchSet(search, set, path, { ...context, modules: [...context.modules, lambda] })
+  return true
 }
 
 /** Whether `path` may be equal to `want`, a prefix of it, or below it. */
@@ -192,6 +256,7 @@ class DefinitionInText implements Definition {
   readonly inherited: boolean
   readonly conditions: readonly string[]
   readonly priorities: readonly string[]
+  readonly modules: readonly SyntaxNode[]
 
   constructor({ path, binding, value, inherited }: DefinitionParts, context: Context) {
     this.path = path
@@ -201,6 +266,7 @@ class DefinitionInText implements Definition {
     this.inherited = inherited
     this.conditions = context.conditions
     this.priorities = context.priorities
+    this.modules = context.modules
   }
 
   // Computed on demand, because counting lines takes time and few definitions are shown.

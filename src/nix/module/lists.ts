@@ -36,6 +36,30 @@ export function allListsOf(value: SyntaxNode): SyntaxNode[] {
   return values.flatMap(allListsOf)
 }
 
+/** The items of all lists in a value, in source order, with their conditions added to the given ones. */
+export function itemsWithConditions(
+  value: SyntaxNode,
+  conditions: readonly string[]
+): { item: SyntaxNode; conditions: readonly string[] }[] {
+  const inner = unwrapped(value)
+  const within = (node: SyntaxNode | undefined, condition?: string) =>
+    node ? itemsWithConditions(node, condition ? [...conditions, condition] : conditions) : []
+  if (isList(inner)) return elementsOf(inner).map(item => ({ item, conditions }))
+  if (isConcat(inner)) return operandsOf(inner).flatMap(it => within(it))
+  if (inner.type === 'if_expression') {
+    const condition = inner.field('condition')?.text ?? ''
+    return [
+      ...within(inner.field('consequence'), condition),
+      ...within(inner.field('alternative'), `!(${condition})`)
+    ]
+  }
+  const combinator = combinatorOf(inner)
+  if (!combinator) return []
+  if (combinator.kind === 'condition') return within(combinator.value, combinator.condition.text)
+  const values = combinator.kind === 'merge' ? combinator.values : [combinator.value]
+  return values.flatMap(it => within(it))
+}
+
 /** The items that a value contains regardless of its conditions. */
 export function certainItemsOf(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)

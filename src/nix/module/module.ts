@@ -4,6 +4,7 @@ import {
   moduleInCall,
   moduleIsComputed,
   moduleIsUpdated,
+  noAttributes,
   noEllipsis,
   notAnAttributeSet
 } from '../messages/module.ts'
@@ -11,12 +12,17 @@ import { err, ok, type Result } from '../result.ts'
 import { bindingsNamed, callOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 
-/** A NixOS module: the result of the file's expression once all its functions are called. */
+/** A NixOS module, or another attribute set whose attributes are looked up and edited like options. */
 export interface Module {
   text: string
+  /** Whether the module system evaluates it, so that `config`, `imports`, … have their special meaning. */
+  isModule: boolean
+  /** The innermost function around it whose result it is, if there is one. */
+  lambda: SyntaxNode | undefined
   /**
    * The `{ … }` with `imports`, and the options or `config`. Usually one; several if the result is
-   * `{ … } // { … }`, where the attributes of a later set override those of an earlier one.
+   * `{ … } // { … }`, where the attributes of a later set override those of an earlier one. Outside of a
+   * module, it can also be a `let` expression, for the bindings before its `in`.
    */
   sets: readonly SyntaxNode[]
   /**
@@ -29,6 +35,17 @@ export interface Module {
    * nodes in memory until a full garbage collection.
    */
   answers: Map<string, object>
+  /** The modules written in its `imports`, also in theirs: see `inlineModulesOf`. Found on demand. */
+  inlineModules: readonly InlineModule[] | undefined
+}
+
+/** A module that is written as an item of `imports`, and not in a file of its own. */
+export interface InlineModule {
+  module: Module
+  /** The items that contain it, outermost first; its own is the last. */
+  nodes: readonly SyntaxNode[]
+  /** The conditions under which it is imported, as source. */
+  conditions: readonly string[]
 }
 
 /**
@@ -42,21 +59,68 @@ export function findModule(root: SyntaxNode): Result<Module, NixError> {
   const expression = root.field('expression')
   if (!expression) return err(nixError(root.documentText, emptyFile))
 
-  const { body, head } = enter(expression)
-  if (head?.formals && !head.formals.children.some(it => it.type === 'ellipses')) {
-    return err(errorAt(head.formals, noEllipsis))
-  }
+  const { body, lambda } = enter(expression)
+  const formals = lambda?.field('formals')
+  if (formals && !hasEllipsis(formals)) return err(errorAt(formals, noEllipsis))
   const sets = setsOf(body)
   if (sets.some(it => defines(it, '__functor'))) return err(computed(body))
   if (sets.length > 0) {
     return ok({
-      text: root.documentText,
-      sets,
-      hasConfig: sets.some(hasConfig),
-      answers: new Map()
+      ...attributesOf(body, sets, lambda),
+      isModule: true,
+      hasConfig: sets.some(hasConfig)
     })
   }
   return err(refuse(body))
+}
+
+/**
+ * The attribute set in an expression of a file: a `{ … }`, or the one inside functions, `let`, `with`,
+ * `assert` and parentheses. For a `let` expression itself, its bindings. It is a module if it is a
+ * function with `...` in its formals, or an item of `imports` or `modules`.
+ *
+ * `NOT_A_SET` for any other expression.
+ */
+export function findAttributes(node: SyntaxNode): Result<Module, NixError> {
+  if (node.type === 'let_expression') return ok(attributesOf(node, [node], undefined))
+  const { body, lambda } = enter(node)
+  const sets = setsOf(body)
+  if (sets.length === 0) return err(errorAt(node, noAttributes))
+  const formals = lambda?.field('formals')
+  const isModule = (formals !== undefined && hasEllipsis(formals)) || isModuleItem(node)
+  const found = attributesOf(body, sets, lambda)
+  return ok({ ...found, isModule, hasConfig: isModule && sets.some(hasConfig) })
+}
+
+function attributesOf(
+  { documentText }: SyntaxNode,
+  sets: readonly SyntaxNode[],
+  lambda: SyntaxNode | undefined
+): Module {
+  const caches = { answers: new Map(), inlineModules: undefined }
+  return { text: documentText, sets, lambda, isModule: false, hasConfig: false, ...caches }
+}
+
+/**
+ * The set literal that a function of one argument returns. Undefined for any other expression, for a
+ * function that returns another one, and for a set with `config` or `options`.
+ */
+export function submoduleIn(node: SyntaxNode): SyntaxNode | undefined {
+  const body = node.type === 'function_expression' ? node.field('body') : undefined
+  const set = body && unwrapped(body)
+  return set && isSet(set) && !hasConfig(set) ? set : undefined
+}
+
+/** Whether formals end with `...`, so that the function can be called with other arguments too. */
+export function hasEllipsis(formals: SyntaxNode): boolean {
+  return formals.children.some(it => it.type === 'ellipses')
+}
+
+/** Whether a node is an item of a list that is bound to `imports` or `modules`. */
+function isModuleItem(node: SyntaxNode): boolean {
+  let at: SyntaxNode | undefined = node.parent
+  while (at && !isSet(at) && at.type !== 'binding') at = at.parent
+  return at !== undefined && /^(?:imports|modules)$/.test(namesOf(at).at(-1) ?? '')
 }
 
 /** The operands of a chain of `//` if all are set literals; the set itself if there is no `//`. */
@@ -111,20 +175,15 @@ const COMPUTED_TYPES = new Set(['variable_expression', 'select_expression', 'if_
 
 const COMPUTED = new Set(['mkIf', 'mkMerge', 'mkForce', 'mkDefault', 'mkOverride', 'optionalAttrs'])
 
-/** A function's formals; undefined for `args: …`. */
-interface Head {
-  formals: SyntaxNode | undefined
-}
-
-/** The expression inside functions, `let … in`, `with`, `assert` and parentheses. */
-function enter(node: SyntaxNode): { body: SyntaxNode; head: Head | undefined } {
+/** The expression inside functions, `let … in`, `with`, `assert` and parentheses, and the last function. */
+function enter(node: SyntaxNode): { body: SyntaxNode; lambda: SyntaxNode | undefined } {
   let body = node
-  let head: Head | undefined
+  let lambda: SyntaxNode | undefined
   for (;;) {
-    if (body.type === 'function_expression') head = { formals: body.field('formals') }
-    else if (!isWrapper(body)) return { body, head }
+    if (body.type === 'function_expression') lambda = body
+    else if (!isWrapper(body)) return { body, lambda }
     const inner = innerOf(body)
-    if (!inner) return { body, head }
+    if (!inner) return { body, lambda }
     body = inner
   }
 }
@@ -179,28 +238,3 @@ export const MODULE_ATTRIBUTES = new Set([
   '_class',
   '_file'
 ])
-
-/**
- * The path of the bindings around a node, relative to the module's set, including the node itself if it
- * is a binding. Undefined if the node is not inside the module's set, or is in a `let`.
- */
-export function optionPathOf(
-  module: Module,
-  node: SyntaxNode
-): readonly (string | undefined)[] | undefined {
-  let names: readonly (string | undefined)[] = []
-  for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
-    if (isSet(at) && isOneOf(module.sets, at)) return names
-    if (at.type === 'binding') {
-      const set = at.parent?.parent
-      if (!set || !isSet(set)) return undefined
-      const bindingNames = namesOf(at)
-      names = names.length === 0 ? bindingNames : [...bindingNames, ...names]
-    }
-  }
-  return undefined
-}
-
-function isOneOf(nodes: readonly SyntaxNode[], { start, end }: SyntaxNode): boolean {
-  return nodes.some(it => it.start === start && it.end === end)
-}

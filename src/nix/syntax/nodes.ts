@@ -14,6 +14,16 @@ export function isSet(node: SyntaxNode): boolean {
   return node.type === 'attrset_expression' || node.type === 'rec_attrset_expression'
 }
 
+/** The opening token of a `{ … }`, after `rec` and comments, or the `let` of a `let … in`. */
+export function openingOf(set: SyntaxNode): SyntaxNode {
+  return set.children.find(it => it.type === '{' || it.type === 'let') ?? set
+}
+
+/** The closing token of a `{ … }`, or the `in` of a `let … in`. */
+export function closingOf(set: SyntaxNode): SyntaxNode {
+  return set.children.findLast(it => it.type === '}' || it.type === 'in') ?? set
+}
+
 export function isList(node: SyntaxNode): boolean {
   return node.type === 'list_expression'
 }
@@ -204,6 +214,8 @@ export function inheritedOf(inherit: SyntaxNode): readonly SyntaxNode[] {
 
 /** A call of a named function. */
 export interface Call {
+  /** The whole call, with all its arguments. */
+  node: SyntaxNode
   /** The last name of the function: `mkIf` for `lib.mkIf c v`. */
   name: string
   /** The whole name of the function, for example `lib.mkIf`. */
@@ -225,7 +237,7 @@ export function callOf(node: SyntaxNode): Call | undefined {
   if (args.length === 0) return undefined
   const path = selectionOf(head)
   const name = path?.at(-1)
-  return name === undefined || !path ? undefined : { name, callee: path.join('.'), args }
+  return name === undefined || !path ? undefined : { name, callee: path.join('.'), args, node }
 }
 
 /** The names of a variable or of a selection from a variable: `['lib', 'mkIf']` for `lib.mkIf`. */

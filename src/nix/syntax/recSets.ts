@@ -1,20 +1,31 @@
-// In a `rec` set, attributes can use each other as variables.
+// In a `rec` set and in a `let`, attributes can use each other as variables.
 
 import { inheritedOf, nameOf, namesOf } from './nodes.ts'
 import { usesIn } from './scope.ts'
 import type { SyntaxNode } from './tree.ts'
 
+/** The keyword of a set that is returned by `recSetsAround`. */
+export function scopeOf({ type }: SyntaxNode): 'rec' | 'let' {
+  return type === 'let_expression' ? 'let' : 'rec'
+}
+
 type Names = readonly (string | undefined)[]
 
-/** The `rec` sets around a node, innermost first, each with the node's path in it, plus `below`. */
+/**
+ * The `rec` sets around a node, and the `let` if the node is in its bindings, innermost first, each with
+ * the node's path in it, plus `below`.
+ */
 export function recSetsAround(
   node: SyntaxNode,
   below: Names = []
 ): { set: SyntaxNode; path: Names }[] {
   const found: { set: SyntaxNode; path: Names }[] = []
   let path = below
-  for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
-    if (at.type === 'rec_attrset_expression' && path.length > 0) found.push({ set: at, path })
+  let child: SyntaxNode | undefined
+  for (let at: SyntaxNode | undefined = node; at; child = at, at = at.parent) {
+    const isLet = at.type === 'let_expression' && (!child || child.type === 'binding_set')
+    const bindsNames = isLet || at.type === 'rec_attrset_expression'
+    if (bindsNames && path.length > 0) found.push({ set: at, path })
     if (at.type === 'binding') path = [...namesOf(at), ...path]
     // The source does not show to which attributes the names inside a `let` belong.
     if (at.type === 'let_expression') path = []

@@ -99,5 +99,5 @@ function takeOne(counts: Map<string, number>, one: string): boolean {
 function followsOneOf(comment: SyntaxNode, ends: readonly number[]): boolean {
   const end = ends[bisect(ends.length, i => (ends[i] as number) > comment.start) - 1]
   const between = end === undefined ? undefined : comment.documentText.slice(end, comment.start)
-  return between !== undefined && /^(?:[^\S\n]|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(between)
+  return between !== undefined && /^(?:[^\S\n]|,|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(between)
 }

@@ -68,7 +68,9 @@ function compareChildren(
       continue
     }
     const fate = fateOf(a)
-    if (!b || (fate.kind === 'deleted' && b.start >= fate.end)) {
+    // A node of unchanged text may be missing: the parser skips the comma after the last formal.
+    const isMissing = b !== undefined && b.start >= fate.end
+    if (!b || (isMissing && (fate.kind === 'deleted' || fate.end > fate.start))) {
       differences.push({ kind: 'removed', node: a })
       i++
     } else if (b.end <= fate.start && b.end > b.start) {

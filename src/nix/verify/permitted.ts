@@ -2,6 +2,7 @@
 
 import {
   type AddOptions,
+  hasTarget,
   lookUpTarget,
   type Operation,
   type Position,
@@ -23,6 +24,7 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
 import { type NixValue, withoutComment } from '../values.ts'
 import { type Difference, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
+import { type FormalOperation, isChangeOfFormals } from './formals.ts'
 
 /** The definitions of an operation's target before and after the edits. */
 interface Lookups {
@@ -51,10 +53,13 @@ export interface Claim extends Lookups {
   replaced: SyntaxNode | undefined
   /** Whether comments after a removed node on the same line may be removed with it. */
   takesComments: boolean
+  /** Whether it permits a difference outside of all definitions: in the formals of a function. */
+  permitsOutside(difference: Difference): boolean
 }
 
 export function claimOf(operation: Operation, versions: Versions, edits: readonly Edit[]): Claim {
   if (operation.kind === 'import') return claimOfImport(operation.path, versions)
+  if (!hasTarget(operation)) return claimOfFormals(operation, versions)
   const lookups = lookUpBoth(versions, edits, operation.target)
   const path = inModule(versions.before.module, operation.target.path)
   switch (operation.kind) {
@@ -83,6 +88,19 @@ function claimOfImport(file: string, { before, after }: Versions): Claim {
   const objectionTo = (it: Difference) => objectionToGrowth(it, lookups, growth)
   return claim(lookups, [['imports']], objectionTo)
 }
+
+function claimOfFormals(operation: FormalOperation, versions: Versions): Claim {
+  const isPermitted = (it: Difference) => isChangeOfFormals(it, versions, operation)
+  const values = operation.kind === 'addFormal' ? [operation.fallback ?? null] : []
+  const objectionTo = (it: Difference) => (isPermitted(it) ? undefined : 'change outside the value')
+  return {
+    ...claim({ before: NOTHING, after: NOTHING }, [['outputs']], objectionTo, values),
+    takesComments: operation.kind === 'removeFormal',
+    permitsOutside: isPermitted
+  }
+}
+
+const NOTHING: Lookup = { exact: [], below: [], opaque: [] }
 
 function claimOfSet(path: Path, lookups: Lookups, value: NixValue): Claim {
   const [definition] = lookups.before.exact
@@ -145,7 +163,16 @@ function claim(
   objectionTo: Claim['objectionTo'],
   values: readonly NixValue[] = []
 ): Claim {
-  return { before, after, paths, objectionTo, values, replaced: undefined, takesComments: false }
+  return {
+    before,
+    after,
+    paths,
+    objectionTo,
+    values,
+    replaced: undefined,
+    takesComments: false,
+    permitsOutside: () => false
+  }
 }
 
 /** The definitions of a target in both documents. The edits may have moved a chosen definition. */

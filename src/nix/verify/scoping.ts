@@ -2,6 +2,7 @@
 
 import { insideAny, isInside, type NixError, nixError } from '../errors.ts'
 import { notInScope } from '../messages/values.ts'
+import { bindingsNamed } from '../syntax/nodes.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { isInScope, variablesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -26,25 +27,36 @@ export function undefinedName(
 }
 
 /**
- * A name of a `rec` set that was added, removed or changed although other attributes of the set use it as
- * a variable; undefined if there is none. Replaced values are ignored, because they were requested.
+ * A name of a `rec` set or a `let` that was added, removed or changed although other code there uses it
+ * as a variable; undefined if there is none. Replaced values are ignored, because they were requested,
+ * and outside of a module also attributes added to the value of the name.
  */
 export function nameWithNewMeaning(
   differences: readonly Difference[],
-  replaced: readonly SyntaxNode[]
+  replaced: readonly SyntaxNode[],
+  isModule: boolean
 ): string | undefined {
   const isReplaced = insideAny(replaced)
   for (const it of differences) {
     const [before, after] = [nodeBefore(it), nodeAfter(it)]
     if (before && isReplaced(before)) continue
-    const name = (before && usedNameOf(before)) || (after && usedNameOf(after))
-    if (name) return name
+    const [used] = [before, after].flatMap(node => (node && usedLevelOf(node)) ?? [])
+    if (!used) continue
+    const isDefinedAlready = it.kind === 'added' && isDefinedBesides(used, it.node)
+    if (isModule || !isDefinedAlready) return used.path[0]
   }
   return undefined
 }
 
-/** The variable by which other attributes of a `rec` set use a changed binding or a binding around it. */
-function usedNameOf(node: SyntaxNode): string | undefined {
+/** Whether a set defines the first name of the path in another binding than the added one too. */
+function isDefinedBesides({ set, path }: Level, added: SyntaxNode): boolean {
+  return bindingsNamed(set, path[0]).some(it => it.start !== added.start)
+}
+
+type Level = ReturnType<typeof recSetsAround>[number]
+
+/** The set in which other code uses the name of a changed binding, or of one around it. */
+function usedLevelOf(node: SyntaxNode): Level | undefined {
   let binding: SyntaxNode | undefined = node
   while (binding && !/^(?:binding|.*_expression|source_code)$/.test(binding.type)) {
     binding = binding.parent
@@ -53,8 +65,7 @@ function usedNameOf(node: SyntaxNode): string | undefined {
   if (binding?.type !== 'binding' || (node !== binding && node.start >= (attrpath?.end ?? 0))) {
     return undefined
   }
-  const level = recSetsAround(binding).find(({ set, path }) =>
+  return recSetsAround(binding).find(({ set, path }) =>
     usesOf(set, path).some(it => !isInside(it, node))
   )
-  return level?.path[0]
 }

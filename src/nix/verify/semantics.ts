@@ -1,6 +1,6 @@
 // The last step of the verification: compares the definitions of the target before and after an edit.
 
-import type { Operation, Target } from '../edit/operation.ts'
+import { hasTarget, type Operation, type Target } from '../edit/operation.ts'
 import { printInline } from '../edit/print.ts'
 import type { Message } from '../errors.ts'
 import {
@@ -27,6 +27,7 @@ import { elementsOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type NixValue, withoutComment } from '../values.ts'
 import type { Versions } from './diffTrees.ts'
+import { formalsFault } from './formals.ts'
 import type { Claim } from './permitted.ts'
 
 /** The message if the definitions are not the previous ones with the requested change; else undefined. */
@@ -36,6 +37,7 @@ export function meaningFault(
   { before, after }: Claim
 ): Message | undefined {
   if (operation.kind === 'import') return importFault(versions, operation.path)
+  if (!hasTarget(operation)) return formalsFault(versions, operation)
   const { path } = operation.target
   const definitions = [...after.exact, ...after.below]
   switch (operation.kind) {

@@ -14,7 +14,8 @@ import {
 } from '../messages/verification.ts'
 import { isMergeList } from '../module/combinators.ts'
 import { asOption, lookUp } from '../module/definitions.ts'
-import { optionPathOf, setFor } from '../module/module.ts'
+import { setFor } from '../module/module.ts'
+import { optionPathOf } from '../module/optionPath.ts'
 import type { AttrPath } from '../path.ts'
 import type { Source } from '../source.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
@@ -24,6 +25,7 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts, writtenRanges } from '../text/edits.ts'
 import { strayComment } from './comments.ts'
 import { type Difference, diffTrees, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
+import { changedFormals } from './formals.ts'
 import { type Claim, claimOf, claimsByPath, type Objection } from './permitted.ts'
 import { nameWithNewMeaning, undefinedName } from './scoping.ts'
 import { meaningFault } from './semantics.ts'
@@ -71,7 +73,6 @@ function refusalOf(
   })
   const [fault] = after.errors
   if (fault) return fail('syntax', resultInvalid(fault.at.line, fault.message))
-  if (parsesDifferently(before, after, edits)) return fail('workarounds', parsedDifferently)
   const [moduleBefore, moduleAfter] = [before.module(), after.module()]
   if (!moduleBefore.ok || !moduleAfter.ok) return fail('module', noModuleLeft)
 
@@ -79,19 +80,21 @@ function refusalOf(
     before: { source: before, module: moduleBefore.value },
     after: { source: after, module: moduleAfter.value }
   }
+  if (parsesDifferently(versions, edits, operations)) return fail('workarounds', parsedDifferently)
   const claims = operations.map(it => claimOf(it, versions, edits))
   const whole = diffTrees(before.root, after.root, edits)
   const differences = whole.flatMap(openMergePart)
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
     const objection = objectionOfAll(difference, claimsOn, versions)
-    if (!objection) continue
+    if (!objection || claims.some(it => it.permitsOutside(difference))) continue
     const message = changeOf(difference, versions)
     return { ...fail('differences', message, nodeAfter(difference)), reason: objection }
   }
   const changedName = nameWithNewMeaning(
     differences,
-    claims.flatMap(it => it.replaced ?? [])
+    claims.flatMap(it => it.replaced ?? []),
+    moduleBefore.value.isModule
   )
   if (changedName !== undefined) return fail('variables', variableDiffers(changedName))
   const unknown = undefinedName(differences, edits)
@@ -171,13 +174,22 @@ function changeOf(difference: Difference, versions: Versions): Message {
 }
 
 /** Whether text outside the edits now needs a new workaround, or no longer needs a previous one. */
-function parsesDifferently(before: Source, after: Source, edits: readonly Edit[]): boolean {
+function parsesDifferently(
+  versions: Versions,
+  edits: readonly Edit[],
+  operations: readonly Operation[]
+): boolean {
+  const [before, after] = [versions.before, versions.after].map(({ source, module }) => {
+    // The comma after the last formal is a workaround, and another one may be the last now.
+    const isExpected = insideAny(changedFormals(module, operations))
+    return source.workarounds.filter(it => it.kind !== 'comma' || !isExpected(it))
+  }) as [ParserWorkaround[], ParserWorkaround[]]
   const shifts = new Shifts(edits)
   const isTouched = (it: ParserWorkaround) =>
     (edits[shifts.countBefore(it.start)]?.offset ?? it.end) < it.end
-  const expected = before.workarounds.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
+  const expected = before.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
   const isWritten = insideAny(writtenRanges(edits))
-  const found = after.workarounds.filter(it => !isWritten(it))
+  const found = after.filter(it => !isWritten(it))
   return found.length !== expected.length || found.some((it, i) => it.start !== expected[i])
 }
 

@@ -1,0 +1,72 @@
+// What adding or removing a formal may change.
+
+import type { AddFormal, Operation, RemoveFormal } from '../edit/operation.ts'
+import type { Message } from '../errors.ts'
+import { formalsDiffer } from '../messages/verification.ts'
+import { canonicalFormal, formalsNodeOf, formalsOf, lambdaOf } from '../module/formals.ts'
+import { hasEllipsis, type Module } from '../module/module.ts'
+import { canonicalOfValue } from '../syntax/canonical.ts'
+import { isInScope, usesIn } from '../syntax/scope.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
+import type { Difference, Versions } from './diffTrees.ts'
+
+export type FormalOperation = AddFormal | RemoveFormal
+
+/** The formals that operations add to or remove from. */
+export function changedFormals(module: Module, operations: readonly Operation[]): SyntaxNode[] {
+  const changes = operations.filter(it => it.kind === 'addFormal' || it.kind === 'removeFormal')
+  return changes.flatMap(it => formalsNodeOf(lambdaOf(module, it.of)) ?? [])
+}
+
+/** Whether a difference is a formal of this name, or a comma, that is added to or removed from the formals. */
+export function isChangeOfFormals(
+  difference: Difference,
+  { before, after }: Versions,
+  { kind, name, of }: FormalOperation
+): boolean {
+  const [expected, { module }] = kind === 'addFormal' ? ['added', after] : ['removed', before]
+  if (difference.kind === 'replaced' || difference.kind !== expected) return false
+  const { node } = difference
+  const formals = formalsNodeOf(lambdaOf(module, of))
+  if (!formals || !isSame(node.parent, formals)) return false
+  return node.type === ',' || (node.type === 'formal' && node.field('name')?.text === name)
+}
+
+function isSame(a: SyntaxNode | undefined, b: SyntaxNode): boolean {
+  return a !== undefined && a.start === b.start && a.end === b.end && a.type === b.type
+}
+
+/** Why the formals are not the previous ones with the requested change; undefined if they are. */
+export function formalsFault(
+  { before, after }: Versions,
+  operation: FormalOperation
+): Message | undefined {
+  const { kind, name, of } = operation
+  const read = (module: Module) => {
+    const lambda = lambdaOf(module, of)
+    const formals = formalsNodeOf(lambda)
+    const names = formalsOf(lambda).map(canonicalFormal)
+    return { lambda, names, isOpen: formals !== undefined && hasEllipsis(formals) }
+  }
+  const [one, other] = [read(before.module), read(after.module)]
+  const fallback = kind === 'addFormal' ? operation.fallback : undefined
+  const source = fallback === undefined ? name : `${name} ? ${canonicalOfValue(fallback)}`
+  const isNamed = (it: string) => it === name || it.startsWith(`${name} ? `)
+  const expected =
+    kind === 'removeFormal'
+      ? one.names.filter(it => !isNamed(it))
+      : one.names.some(isNamed)
+        ? one.names
+        : [...one.names, source]
+  const uses = one.lambda ? usesIn(one.lambda, name) : []
+  const isUsed = uses.some(it => kind === 'removeFormal' || isInScope(it, name))
+  const isChanged = one.names.length !== other.names.length
+  const isExpected = isEqual(other.names, expected) && one.isOpen === other.isOpen
+  // A formal that is kept, because the flake still has its input, is no fault.
+  if (!isChanged && isEqual(one.names, other.names)) return undefined
+  return isExpected && !isUsed ? undefined : formalsDiffer(name)
+}
+
+function isEqual(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((it, i) => it === others[i])
+}
