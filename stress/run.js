@@ -5,7 +5,18 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const FOLDERS = { usage: 'FOLDER...', accepts: existsSync, isNeeded: true }
-const NUMBERS = { usage: '[COUNT [SEED]]', accepts: it => /^\d+$/.test(it) }
+const isNumber = it => /^\d+$/.test(it)
+const withOptions = options => ({
+  usage: `${Object.entries(options)
+    .map(([name, value]) => `[--${name} ${value}]`)
+    .join(' ')} ${FOLDERS.usage}`,
+  accepts: (it, i, all) =>
+    it.slice(2) in options
+      ? isNumber(all[i + 1])
+      : existsSync(it) || (isNumber(it) && all[i - 1]?.slice(2) in options),
+  isNeeded: true
+})
+const NUMBERS = { usage: '[COUNT [SEED]]', accepts: isNumber }
 const ANYTHING = { usage: '[ARG...]', accepts: () => true }
 const NOTHING = { usage: '', accepts: () => false }
 const WRITING = ['apply', 'undo', 'remove']
@@ -49,6 +60,13 @@ const COMMANDS = [
     purpose: 'edits modules and evaluates them: only the edited option has another value',
     duration: '2 min per 1,000 files',
     needs: 'Nix, `NIXPKGS_LIB`'
+  },
+  {
+    name: 'formatted',
+    args: withOptions({ sample: 'K', show: 'N' }),
+    purpose: 'ten edits of each formatted `.nix` file: the formatter changes nothing afterwards',
+    duration: '4 min per 1,000 files',
+    needs: 'nixfmt, alejandra, nixpkgs-fmt'
   },
   {
     name: 'random',
@@ -114,12 +132,17 @@ async function main(name, args) {
   if (name === undefined) return console.log(table())
   const command = COMMANDS.find(it => it.name === name)
   if (command === undefined) return fail(await unknown(name))
+  /** @type {{ accepts: (it: string, i: number, all: string[]) => boolean, isNeeded?: boolean }} */
   const { accepts, isNeeded } = command.args
-  const wrong = args.find(it => !accepts(it))
+  const wrong = args.find((it, i) => !accepts(it, i, args))
   const usage = `usage: npm run stress -- ${callOf(command)}`
   if (wrong !== undefined)
-    return fail(isNeeded ? `there is no ${wrong}` : `"${wrong}" is not expected\n${usage}`)
-  if (isNeeded && args.length === 0) return fail(usage)
+    return fail(
+      isNeeded && !wrong.startsWith('-')
+        ? `there is no ${wrong}`
+        : `"${wrong}" is not expected\n${usage}`
+    )
+  if (isNeeded && !args.some(it => existsSync(it))) return fail(usage)
   const script = new URL(`${name}.js`, import.meta.url)
   // Some run themselves again in another process, with the same arguments.
   process.argv.splice(1, 2, fileURLToPath(script))

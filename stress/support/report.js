@@ -12,6 +12,16 @@ export function row(name, ...values) {
   console.log(name.padEnd(44) + values.map(it => String(it).padStart(10)).join(''))
 }
 
+/** A table in Markdown. The first column is aligned to the left, the others to the right. */
+export function table(head, rows) {
+  const all = [head, ...rows]
+  const widths = head.map((_, i) => Math.max(...all.map(it => it[i].length)))
+  const line = cells =>
+    `| ${cells.map((it, i) => (i === 0 ? it.padEnd(widths[i]) : it.padStart(widths[i]))).join(' | ')} |`
+  const rule = widths.map((it, i) => (i === 0 ? '-'.repeat(it) : `${'-'.repeat(it - 1)}:`))
+  return [line(head), line(rule), ...rows.map(line)].join('\n')
+}
+
 /** Prints the faults, one per line, and sets the exit code to 1 if there are any. */
 export function finish(faults, what = 'wrong') {
   console.log(`\n${faults.length} ${what}`)
