@@ -69,6 +69,27 @@ const COMMANDS = [
     needs: 'nixfmt, alejandra, nixpkgs-fmt'
   },
   {
+    name: 'packages',
+    args: FOLDERS,
+    purpose: 'a new revision and hash for each call of a fetcher: no other byte changes',
+    duration: '10 s per 1,000 files',
+    needs: 'Nix'
+  },
+  {
+    name: 'flakes',
+    args: FOLDERS,
+    purpose: 'a new input for each `flake.nix`: its `outputs` take the input',
+    duration: '10 s per 100 flakes',
+    needs: 'Nix'
+  },
+  {
+    name: 'toolkits',
+    args: withOptions({ sample: 'K', show: 'N' }),
+    purpose: 'the same edits with vfio-patch, nix-editor, nix-manipulator and flake-edit',
+    duration: '5 min per 1,000 files',
+    needs: 'Nix, the toolkits'
+  },
+  {
     name: 'random',
     args: NOTHING,
     purpose: 'the tests in `test/properties` with 10,000 documents of 10 edits each',

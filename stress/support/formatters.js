@@ -5,7 +5,9 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const PER_PROCESS = 200
-const PATIENCE = 120_000
+// Some nested functions take alejandra minutes.
+const PATIENCE = 20_000
+const PATIENCE_FOR_ONE = 5_000
 
 /** The formatters in PATH, with their versions. Each formats the files that it is given in place. */
 export function installedFormatters(names) {
@@ -16,7 +18,8 @@ export function installedFormatters(names) {
 }
 
 /**
- * The formatted texts, in the same order; undefined for a text that the formatter refuses.
+ * The formatted texts, in the same order; undefined for a text that the formatter refuses, or does not
+ * format in 5 s.
  * @param {string} formatter
  * @param {string[]} texts
  * @returns {Promise<(string | undefined)[]>}
@@ -42,15 +45,20 @@ export async function formatted(formatter, texts) {
 
   // Which files a process refused is written differently by each formatter.
   async function formatFiles(some) {
-    if (await succeeds(formatter, some)) return
+    const outcome = await run(formatter, some)
+    if (outcome === 'done') return
     if (some.length === 1) {
       refused.add(some[0])
       return
     }
-    const half = some.length >> 1
-    await formatFiles(some.slice(0, half))
-    await formatFiles(some.slice(half))
+    const parts = outcome === 'too slow' ? some.map(it => [it]) : halvesOf(some)
+    for (const part of parts) await formatFiles(part)
   }
+}
+
+function halvesOf(all) {
+  const half = all.length >> 1
+  return [all.slice(0, half), all.slice(half)]
 }
 
 function chunksOf(files) {
@@ -60,10 +68,14 @@ function chunksOf(files) {
   )
 }
 
-function succeeds(formatter, files) {
+function run(formatter, files) {
+  const timeout = files.length === 1 ? PATIENCE_FOR_ONE : PATIENCE
   return new Promise(resolve => {
-    const run = spawn(formatter, files, { stdio: 'ignore', timeout: PATIENCE })
-    run.on('error', () => resolve(false))
-    run.on('close', code => resolve(code === 0))
+    const process = spawn(formatter, files, { stdio: 'ignore', timeout, killSignal: 'SIGKILL' })
+    process.on('error', () => resolve('failed'))
+    process.on('close', (code, signal) => {
+      if (signal !== null) resolve('too slow')
+      else resolve(code === 0 ? 'done' : 'failed')
+    })
   })
 }

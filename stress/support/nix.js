@@ -1,6 +1,7 @@
 // Runs Nix: parses many texts, and evaluates many expressions.
 import { spawn, spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
+import { parseDocument } from '../../dist/nix/index.js'
 
 const PATIENCE = 20_000
 
@@ -28,18 +29,49 @@ export async function askNix(jobs, report) {
   await Promise.all(workers)
 }
 
+const printed = new Map()
+
+/**
+ * The expression as Nix prints it after parsing, without comments and layout; undefined if it does not
+ * parse. Equal for texts that Nix reads as the same.
+ */
+export async function printedByNix(text) {
+  if (printed.size > 100) printed.clear()
+  if (!printed.has(text)) printed.set(text, nixParses(text))
+  const { ok, expression } = await printed.get(text)
+  return ok ? sorted(expression) : undefined
+}
+
+/** Nix prints the names of `let` and of formals in an order that depends on its memory. */
+function sorted(expression) {
+  const doc = parseDocument(expression)
+  return doc.errors.length > 0 ? expression : sortedText(doc.root)
+}
+
+function sortedText(node) {
+  if (node.children.length === 0) return node.text
+  const parts = node.children.map(sortedText)
+  if (node.type === 'binding_set') parts.sort()
+  if (node.type === 'formals') parts.splice(1, parts.length - 2, ...parts.slice(1, -1).sort())
+  return parts.join(node.type.endsWith('string_expression') ? '' : ' ')
+}
+
 function nixParses(text) {
   return new Promise(resolve => {
     const nix = spawn('nix-instantiate', ['--store', 'dummy://', '--parse', '-'], {
-      stdio: ['pipe', 'ignore', 'pipe']
+      stdio: ['pipe', 'pipe', 'pipe']
     })
     let output = ''
+    let expression = ''
+    nix.stdout.setEncoding('utf8').on('data', chunk => {
+      expression += chunk
+    })
     nix.stderr.on('data', chunk => {
       output += chunk
     })
     // A parser that stops early closes its input. Its exit code still counts.
     nix.stdin.on('error', () => {})
-    nix.on('close', code => resolve({ ok: code === 0, output: output.trim() }))
+    nix.on('close', code => resolve({ ok: code === 0, output: output.trim(), expression }))
     nix.stdin.end(text)
   })
 }

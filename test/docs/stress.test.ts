@@ -31,7 +31,7 @@ it.each([
   [['corpsu'], 'there is no stress run "corpsu": did you mean "corpus"?\n'],
   [
     ['nothing'],
-    'there is no stress run "nothing": one of corpus, operations, definitions, removals, evaluate, formatted, random, fuzz, domains, mutations, lints, releases, crashes, powercut\n'
+    'there is no stress run "nothing": one of corpus, operations, definitions, removals, evaluate, formatted, packages, flakes, toolkits, random, fuzz, domains, mutations, lints, releases, crashes, powercut\n'
   ],
   [['corpus'], 'usage: npm run stress -- corpus FOLDER...\n'],
   [['lints', '/no/such/folder'], 'there is no /no/such/folder\n'],
