@@ -3,7 +3,7 @@
 // Formats every K-th .nix file below the folders with each formatter in PATH, edits it in ten ways, and
 // formats the result, without writing to the folders: the formatter must not change it. Prints N of the
 // changes for each formatter and edit. Exit code 1 if less than 99 % of the results of a formatter and edit
-// are unchanged, or if no formatter is in PATH.
+// are unchanged, if a plan fails its verification, or if no formatter is in PATH.
 import { readFileSync } from 'node:fs'
 import { decode, diffTexts, parseDocument } from '../dist/nix/index.js'
 import { present } from './support/expected.js'
@@ -61,6 +61,8 @@ async function measure(formatter, version) {
     const plan = EDITS[name](doc.edit(), doc)?.plan()
     if (plan === undefined) return
     if (plan.ok && plan.value.changed) results.push({ file, name, text: plan.value.text })
+    else if (!plan.ok && plan.error.code === 'VERIFICATION_FAILED')
+      faults.push(`${formatter}: ${name}: ${file}: ${plan.error.message}`)
     else present(counts.get(name)).add(plan.ok ? 'no change' : `refused ${plan.error.code}`)
   }
 
@@ -121,7 +123,7 @@ function report() {
   }
   for (const name of FORMATTERS) if (!names.includes(name)) console.log(`\n${name} is not in PATH`)
   if (names.length === 0) faults.push('no formatter is in PATH')
-  finish(faults, 'below 99 %')
+  finish(faults, 'below 99 % or wrong')
 }
 
 function shareOf(name, formatter, count) {

@@ -78,7 +78,7 @@ const COMMANDS = [
   {
     name: 'flakes',
     args: FOLDERS,
-    purpose: 'a new input for each `flake.nix`: its `outputs` take the input',
+    purpose: 'a new input for each flake: its `outputs` take the input',
     duration: '10 s per 100 flakes',
     needs: 'Nix'
   },
@@ -86,7 +86,7 @@ const COMMANDS = [
     name: 'toolkits',
     args: withOptions({ sample: 'K', show: 'N' }),
     purpose: 'the same edits with vfio-patch, nix-editor, nix-manipulator and flake-edit',
-    duration: '5 min per 1,000 files',
+    duration: '15 min per 1,000 files',
     needs: 'Nix, the toolkits'
   },
   {

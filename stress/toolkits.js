@@ -88,6 +88,7 @@ function tell(file, task, tool, { what, why }, { text }) {
 async function verdictOn(task, result, expected) {
   if (result.crashed !== undefined) return { what: 'crashed', why: result.crashed }
   if (result.refused !== undefined) return { what: 'refused', why: result.refused }
+  if (result.text === task.text) return { what: 'refused', why: 'no change' }
   const printed = await printedByNix(result.text)
   if (printed === undefined) return { what: 'wrong', why: 'does not parse' }
   if (!expected.includes(printed)) return { what: 'wrong', why: 'something else changed' }

@@ -7,7 +7,8 @@ export const EDITS = {
   'set new scalar': edit => edit.setIn('services.vfioPatchTest.enable', true),
   'set existing scalar': (edit, doc) => {
     const found = doc.leaves().find(it => hasFixedPath(it) && otherThan(it.value) !== undefined)
-    return found && edit.setIn(definitionOf(doc, found), otherThan(found.value))
+    const definition = found && definitionOf(doc, found)
+    return definition && edit.setIn(definition, otherThan(found.value))
   },
   'set new block': edit =>
     edit.setIn('services.vfioPatchTest', { enable: true, port: 1, names: ['x', 'y'] }),
@@ -15,11 +16,13 @@ export const EDITS = {
   'add new list of 2': edit => edit.addIn('boot.vfioPatchTest', ['x', 'y']),
   'add to one-line list': (edit, doc) => {
     const found = listsOf(doc).find(it => !it.list.text.includes('\n'))
-    return found && edit.addIn(definitionOf(doc, found), [NEW])
+    const definition = found && definitionOf(doc, found)
+    return definition && edit.addIn(definition, [NEW])
   },
   'add to multi-line list': (edit, doc) => {
     const found = listsOf(doc).find(it => it.list.text.includes('\n'))
-    return found && edit.addIn(definitionOf(doc, found), [NEW])
+    const definition = found && definitionOf(doc, found)
+    return definition && edit.addIn(definition, [NEW])
   },
   import: edit => edit.import(`./${NEW}`),
   'remove definition': (edit, doc) => {
@@ -28,7 +31,8 @@ export const EDITS = {
   },
   'remove item': (edit, doc) => {
     const found = middleOf(listsOf(doc))
-    return found && edit.removeIn(definitionOf(doc, found), [expr(middleOf(found.items).text)])
+    const definition = found && definitionOf(doc, found)
+    return definition && edit.removeIn(definition, [expr(middleOf(found.items).text)])
   }
 }
 
@@ -36,9 +40,10 @@ function hasFixedPath({ path }) {
   return !path.includes(undefined)
 }
 
-/** The definition that has this value. */
+/** The definition that has this value, perhaps inside a function such as `mkForce`. */
 function definitionOf(doc, { path, value }) {
-  return doc.getIn(path).find(it => it.value.start === value.start)
+  const isIn = it => it.value.start <= value.start && value.end <= it.value.end
+  return doc.getIn(path).find(isIn)
 }
 
 /** Another value of the same type; undefined if the value is not a boolean, integer or one-line text. */

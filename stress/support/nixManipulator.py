@@ -100,7 +100,11 @@ def edited_by_mapping(request):
         del parent[last]
     else:
         parent[last] = expression(request["value"])
-    return source.rebuild()
+    text = source.rebuild()
+    # The mapping of an attribute path may be a copy.
+    if text == parse(request["text"]).rebuild():
+        raise ValueError("no change")
+    return text
 
 
 for line in sys.stdin:

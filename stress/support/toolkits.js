@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { expr, parseDocument } from '../../dist/nix/index.js'
 import { bumped } from './fetchCalls.js'
 
-const PATIENCE = 20_000
+const PATIENCE = 5_000
 
 /** All toolkits, with their `name` and `version`; those that are not installed have no `version`. */
 export function toolkits() {
@@ -48,7 +48,7 @@ function ownEdit({ kind, text, path, value, call }, option) {
     const plan = kind === 'bump' ? bumped(doc, call) : edit.plan()
     if (plan === undefined) return undefined
     if (!plan.ok) return { refused: plan.error.code }
-    return plan.value.changed ? { text: plan.value.text } : { refused: 'no change' }
+    return { text: plan.value.text }
   } catch (error) {
     return { crashed: String(error) }
   }
@@ -100,7 +100,8 @@ function editedFile(command, text, args) {
     const run = spawnSync(command, args(file), { encoding: 'utf8', timeout: PATIENCE, env })
     const said = `${run.stdout}${run.stderr}`.trim()
     // A panic of Rust has the exit code 101.
-    if (run.signal !== null || run.status === 101) return { crashed: said }
+    if (run.signal !== null) return { crashed: 'took too long' }
+    if (run.status === 101) return { crashed: said }
     return run.status === 0 ? { text: readFileSync(file, 'utf8') } : { refused: said }
   } finally {
     rmSync(folder, { recursive: true })
