@@ -1,5 +1,5 @@
 // Calls of fetchers: where their revision and hash are, and other ones for them.
-import { applyEdits, visit } from '../../dist/nix/index.js'
+import { applyEdits, BREAK, SKIP, visit } from '../../dist/nix/index.js'
 
 const REVISIONS = ['rev', 'tag']
 const HASHES = ['hash', 'sha256']
@@ -69,9 +69,19 @@ function otherHash(is) {
 /** The plan of the new revision and hash; undefined if the library has no way to edit a call. */
 export function bumped(doc, { set, replacements }) {
   if (typeof doc.at !== 'function') return undefined
-  // The call was found in another document of the same text.
-  const [own] = fetchCallsOf(doc, undefined).filter(it => it.set.start === set.start)
-  const edit = doc.edit({ in: own.set })
+  const edit = doc.edit({ in: sameIn(doc, set) })
   for (const { name, to } of replacements) edit.setIn(name, to)
   return edit.plan()
+}
+
+/** The node of this document that is like a node of another document of the same text. */
+function sameIn(doc, { type, start, end }) {
+  let found
+  visit(doc, node => {
+    if (node.end <= start || node.start >= end) return SKIP
+    if (node.type !== type || node.start !== start || node.end !== end) return undefined
+    found = node
+    return BREAK
+  })
+  return found
 }

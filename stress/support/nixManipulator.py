@@ -63,10 +63,10 @@ def list_in(node):
 
 
 def edited(request):
-    """By the functions of the command line, which refuse some names, else by the mappings."""
+    """By the functions of the command line; if they fail, by the mappings, which accept more."""
     try:
         return edited_by_path(request)
-    except REFUSALS:
+    except Exception:
         if request["kind"] not in ("set", "remove"):
             raise
         return edited_by_mapping(request)
