@@ -33,7 +33,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       code: 'DARK_PASSPHRASE',
       level: 'problem',
       message: 'the passphrase prompt for root (LUKS) is invisible',
-      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host.",
+      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of the host's card 0000:00:02.0.",
       remedy: 'add boot.initrd.kernelModules = [ "i915" ];'
     })
     const [file] = filesOf(text)
@@ -170,9 +170,9 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     )
     expect(dark).toMatchObject({
       level: 'problem',
-      why: "vfio-pci binds 0000:0a:00.0 in the initrd, which removes the firmware's framebuffer, and no other card is left to show the prompt.",
+      why: "vfio-pci binds 0000:0a:00.0 in the initrd, which removes the firmware's framebuffer, and the host has no other card to show the prompt.",
       remedy:
-        'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or give the card to the guest only while it runs: vfio-patch apply --bind hooks'
+        'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or pass the card through only while the guest runs: vfio-patch apply --bind hooks'
     })
     expect(dark?.fix).toBeUndefined()
   })
@@ -188,7 +188,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     const params = 'boot.kernelParams = [ "nomodeset" ];'
     const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark).toMatchObject({
-      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and nomodeset disables i915, the driver of 0000:00:02.0, which stays with the host.",
+      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and nomodeset disables i915, the driver of the host's card 0000:00:02.0.",
       remedy: 'remove nomodeset, and add boot.initrd.kernelModules = [ "i915" ];'
     })
     expect(dark?.fix).toBeUndefined()
@@ -197,22 +197,22 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
   it.each<[string, string, string]>([
     [
       'boot.kernelParams = [ "i915.modeset=0" ];',
-      'i915.modeset=0 disables i915, the driver of 0000:00:02.0',
+      "i915.modeset=0 disables i915, the driver of the host's card 0000:00:02.0",
       'remove i915.modeset=0'
     ],
     [
       'boot.blacklistedKernelModules = [ "i915" ];',
-      'a blacklist disables i915, the driver of 0000:00:02.0',
+      "a blacklist disables i915, the driver of the host's card 0000:00:02.0",
       'remove i915 from the blacklist'
     ],
     [
       'boot.extraModprobeConfig = "blacklist i915";',
-      'a blacklist disables i915, the driver of 0000:00:02.0',
+      "a blacklist disables i915, the driver of the host's card 0000:00:02.0",
       'remove i915 from the blacklist'
     ]
   ])('%s', (line, why, remedy) => {
     const [dark] = found(module(GUEST, LUKS, line, 'boot.initrd.kernelModules = [ "i915" ];'))
-    expect(dark?.why).toContain(`, and ${why}, which stays with the host.`)
+    expect(dark?.why).toContain(`, and ${why}.`)
     expect(dark?.remedy).toBe(`${remedy}, and add boot.initrd.kernelModules = [ "i915" ];`)
   })
 
@@ -255,7 +255,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     const [dark] = found(module(GUEST, LUKS), 'amd-reset', tree)
     expect(dark).toMatchObject({
       level: 'note',
-      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer if it is on this card, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
+      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer if the firmware draws on this card, and the initrd does not load i915, the driver of the host's card 0000:00:02.0."
     })
   })
 
@@ -299,7 +299,7 @@ describe("the firmware's framebuffer is off", () => {
     const text = module(lent, LUKS)
     expect(found(text)).toMatchObject([
       {
-        why: 'with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and the initrd does not load amdgpu, the driver of 0000:01:00.0, which stays with the host.',
+        why: "with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and the initrd does not load amdgpu, the driver of the host's card 0000:01:00.0.",
         remedy: 'add boot.initrd.kernelModules = [ "amdgpu" ];'
       }
     ])

@@ -25,9 +25,9 @@ const iommuFaults = (text: string, machine: string, tree: Tree = {}, facts = {})
 const messages = (text: string, machine: string, tree: Tree = {}, facts = {}) =>
   iommuFaults(text, machine, tree, facts).map(it => it.message)
 
-const NOTHING_TURNS_ON = ['the IOMMU is off because nothing turns it on']
+const NOTHING_TURNS_ON = ['the IOMMU is off because the configuration does not turn it on']
 const LOST = [
-  'the IOMMU will be off after the next boot, as this configuration does not turn it on'
+  'the IOMMU will be off after the next boot because this configuration does not turn it on'
 ]
 
 describe('intel_iommu= is a comma-separated list', () => {
@@ -98,8 +98,8 @@ describe('a parameter turns the IOMMU off', () => {
       {
         level: 'problem',
         message: `${param} turns the IOMMU off`,
-        why: 'it is on now, and will be off after the next boot; without it, no device can be given to a guest.',
-        remedy: param.includes(',') ? 'remove off from it' : 'remove it'
+        why: 'the IOMMU is on now, but will be off after the next boot; without it, no device can be passed through.',
+        remedy: param.includes(',') ? 'remove the value off from this parameter' : 'remove it'
       }
     ])
     const [file] = filesOf(text)
@@ -139,7 +139,7 @@ describe('only the running system has intel_iommu=on', () => {
     expect(finding).toMatchObject({
       level: 'problem',
       message: LOST[0],
-      why: "the running system was booted with intel_iommu=on. NixOS kernels leave Intel's IOMMU off without it, and then no device can be given to a guest.",
+      why: "the running system was booted with intel_iommu=on. NixOS kernels leave Intel's IOMMU off without this parameter, and then no device can be passed through.",
       remedy: 'add "intel_iommu=on" to boot.kernelParams'
     })
     const [file] = filesOf(text)

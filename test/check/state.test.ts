@@ -161,14 +161,14 @@ describe('single things', () => {
     const start = '5,0,0,-;Linux version 6.18.2 (nixbld@localhost)\n'
     const enabled = '4,9,0,-;Warning: PCIe ACS overrides enabled; This may allow non-IOMMU\n'
     expect(acs({})).toBe(
-      'ACS override: unknown (only root may read the kernel log, which shows it)'
+      'ACS override: unknown (this is visible only in the kernel log, which only root may read)'
     )
     expect(acs({ '/dev/kmsg': start + enabled })).toBe('ACS override: active')
     expect(acs({ '/dev/kmsg': start })).toBe(
       'ACS override: not-active (the running kernel lacks the patch for it)'
     )
     expect(acs({ '/dev/kmsg': '6,9999,0,-;usb 1-1: new device\n' })).toBe(
-      'ACS override: unknown (the kernel log begins too late to show it)'
+      'ACS override: unknown (the start of the kernel log, which would show this, is lost)'
     )
   })
 })

@@ -31,7 +31,7 @@ test.concurrent('check prints the place, the reason and a remedy for each findin
   expect(await given().run(['check', 'configuration.nix'])).toEqual({
     code: 1,
     stdout: text`
-      ${FILE}:5:25: AMD_IOMMU_PT: the kernel parameter amd_iommu has no value pt.
+      ${FILE}:5:25: AMD_IOMMU_PT: the kernel parameter amd_iommu does not accept the value pt.
           5 |   boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
                                       ^^^^^^^^^^^^^^
         Why: the parameter is iommu=pt, on AMD and Intel alike; the kernel ignores amd_iommu=pt.
@@ -40,7 +40,7 @@ test.concurrent('check prints the place, the reason and a remedy for each findin
       ${FILE}:5:54: BAD_ID: "1-de:10f12" is not a PCI ID.
           5 |   boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
                                                                    ^^^^^^^^^^
-        Why: vfio-pci skips an ID that it cannot read, so the device keeps its usual driver.
+        Why: vfio-pci skips an ID that it cannot parse, so the device keeps its usual driver.
         Do:  an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets
 
       ${FILE}:6:43: note RENAMED_OPTION: virtualisation.libvirtd.qemuRunAsRoot was renamed to qemu.runAsRoot.
@@ -52,7 +52,7 @@ test.concurrent('check prints the place, the reason and a remedy for each findin
       /etc/nixos/hardware.nix:1:26: VIRQFD: Linux 6.2 removed the kernel module vfio_virqfd.
           1 | { boot.kernelModules = [ "vfio_virqfd" ]; }
                                        ^^^^^^^^^^^^^
-        Why: vfio does its work now. The boot log shows an error for the missing module.
+        Why: its code is now part of the module vfio. The boot log shows an error for the missing module.
         Do:  remove it
       `,
     stderr: text`
@@ -83,7 +83,7 @@ test.concurrent('check --fix fixes what an edit can fix and lists the rest, and 
     stdout,
     stderr: text`
       ${FILE}: 3 changes; hardware.nix: changed
-      Fixes configuration.nix:5: AMD_IOMMU_PT, the kernel parameter amd_iommu has no value pt.
+      Fixes configuration.nix:5: AMD_IOMMU_PT, the kernel parameter amd_iommu does not accept the value pt.
       Fixes configuration.nix:6: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot was renamed to qemu.runAsRoot.
       Fixes hardware.nix:1: VIRQFD, Linux 6.2 removed the kernel module vfio_virqfd.
       Not fixed: configuration.nix:5: BAD_ID, "1-de:10f12" is not a PCI ID.
@@ -169,7 +169,7 @@ test.concurrent('check --json lists the findings with their places', async () =>
   expect(findings[0]).toEqual({
     code: 'AMD_IOMMU_PT',
     level: 'problem',
-    message: 'the kernel parameter amd_iommu has no value pt',
+    message: 'the kernel parameter amd_iommu does not accept the value pt',
     why: 'the parameter is iommu=pt, on AMD and Intel alike; the kernel ignores amd_iommu=pt.',
     hint: 'write iommu=pt instead',
     at: { path: FILE, line: 5, column: 25 },

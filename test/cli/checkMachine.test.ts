@@ -65,7 +65,7 @@ test.concurrent('check lists the state of each configured thing on the machine b
   expect(await given().run(check('x570-two-makers'))).toEqual({
     code: 1,
     stdout: text`
-      ${FILE}:3:50: MISSING_FUNCTION: 0000:01:00.1 (audio) of the same card stays with the host.
+      ${FILE}:3:50: MISSING_FUNCTION: 0000:01:00.1 (audio) of the same card is not passed through.
           3 |   boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
                                                                ^^^^^^^^^
         Why: a guest gets all functions of a card or none, as the IOMMU cannot isolate them from each other.
@@ -96,7 +96,7 @@ test.concurrent('check --fix also fixes what only the machine shows', async () =
       `,
     stderr: text`
       ${FILE}: 1 change
-      Fixes configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card stays with the host.
+      Fixes configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card is not passed through.
       Checked: parses (own parser only; switched off).
       Wrote ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}

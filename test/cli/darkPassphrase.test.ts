@@ -49,7 +49,7 @@ async function run(place: Place, words: readonly string[]) {
 }
 
 const WHY =
-  "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
+  "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of the host's card 0000:00:02.0."
 const MENDING = 'vfio-patch check configuration.nix --fix --sysfs MACHINE'
 
 function willBe(line: number, entry = ''): string {
@@ -182,8 +182,8 @@ const QUESTION = text`
 
   After the next boot, the passphrase prompt for root (LUKS) is invisible:
   vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's
-  framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0,
-  which stays with the host. Add "i915" to boot.initrd.kernelModules?
+  framebuffer, and the initrd does not load i915, the driver of the host's card
+  0000:00:02.0. Add "i915" to boot.initrd.kernelModules?
     1) yes
     2) no
   `
@@ -346,7 +346,7 @@ test('check finds the invisible prompt of a ZFS pool with sysfb disabled, with a
     stdout: text`
       ${found.trimEnd()}
         Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.
-        Do:  load the driver of the card with your monitor in the initrd, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")
+        Do:  make the initrd load the driver of the card with your monitor, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")
       `,
     stderr: '1 problem in /etc/nixos/configuration.nix.\n'
   })
@@ -355,7 +355,7 @@ test('check finds the invisible prompt of a ZFS pool with sysfb disabled, with a
   expect(onMachine.code).toBe(1)
   expect(onMachine.stdout).toContain(text`
     ${found.trimEnd()}
-      Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd does not load amdgpu, the driver of 0000:0a:00.0, which stays with the host.
+      Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd does not load amdgpu, the driver of the host's card 0000:0a:00.0.
       Do:  add boot.initrd.kernelModules = [ "amdgpu" ];
     `)
 })

@@ -31,8 +31,8 @@ test.concurrent('diff reports that it blacklists the driver of the desktop and s
   const flags = ['--keep-obsolete', '--device', '1002:67df', '--blacklist-nvidia']
   expect(await told(files, ...flags)).toBe(text`
     ${HEADLINE}
-    New problem: configuration.nix:9: IDS_TWICE, IDs for vfio-pci are set in more than one place. Why: they are not combined: only the last list that the kernel reads has an effect, and the other devices keep their usual drivers. Do: put all IDs in one place
-    New problem: configuration.nix:11: BLACKLISTS_HOST, this blacklists the driver that services.xserver.videoDrivers selects. Why: a blacklisted driver is not loaded for any card, so there is no desktop. Do: remove it; vfio-pci gets the guest's card without a blacklist
+    New problem: configuration.nix:9: IDS_TWICE, IDs for vfio-pci are set in more than one place. Why: the lists are not combined: only the list that the kernel reads last has an effect, and devices in the other lists keep their usual drivers. Do: put all IDs in one place
+    New problem: configuration.nix:11: BLACKLISTS_HOST, this blacklists the driver that services.xserver.videoDrivers selects. Why: a blacklisted driver is not loaded for any card, so there is no desktop. Do: remove it; vfio-pci binds the guest's card without a blacklist
     ${CHECKED}
     `)
   // What is wrong already is for "check" to tell.
@@ -58,7 +58,7 @@ test.concurrent('diff reports too many huge pages and an ID that a device of the
   const devices = functions.flatMap(it => ['--device', it])
   expect(await told(files, ...of('shared-audio-id'), ...devices)).toBe(text`
     ${HEADLINE}
-    New problem: configuration.nix:9: SHARED_ID, 0000:0c:00.1 (audio) of the host has the same ID and is given away, too. Why: an ID selects all devices that have it, so the host loses its own. Do: name the device by its address (0000:03:00.1) in virtualisation.vfio.addresses: vfio-patch apply --gpu 0000:03:00.0
+    New problem: configuration.nix:9: SHARED_ID, 0000:0c:00.1 (audio) of the host has the same ID, so it is passed through as well. Why: an ID selects all devices that have it, not only the guest's. Do: name the device by its address (0000:03:00.1) in virtualisation.vfio.addresses: vfio-patch apply --gpu 0000:03:00.0
     ${CHECKED}
     `)
 })

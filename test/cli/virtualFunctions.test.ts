@@ -482,7 +482,7 @@ test.concurrent('check finds an address of a virtual function, and --fix removes
     stderr:
       '1 problem in /etc/nixos/configuration.nix. With --fix, 1 can be fixed automatically.\n',
     stdout: text`
-      /etc/nixos/configuration.nix:5:19: VIRTUAL_FUNCTION: 0000:00:02.1 is a virtual function of 0000:00:02.0, so this has no effect.
+      /etc/nixos/configuration.nix:5:19: VIRTUAL_FUNCTION: 0000:00:02.1 is a virtual function of 0000:00:02.0, so this item has no effect.
           5 |     addresses = [ "0000:00:02.1" "0000:01:00.1" ];
                                 ^^^^^^^^^^^^^^
         Why: when vfio-pci binds devices at boot, the driver of 0000:00:02.0 has not created its virtual functions yet.
@@ -493,7 +493,7 @@ test.concurrent('check finds an address of a virtual function, and --fix removes
         intel_iommu=on: active
         iommu=pt: active
         0000:00:02.1 Intel Alder Lake-S GT1 [UHD Graphics 730]: not active because a
-          virtual function does not exist when devices are bound
+          virtual function is created only after devices are bound
         0000:01:00.1 Intel 82576 Gigabit Network Connection: configured, not active
           because the machine was not started with it (igb has it)
       `

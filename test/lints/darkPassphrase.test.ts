@@ -287,7 +287,7 @@ describe('DARK_PASSPHRASE from the text alone', () => {
       message: 'the passphrase prompt for root (LUKS) is invisible',
       why: 'with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.',
       remedy:
-        'load the driver of the card with your monitor in the initrd, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
+        'make the initrd load the driver of the card with your monitor, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
     })
     expect(found?.fix).toBeUndefined()
   })

@@ -11,7 +11,7 @@ import {
 export type Cause =
   /** This parameter or option turns it off. */
   | { kind: 'turned-off'; setting: string }
-  /** vfio-pci binds the card at this address. `isKnown` if the framebuffer is on that card for certain. */
+  /** vfio-pci binds the card at this address. `isKnown` is true if the firmware certainly draws on that card. */
   | { kind: 'bound'; address: string; isKnown: boolean }
 
 /** Why no card of the host shows the prompt. */
@@ -19,37 +19,39 @@ export type Obstacle =
   | { kind: 'no-card' }
   | { kind: 'unknown-driver'; address: string }
   | { kind: 'blocked-driver'; address: string; driver: string; by: Blocker }
-  /** `isVague` if the initrd may load more drivers than the files show. */
+  /** `isVague` is true if the initrd may load more drivers than the files show. */
   | { kind: 'missing-driver'; address: string; driver: string; isVague: boolean }
 
-/** `hasOtherConsole` if the prompt can be answered over SSH or on a serial line. */
+/** `hasOtherConsole` is true if the prompt can be answered over SSH or on a serial line. */
 export function promptNotDrawn(
   prompts: InvisiblePrompts,
   cause: Cause,
   obstacle: Obstacle,
   hasOtherConsole: boolean
 ): FindingText {
-  const other = hasOtherConsole ? ' It can still be answered over SSH or a serial line.' : ''
+  const other = hasOtherConsole
+    ? ' The prompt can still be answered over SSH or a serial line.'
+    : ''
   const { why, remedy } = wordObstacle(obstacle)
   return { ...promptsInvisible(prompts), why: `${wordCause(cause)}, and ${why}.${other}`, remedy }
 }
 
 function wordCause(cause: Cause): string {
   if (cause.kind === 'turned-off') return `with ${cause.setting}, ${framebufferOff}`
-  const condition = cause.isKnown ? '' : ' if it is on this card'
+  const condition = cause.isKnown ? '' : ' if the firmware draws on this card'
   return `vfio-pci binds ${cause.address} in the initrd, which removes the firmware's framebuffer${condition}`
 }
 
 function wordObstacle(obstacle: Obstacle): Pick<FindingText, 'why' | 'remedy'> {
   if (obstacle.kind === 'no-card') {
     return {
-      why: 'no other card is left to show the prompt',
+      why: 'the host has no other card to show the prompt',
       remedy:
-        'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or give the card to the guest only while it runs: vfio-patch apply --bind hooks'
+        'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or pass the card through only while the guest runs: vfio-patch apply --bind hooks'
     }
   }
   const { address } = obstacle
-  const host = `${address}, which stays with the host`
+  const host = `the host's card ${address}`
   if (obstacle.kind === 'unknown-driver') {
     return {
       why: `no driver is known for ${host}`,

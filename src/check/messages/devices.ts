@@ -1,4 +1,4 @@
-// Findings about devices of the machine that a configuration gives to guests.
+// Findings about the machine's devices that a configuration passes through.
 
 import type { FindingText } from '../../lints/finding.ts'
 import type { Gate } from '../../machine/gates.ts'
@@ -16,12 +16,12 @@ export function deviceMissing(name: { id: string } | { address: string }): Findi
     code: 'NO_SUCH_DEVICE',
     level: 'note',
     message: `this machine has no device with the ${words}`,
-    why: 'the card may not be installed, or the configuration is for another machine.',
+    why: 'the device may not be installed, or the configuration is for another machine.',
     remedy: '"vfio-patch scan" lists the devices'
   }
 }
 
-/** `id` was at `address`, where `current` is now; `candidates` are the addresses that have the ID now. */
+/** `id` was at `address`, where `current` is now; `candidates` are the addresses of devices that have the ID now. */
 export function deviceMoved(
   id: string,
   address: string,
@@ -32,7 +32,7 @@ export function deviceMoved(
     code: 'MOVED_DEVICE',
     level: 'problem',
     message: `${id} is no longer at ${address}: ${current ? `${idOf(current)} is there` : 'nothing is there'}`,
-    why: 'addresses change when a card is added or moved, or the firmware is updated. vfio-pci then leaves the device alone, and no guest gets it.',
+    why: 'addresses change when a card is added or moved, or the firmware is updated. vfio-pci does not bind the device at its new address, so no guest gets it.',
     remedy:
       candidates.length === 0
         ? 'find its address with "vfio-patch scan"'
@@ -41,43 +41,43 @@ export function deviceMoved(
 }
 
 /**
- * `missing` are functions of a card that is given away. `isGrouped` if they share an IOMMU group with it;
- * `names` are the IDs and addresses by which to add them.
+ * `missing` are functions of a card that are not passed through with it. `isGrouped` is true if they share an
+ * IOMMU group with the card. `names` are the IDs and addresses by which to add them.
  */
 export function functionsMissing(
   missing: Devices,
   isGrouped: boolean,
   names: readonly string[]
 ): FindingText {
-  const verb = missing.length === 1 ? 'stays' : 'stay'
+  const verb = missing.length === 1 ? 'is' : 'are'
   return {
     code: 'MISSING_FUNCTION',
     level: isGrouped ? 'problem' : 'note',
-    message: `${list(missing.map(briefDevice))} of the same card ${verb} with the host`,
+    message: `${list(missing.map(briefDevice))} of the same card ${verb} not passed through`,
     why: isGrouped
       ? 'a guest gets all functions of a card or none, as the IOMMU cannot isolate them from each other.'
-      : 'a card is often reset as a whole, which fails while the host uses part of it.',
+      : 'a card is often reset as a whole, and that reset fails while the host uses part of the card.',
     remedy: `also name ${list(names)}`
   }
 }
 
-/** The ID of the `guest` devices is also that of `host` devices. `cards` are the addresses of the guest's cards. */
+/** `host` devices have the same ID as `guest` devices. `cards` are the addresses of the guest's cards. */
 export function idShared(host: Devices, guest: Devices, cards: readonly string[]): FindingText {
-  const [has, is] = host.length === 1 ? ['has', 'is'] : ['have', 'are']
+  const [has, areThey] = host.length === 1 ? ['has', 'it is'] : ['have', 'they are']
   const addresses = guest.map(it => it.address)
   const flags = cards.map(it => `--gpu ${it}`)
   return {
     code: 'SHARED_ID',
     level: 'problem',
-    message: `${list(host.map(briefDevice))} of the host ${has} the same ID and ${is} given away, too`,
-    why: 'an ID selects all devices that have it, so the host loses its own.',
+    message: `${list(host.map(briefDevice))} of the host ${has} the same ID, so ${areThey} passed through as well`,
+    why: "an ID selects all devices that have it, not only the guest's.",
     remedy: `name the device by its address (${list(addresses)}) in virtualisation.vfio.addresses: vfio-patch apply ${list(flags, 'or')}`
   }
 }
 
 // ---- groups, drivers and resets
 
-/** `others` are devices of the host in the IOMMU group of the device at `address`. */
+/** `others` are the host's devices in the IOMMU group of the device at `address`. */
 export function groupShared(address: string, group: string, others: Devices): FindingText {
   return {
     code: 'SHARED_GROUP',
@@ -92,7 +92,7 @@ export function groupShared(address: string, group: string, others: Devices): Fi
 const LOAD_VFIO = 'make sure that vfio_pci is in boot.initrd.kernelModules'
 const BY_ADDRESS = 'name the device in virtualisation.vfio.addresses'
 
-/** vfio-pci should have bound the device at boot. `hasSoftdep` if its driver already waits for vfio-pci. */
+/** vfio-pci should have bound the device at boot. `hasSoftdep` is true if its driver already waits for vfio-pci. */
 export function driverBoundFirst(
   { address, driver, module }: PciDevice,
   hasSoftdep: boolean
@@ -109,10 +109,10 @@ export function driverBoundFirst(
   return {
     ...finding,
     message: `${driver} has ${address}, which was reserved for vfio-pci`,
-    why: 'it was loaded first, and a driver keeps the devices that it has bound.',
+    why: 'the driver was loaded first, and a driver keeps the devices that it has bound.',
     remedy:
       module === undefined
-        ? `it is built into the kernel; ${BY_ADDRESS}, which keeps every other driver away`
+        ? `it is built into the kernel; ${BY_ADDRESS}, which prevents other drivers from binding it`
         : hasSoftdep
           ? `${LOAD_VFIO}, or ${BY_ADDRESS}`
           : `add this line to boot.extraModprobeConfig: softdep ${module} pre: vfio-pci`
@@ -123,8 +123,8 @@ export function firmwareFramebufferInUse(address: string): FindingText {
   return {
     code: 'BOOT_FRAMEBUFFER',
     level: 'note',
-    message: `the kernel draws on ${address} with the framebuffer of the firmware (BOOTFB in /proc/iomem)`,
-    why: "while it does, a guest may not get the card's memory, and its screen stays black.",
+    message: `the kernel draws on ${address} with the firmware's framebuffer (BOOTFB in /proc/iomem)`,
+    why: "while the kernel draws on it, a guest may not get the card's memory, and the guest's screen stays black.",
     remedy:
       "choose the host's card as the primary display in the firmware setup; if there is no such setting: vfio-patch apply --disable-efifb"
   }
@@ -133,7 +133,7 @@ export function firmwareFramebufferInUse(address: string): FindingText {
 export function noResetMethod(address: string): FindingText {
   return mayNotReset(
     address,
-    'the kernel has no way to reset it, so a guest may get it only once after each boot of the host.',
+    'the kernel cannot reset it, so it may work in a guest only once after each boot of the host.',
     'shut the guest down before the host restarts; in the guest, disable sleep and fast startup'
   )
 }
@@ -143,8 +143,8 @@ export function needsVendorReset({ address, vendor, device }: PciDevice): Findin
   const rule = `ATTR{vendor}=="0x${vendor}", ATTR{device}=="0x${device}", ATTR{reset_method}="device_specific"`
   return mayNotReset(
     address,
-    'cards of this family keep the state in which a guest leaves them, so the next guest may get no picture.',
-    `if it happens: boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ]; boot.kernelModules = [ "vendor-reset" ]; services.udev.extraRules = ''${rule}'';`
+    "cards of this family keep the state in which a guest left them, so the next guest's screen may stay black.",
+    `if this happens, set boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ]; boot.kernelModules = [ "vendor-reset" ]; services.udev.extraRules = ''${rule}'';`
   )
 }
 
@@ -171,20 +171,20 @@ function wordGate(gate: Gate): Pick<FindingText, 'message' | 'why' | 'remedy'> {
   switch (gate.code) {
     case 'CARRIES_DISK':
       return {
-        message: `${device} connects disks of the host: ${describeUses(gate.uses)}`,
-        why: 'the host loses access to them once a guest owns the device.',
+        message: `${device} connects the host's disks: ${describeUses(gate.uses)}`,
+        why: 'the host loses access to these disks when a guest takes the device.',
         remedy: remove
       }
     case 'ONLY_NETWORK':
       return {
-        message: `${device} is the only network card of the host (${list(gate.names)})`,
-        why: 'the host has no network once a guest owns it.',
+        message: `${device} is the host's only network card (${list(gate.names)})`,
+        why: 'the host has no network when a guest takes the card.',
         remedy: remove
       }
     case 'ONLY_KEYBOARD':
       return {
         message: `the only keyboard is plugged into ${device}`,
-        why: 'nobody can type on the host once a guest owns it.',
+        why: 'nobody can type on the host when a guest takes the device.',
         remedy: 'plug the keyboard into another USB port, or remove this'
       }
     case 'ONLY_DISPLAY':
@@ -192,11 +192,11 @@ function wordGate(gate: Gate): Pick<FindingText, 'message' | 'why' | 'remedy'> {
         message: 'no graphics card is left for the host',
         why: "the host's screen stays dark, even if something goes wrong.",
         remedy:
-          'use a separate boot entry (vfio-patch apply --specialisation NAME), or give the card to a guest only while it runs (--bind hooks)'
+          'use a separate boot entry (vfio-patch apply --specialisation NAME), or pass the card through only while the guest runs (--bind hooks)'
       }
     case 'SHOWS_SCREEN':
       return {
-        message: `${device} ${showsWord(gate.device)} your screen, and is given to a guest`,
+        message: `${device} ${showsWord(gate.device)} your screen, and is passed through`,
         why: "no monitor is plugged into another card, so the host's screen goes dark.",
         remedy: `plug the monitor into ${list(
           gate.others.map(it => it.address),

@@ -6,7 +6,7 @@ export function untrackedFiles(files: readonly string[], folder: string): Findin
     code: 'UNTRACKED_FILE',
     level: 'problem',
     message: `git does not track ${files.join(', ')}`,
-    why: 'Nix sees only the tracked files of a flake, so the build fails because the file does not exist.',
+    why: 'Nix sees only those files of a flake that git tracks, so the build fails.',
     remedy: `git -C ${quoted(folder)} add -N ${files.map(quoted).join(' ')}`
   }
 }

@@ -8,15 +8,15 @@ import type { FindingText } from '../../lints/finding.ts'
 export function noPagesOf1G(count: number): FindingText {
   return tooManyPages(
     'this processor has no huge pages of 1G',
-    'it lacks the feature pdpe1gb, so no pages are reserved, and a guest that needs them does not start.',
-    `write 2M, and ${count * 512} as the number of pages`
+    'the processor lacks the feature pdpe1gb, so no pages are reserved, and a guest that needs them does not start.',
+    `use ${count * 512} pages of 2M instead`
   )
 }
 
 export function pagesNotReserved(count: number, reserved: number): FindingText {
   return tooManyPages(
     `the kernel reserved only ${reserved} of these ${count} pages`,
-    'each page needs contiguous memory, which is available only early during boot, if at all.',
+    'each page needs contiguous memory, and the kernel finds enough of it only early during boot, if at all.',
     'ask for fewer pages, or reserve them with kernel parameters (virtualisation.hugepages)'
   )
 }
@@ -41,13 +41,13 @@ export function groupsNotSplit(): FindingText {
     code: 'ACS_NOT_ACTIVE',
     level: 'problem',
     message: 'the running kernel did not split the IOMMU groups',
-    why: 'its log does not contain "PCIe ACS overrides enabled", so it lacks the ACS override patch; kernels that had the patch sometimes drop it.',
+    why: 'its log does not contain "PCIe ACS overrides enabled", so it lacks the ACS override patch; some kernels with the patch drop it in a later version.',
     remedy:
-      'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or remove this'
+      'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or remove this setting'
   }
 }
 
-/** `entry` is the boot entry to choose; empty if it is booted anyway. */
+/** `entry` is the boot entry to choose; empty if it is booted without a choice. */
 export function needsReboot(entry: string): FindingText {
   return {
     code: 'NEEDS_REBOOT',

@@ -1,4 +1,4 @@
-// Clauses that follow the verdict on a thing that the configuration requests, and names of such things.
+// The reasons for verdicts, as clauses, and the names of what the configuration requests.
 
 export const LATEST_BUILD = 'the latest build'
 
@@ -7,13 +7,13 @@ export const BECAUSE = {
   notTurnedOn: 'the configuration does not turn it on (intel_iommu=on)',
   noGroups: 'the kernel created no groups',
   kernelNotPatched: 'the running kernel lacks the patch for it',
-  logIncomplete: 'the kernel log begins too late to show it',
-  logUnreadable: 'only root may read the kernel log, which shows it',
+  logIncomplete: 'the start of the kernel log, which would show this, is lost',
+  logUnreadable: 'this is visible only in the kernel log, which only root may read',
   moduleNotLoaded: 'it is not loaded',
-  virtualAtBoot: 'a virtual function does not exist when devices are bound'
+  virtualAtBoot: 'a virtual function is created only after devices are bound'
 } as const
 
-/** `entry` is the boot entry that should run; empty for the default one. */
+/** `entry` is the boot entry that should run; empty for the default boot entry. */
 export function otherEntryRuns(entry: string): string {
   return entry === '' ? 'another boot entry runs' : `the boot entry "${entry}" does not run`
 }
@@ -30,7 +30,7 @@ export function boundBy(driver: string | undefined): string {
   return driver === undefined ? 'no driver has it' : `${driver} has it`
 }
 
-/** The driver has the device until a guest takes it. */
+/** The driver keeps the device until a guest takes it. */
 export function boundUntilGuest(driver: string | undefined): string {
   return `${boundBy(driver)} until a guest starts`
 }

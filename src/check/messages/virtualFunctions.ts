@@ -13,7 +13,7 @@ export function virtualFunctionByAddress(address: string, physical: string): Fin
   return {
     code: 'VIRTUAL_FUNCTION',
     level: 'problem',
-    message: `${address} is a virtual function of ${physical}, so this has no effect`,
+    message: `${address} is a virtual function of ${physical}, so this item has no effect`,
     why: `when vfio-pci binds devices at boot, the driver of ${physical} has not created its virtual functions yet.`,
     remedy: `remove it, and add it to the guest's domain as ${HOSTDEV}`
   }
@@ -25,12 +25,12 @@ export function virtualFunctionsByID(id: string, virtual: Devices, physical: Dev
     code: 'VIRTUAL_FUNCTION',
     level: 'note',
     message: `${id} is the ID of ${nameVirtual(virtual)} of ${list(physical.map(briefDevice))}`,
-    why: 'they do not exist at boot. Once the driver of their device creates them, vfio-pci binds all of them, and the host can use none.',
-    remedy: `remove it, and add those for guests to their domains as ${HOSTDEV}, which leaves the others to the host`
+    why: 'they are created after boot, by the driver of their device. vfio-pci then binds all of them, and the host can use none.',
+    remedy: `remove it, and add each guest's virtual functions to its domain as ${HOSTDEV}; the host can then use the others`
   }
 }
 
-/** `others` have the ID of virtual functions; `losesDriver` if one of them is their physical function. */
+/** `others` have the same ID as virtual functions. `losesDriver` is true if one of them is the physical function. */
 export function idOfVirtualFunctions(
   others: Devices,
   virtual: Devices,
@@ -44,18 +44,18 @@ export function idOfVirtualFunctions(
     why: losesDriver
       ? 'without its own driver, a device has no virtual functions.'
       : 'an ID selects all devices that have it.',
-    remedy: `if guests need virtual functions, remove it, and add them to their domains as ${HOSTDEV}`
+    remedy: `if guests need virtual functions, remove this ID, and add the virtual functions to their domains as ${HOSTDEV}`
   }
 }
 
-/** Giving `device` to a guest removes its virtual functions. */
+/** Passing `device` through removes its virtual functions. */
 export function virtualFunctionsLost(device: PciDevice, virtual: Devices): FindingText {
   return {
     code: 'VIRTUAL_FUNCTION',
     level: 'note',
-    message: `${briefDevice(device)} is given to a guest, which removes ${nameVirtual(virtual)} of it`,
-    why: 'its own driver creates them, and vfio-pci replaces this driver.',
-    remedy: `if guests need them, remove it, and add them to their domains as ${HOSTDEV}`
+    message: `${briefDevice(device)} is passed through, which removes ${nameVirtual(virtual)} of this device`,
+    why: "the device's own driver creates its virtual functions, and vfio-pci replaces that driver.",
+    remedy: `if guests need the virtual functions, remove it, and add them to their domains as ${HOSTDEV}`
   }
 }
 

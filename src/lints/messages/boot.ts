@@ -11,13 +11,13 @@ export function virqfdRemoved(module: string, isInInitrd: boolean): FindingText 
     level: 'problem',
     message: `Linux 6.2 removed the kernel module ${module}`,
     why: isInInitrd
-      ? 'vfio does its work now. The build fails, as the initrd is built only from modules that exist.'
-      : 'vfio does its work now. The boot log shows an error for the missing module.',
+      ? "its code is now part of the module vfio. The build fails because the initrd can't include a missing module."
+      : 'its code is now part of the module vfio. The boot log shows an error for the missing module.',
     remedy: 'remove it'
   }
 }
 
-/** `list` is what NixOS sorts by name. */
+/** `list` is the list that NixOS sorts by name. */
 export function loadsBeforeVfio(
   driver: string,
   list: 'boot.initrd.kernelModules' | 'the modules of the initrd'
@@ -41,13 +41,13 @@ export function softdepOnDrm(): FindingText {
   }
 }
 
-/** A kernel module from outside of Linux; `kernelPackages` is the chosen kernel, such as `pkgs.linuxPackages_latest`. */
+/** `module` is not part of Linux; `kernelPackages` is the chosen kernel, such as `pkgs.linuxPackages_latest`. */
 export function fragileModule(module: string, kernelPackages: string): FindingText {
   return {
     code: 'FRAGILE_MODULE',
     level: 'note',
     message: `${module} often fails to build with the newest kernels`,
-    why: `it is not part of Linux and adapts late to new kernels, which ${kernelPackages} brings early.`,
+    why: `it is not part of Linux and lags behind new kernels, but ${kernelPackages} adopts them early.`,
     remedy:
       module === 'kvmfr'
         ? 'if the build fails, share the memory through a file (virtualisation.sharedMemoryFiles), or choose an older kernel'
@@ -65,17 +65,17 @@ export function kernelWithoutAcsPatch(kernelPackages: string | undefined): Findi
     message: 'the IOMMU groups are not split: this kernel lacks the ACS override patch',
     why: `${kernelPackages ?? 'the default kernel of NixOS'} silently ignores pcie_acs_override.`,
     remedy:
-      'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or remove this'
+      'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or remove this setting'
   }
 }
 
-/** `option` is an option of the scripted initrd that passes devices to vfio-pci. */
+/** `option` has commands of the scripted initrd that bind devices to vfio-pci. */
 export function scriptedInitrdOnly(option: string): FindingText {
   return {
     code: 'PRE_DEVICE_COMMANDS',
     level: 'problem',
     message: `${option} is not supported with systemd in the initrd`,
-    why: 'the build fails. systemd in the initrd is the default since NixOS 26.05. The scripted initrd runs its preDeviceCommands only after it has loaded boot.initrd.kernelModules.',
+    why: 'the build fails. systemd in the initrd is the default since NixOS 26.05. In the scripted initrd, preDeviceCommands run too late as well: after the modules in boot.initrd.kernelModules are loaded.',
     remedy:
       'name the devices in virtualisation.vfio.addresses (vfio-patch apply --address …), and remove the commands'
   }

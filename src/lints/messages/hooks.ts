@@ -7,8 +7,8 @@ export function hookInEtc(): FindingText {
     code: 'HOOK_PLACE',
     level: 'problem',
     message: 'libvirt on NixOS does not run hooks from /etc/libvirt/hooks',
-    why: 'it runs those in /var/lib/libvirt/hooks, so this one is never called.',
-    remedy: 'set virtualisation.libvirtd.hooks.qemu.NAME to its path or package'
+    why: 'it runs only hooks in /var/lib/libvirt/hooks, so this hook is never called.',
+    remedy: 'set virtualisation.libvirtd.hooks.qemu.NAME to the path or package of the hook'
   }
 }
 
@@ -23,7 +23,7 @@ export function hookCallsVirsh(): FindingText {
   }
 }
 
-/** `#!/usr/bin/env bash` */
+/** The hook starts with `#!/usr/bin/env bash`. */
 export function hookFindsNoBash(): FindingText {
   return hookShell(
     'env finds no bash when libvirt runs the hook',

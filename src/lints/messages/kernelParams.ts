@@ -4,7 +4,7 @@ export function amdIommuPt(): FindingText {
   return {
     code: 'AMD_IOMMU_PT',
     level: 'problem',
-    message: 'the kernel parameter amd_iommu has no value pt',
+    message: 'the kernel parameter amd_iommu does not accept the value pt',
     why: 'the parameter is iommu=pt, on AMD and Intel alike; the kernel ignores amd_iommu=pt.',
     remedy: 'write iommu=pt instead'
   }
@@ -15,7 +15,7 @@ export function amdIommuOn(): FindingText {
     code: 'AMD_IOMMU_ON',
     level: 'note',
     message: 'amd_iommu=on has no effect',
-    why: "the parameter has no value on; AMD's IOMMU is on whenever the firmware (UEFI) offers it.",
+    why: "the parameter does not accept the value on; AMD's IOMMU is on whenever the firmware (UEFI) offers it.",
     remedy:
       'keep it or remove it; if there are no IOMMU groups, enable IOMMU and SVM in the firmware setup'
   }

@@ -7,7 +7,7 @@ export function ovmfOption(): FindingText {
     code: 'OVMF_OPTION',
     level: 'problem',
     message: 'NixOS no longer has options for OVMF',
-    why: 'since 25.11, all firmware that comes with QEMU is available without an option, and the build fails while one of these is set.',
+    why: 'since NixOS 25.11, all firmware that comes with QEMU is available without an option. The build fails while an OVMF option is set.',
     remedy: "remove it; in the domain, <os firmware='efi'> finds the firmware without a path"
   }
 }
@@ -23,7 +23,7 @@ export function optionRenamed(name: string, newName: string): FindingText {
   }
 }
 
-/** `missing` are the devices that QEMU needs. */
+/** `missing` are devices that QEMU needs and that the list lacks. */
 export function deviceListIncomplete(missing: readonly string[]): FindingText {
   return {
     code: 'ACL_INCOMPLETE',
@@ -69,7 +69,7 @@ export function firmwareFileRemoved(file: string): FindingText {
   return {
     code: 'OVMF_FILE',
     level: 'problem',
-    message: `NixOS has no ${file} since 25.11`,
+    message: `NixOS 25.11 removed ${file}`,
     why: "the firmware files now have QEMU's own names, so a guest with this path does not start.",
     remedy: "write <os firmware='efi'> and omit the path, or write edk2-x86_64-code.fd"
   }
@@ -90,8 +90,8 @@ export function suspendsAtShutdown(isSet: boolean): FindingText {
   return {
     code: 'SHUTDOWN_SUSPENDS',
     level: isSet ? 'problem' : 'note',
-    message: `when the host shuts down, libvirt saves guests${isSet ? '' : ' by default'}, which fails with a passed-through device`,
-    why: 'the host waits in vain until the guest is saved, then kills it.',
+    message: `${isSet ? '' : 'by default, '}libvirt saves guests when the host shuts down, which fails with a passed-through device`,
+    why: 'the host waits in vain for the guest to be saved, then kills it.',
     remedy: 'set virtualisation.libvirtd.onShutdown = "shutdown";'
   }
 }
@@ -103,7 +103,7 @@ export function guestsWithoutNetwork(): FindingText {
     message: "guests on libvirt's default network may get no address",
     why: "with nftables, NixOS' firewall drops their DHCP and DNS requests to the host.",
     remedy:
-      'if a guest has no network: networking.firewall.interfaces.virbr0 = { allowedUDPPorts = [ 53 67 ]; allowedTCPPorts = [ 53 ]; };'
+      'if a guest has no network, set networking.firewall.interfaces.virbr0 = { allowedUDPPorts = [ 53 67 ]; allowedTCPPorts = [ 53 ]; };'
   }
 }
 
@@ -114,6 +114,6 @@ export function diskInHome(): FindingText {
     message: "a guest's disk is in a home folder, which QEMU may not be allowed to enter",
     why: 'with runAsRoot = false, QEMU runs as the user qemu-libvirtd, and home folders are closed to other users. libvirt gives it access to the file, but not to the folders above it.',
     remedy:
-      'move the disk to /var/lib/libvirt/images, or let other users pass through the folders: chmod o+x'
+      'move the disk to /var/lib/libvirt/images, or let other users enter the folders: chmod o+x'
   }
 }

@@ -1,4 +1,4 @@
-// Findings about drivers that keep a guest's card busy, or that the host loses.
+// Findings about drivers that keep a guest's card busy, and about a blacklist of the host's driver.
 
 import type { FindingText } from '../finding.ts'
 
@@ -8,31 +8,27 @@ export function hostDriverBlacklisted(): FindingText {
     level: 'problem',
     message: 'this blacklists the driver that services.xserver.videoDrivers selects',
     why: 'a blacklisted driver is not loaded for any card, so there is no desktop.',
-    remedy: "remove it; vfio-pci gets the guest's card without a blacklist"
+    remedy: "remove it; vfio-pci binds the guest's card without a blacklist"
   }
 }
 
 /** PRIME uses the address of a guest's card. */
 export function primeUsesGuestCard(): FindingText {
-  return primeAtBoot(
-    'PRIME uses a card that is given to a guest at boot',
-    BOTH_CLAIM,
-    WITHOUT_PRIME
-  )
+  return primeAtBoot('PRIME uses a card that vfio-pci binds at boot', BOTH_CLAIM, WITHOUT_PRIME)
 }
 
-/** The vendor is the same, and the card may be. */
+/** PRIME uses a card of the same vendor as the guest's card, and possibly the same card. */
 export function primeMayUseGuestCard(): FindingText {
   return primeAtBoot(
-    'PRIME uses an NVIDIA card, and an NVIDIA card is given to a guest at boot',
-    `if it is the same card, ${BOTH_CLAIM}`,
-    `${WITHOUT_PRIME}; if you have two NVIDIA cards and this is the other one, ignore this`
+    'PRIME uses an NVIDIA card, and vfio-pci binds an NVIDIA card at boot',
+    `if both are the same card, ${BOTH_CLAIM}`,
+    `${WITHOUT_PRIME}; ignore this if you have two NVIDIA cards and PRIME uses the host's`
   )
 }
 
 const BOTH_CLAIM = "the host's driver and vfio-pci both claim it, and one of them fails."
 const WITHOUT_PRIME =
-  'remove the options of hardware.nvidia.prime, or give the card away in a specialisation'
+  'remove the options of hardware.nvidia.prime, or pass the card through in a specialisation'
 
 function primeAtBoot(message: string, why: string, remedy: string): FindingText {
   return { code: 'PRIME_GUEST', level: 'problem', message, why, remedy }
@@ -44,7 +40,7 @@ export function primeKeepsCardBusy(mode: string): FindingText {
     code: 'PRIME_GUEST',
     level: 'note',
     message: `PRIME ${mode} uses the guest's card as long as the desktop runs`,
-    why: 'a guest can take a card only while no program of the host uses it.',
+    why: 'a guest can take a card only while no program on the host uses it.',
     remedy:
       'set hardware.nvidia.prime.offload.enable = true; instead, or stop the desktop before the guest starts'
   }
@@ -52,7 +48,7 @@ export function primeKeepsCardBusy(mode: string): FindingText {
 
 export function persistencedHoldsCard(): FindingText {
   return cardInUse(
-    'nvidia-persistenced keeps it open all the time.',
+    'nvidia-persistenced keeps the card open all the time.',
     'disable it, or stop nvidia-persistenced.service before the guest starts'
   )
 }
@@ -64,7 +60,10 @@ export function fbdevOption(): FindingText {
   return consoleOnCard(FBDEV_OFF)
 }
 
-/** A kernel parameter or a line for modprobe sets `fbdev`. `hasModuleParams` if NixOS has `hardware.nvidia.moduleParams`. */
+/**
+ * A kernel parameter or a line for modprobe sets `fbdev`. `hasModuleParams` is true if NixOS has the option
+ * `hardware.nvidia.moduleParams`.
+ */
 export function fbdevParam(hasModuleParams: boolean): FindingText {
   return consoleOnCard(
     hasModuleParams
@@ -74,7 +73,7 @@ export function fbdevParam(hasModuleParams: boolean): FindingText {
 }
 
 function consoleOnCard(remedy: string): FindingText {
-  return cardInUse('with fbdev=1, the driver draws the console on it.', remedy)
+  return cardInUse('with fbdev=1, the driver draws the console on the card.', remedy)
 }
 
 function cardInUse(why: string, remedy: string): FindingText {

@@ -41,8 +41,8 @@ function nameOf({ kind, name, condition }: Prompt): string {
 }
 
 /**
- * `setting` turns the firmware's framebuffer off; `guestDrivers` are drivers in the initrd, all for the card of
- * the guest; `hostDriver` is the driver of the host's card, if it is known.
+ * `setting` turns the firmware's framebuffer off; `guestDrivers` are the drivers in the initrd, all for the
+ * guest's card; `hostDriver` is the driver of the host's card, if it is known.
  */
 export function noHostDriverInInitrd(
   prompts: InvisiblePrompts,
@@ -59,12 +59,12 @@ export function noHostDriverInInitrd(
     why: `with ${setting}, ${framebufferOff}, and the initrd loads ${loaded}.`,
     remedy:
       hostDriver === undefined
-        ? 'load the driver of the card with your monitor in the initrd, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
+        ? 'make the initrd load the driver of the card with your monitor, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
         : `add ${loadInInitrd(hostDriver)}`
   }
 }
 
-/** What a setting that turns the firmware's framebuffer off leads to, as a clause. */
+/** The effect of turning the firmware's framebuffer off, as a clause. */
 export const framebufferOff = 'nothing is drawn before a graphics driver loads'
 
 /** The line that loads a driver in the initrd. */
