@@ -1,4 +1,4 @@
-// Passphrase prompts in the initrd while no screen shows anything, on a certain machine.
+// Passphrase prompts in the initrd that no screen of the machine shows.
 
 import { uniqueBy } from '../collections.ts'
 import { isUnconditional, kernelParams } from '../lints/bindings.ts'
@@ -39,9 +39,9 @@ import { deviceReferencesIn, isBoundByID } from './requirements.ts'
 
 /**
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's framebuffer
- * is off, or vfio-pci removes it when it binds the card, and the initrd loads no driver of a card that stays
- * with the host. Only the machine shows which card that is, so these findings replace those from the text
- * alone (DECIDED_CODES). The files need not give any device to guests.
+ * is off, or vfio-pci removes it when it binds the card, and the initrd loads no driver of the host's cards. Only
+ * the machine shows which cards those are, so these findings replace the findings from the text alone
+ * (DECIDED_CODES). The configuration does not have to pass any device through.
  */
 export function darkPassphrases(
   files: readonly LintFile[],
@@ -71,16 +71,16 @@ function invisibleIn(view: View, machine: Machine): Finding[] {
   return [findingAt(source.place, { ...text, ...edit })]
 }
 
-/** The definition that causes something; an edit goes into its boot entry. */
+/** The definition that makes a prompt invisible. A fix edits the boot entry of this definition. */
 interface Source {
   entry: EntryPart
   place: Place
 }
 
-/** A device of a guest, and the definition that names it. */
+/** A device that is passed through, and the definition that names it. */
 interface Bound extends Source {
   device: PciDevice
-  /** Whether it goes to the guest under all conditions. */
+  /** Whether it is passed through under all conditions. */
   isCertain: boolean
 }
 
@@ -109,7 +109,7 @@ interface CauseSource extends Source {
   isCertain: boolean
 }
 
-/** Why the firmware's framebuffer is gone, a certain cause first; undefined if it is there. */
+/** Why the firmware's framebuffer is gone: a certain cause if there is one. Undefined if it is not gone. */
 function causeOf(view: View, machine: Machine, bound: readonly Bound[]): CauseSource | undefined {
   const all = [...framebufferOff(view), ...removed(view, machine, bound)]
   return all.find(it => it.isCertain) ?? all[0]
@@ -142,8 +142,8 @@ function removed(view: View, machine: Machine, bound: readonly Bound[]): CauseSo
 }
 
 /**
- * The cards that may show the prompt: those of the host with a monitor, or if no monitor is known, all that
- * can have one; integrated ones first.
+ * The host's cards that may show the prompt: the cards with a monitor or, if no monitor is known, all cards that
+ * can have one. Integrated cards come first.
  */
 function hostCards(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const integrated = new Set(
@@ -169,8 +169,8 @@ function hasConsoleDriver(device: PciDevice, view: View, early: EarlyDrivers): b
 }
 
 /**
- * The modules that draw a console on a card, the best first: that of its current driver, else those with an
- * alias for it, else the usual ones of its vendor.
+ * The modules that draw a console on a card, the best first: the module of its current driver, otherwise the
+ * modules with an alias for the card, otherwise the common modules for its vendor.
  */
 function driversFor(device: PciDevice, view: View): string[] {
   const { driver, module, vendor, suitable = [] } = device
@@ -217,14 +217,14 @@ function obstacleIn(cards: readonly PciDevice[], view: View, early: EarlyDrivers
 function driverToLoad(obstacle: Obstacle, view: View): string | undefined {
   if (obstacle.kind !== 'missing-driver') return undefined
   const { driver } = obstacle
-  // The system has NVIDIA's module only if its driver is enabled; without it the build would fail.
+  // The system has NVIDIA's module only if its driver is enabled; otherwise the build would fail.
   const isInstalled = driver !== 'nvidia_drm' || videoDriversOf(view).includes('nvidia')
   return isInstalled ? driver : undefined
 }
 
 /**
- * A root on LUKS that only the machine shows, if the files are not the whole configuration (with a module
- * imported by a flake, for example). How it is unlocked is unknown then.
+ * The prompt for a LUKS root that only the machine shows, because the files are not the whole configuration (for
+ * example, a flake imports another module). How the root is unlocked is unknown.
  */
 function promptsOfMachine(view: View, { storage }: Machine): Prompt[] {
   if (view.isWhole) return []

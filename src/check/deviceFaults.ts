@@ -1,4 +1,4 @@
-// Findings about the devices that a configuration gives away, on its machine.
+// Findings about the devices that a configuration passes through, on its machine.
 
 import { type Finding, findingAt } from '../lints/finding.ts'
 import { type Card, cardsOf, isForGuests } from '../machine/cards.ts'
@@ -29,7 +29,7 @@ export function deviceFaults(state: MachineState): Finding[] {
   const moves = moved(state, passed)
   const parts = partialCards(state, passed)
   const missing = parts.flatMap(it => it.missing)
-  // All devices that the fixes would also give away, since they are applied together.
+  // The fixes are applied together, so all devices that they add are checked together.
   const more = [...moves.flatMap(it => certainTarget(it, moves) ?? []), ...missing]
   const isSafe = isHarmless(machine, passed, more)
   return [
@@ -77,7 +77,7 @@ interface Move {
   candidates: readonly PciDevice[]
 }
 
-/** The device that certainly moved: the only one with this ID, which no other place expects. */
+/** The device that certainly moved: the only device with this ID, if no other place expects the ID. */
 function certainTarget(
   { expected, candidates }: Move,
   moves: readonly Move[]
@@ -107,14 +107,14 @@ interface PartialCard {
   missing: readonly PciDevice[]
 }
 
-/** Cards with some functions named and others not. */
+/** Cards of which the configuration names only some functions. */
 function partialCards(
   { machine, references }: MachineState,
   passed: ReadonlySet<string>
 ): PartialCard[] {
   return cardsOf(machine).flatMap(card => {
     const place = referenceFor(references, card.display, passed)
-    const missing = place && !card.isIntegrated ? forgotten(machine, card, passed) : []
+    const missing = place && !card.isIntegrated ? unnamedFunctions(machine, card, passed) : []
     return place && missing.length > 0 ? [{ card, place, missing }] : []
   })
 }
@@ -127,7 +127,7 @@ function missingFunctions(
 ): Finding[] {
   const all = cards.flatMap(it => it.missing)
   const isFree = (it: PciDevice) => all.includes(it) || passed.has(it.address)
-  // An ID that another device of the host has would give that device away, too.
+  // If a device of the host has the same ID, that device would be passed through as well.
   const isUniqueID = (device: PciDevice) =>
     machine.devices.filter(it => idOf(it) === idOf(device)).every(isFree)
   return cards.map(({ card, place, missing }) => {
@@ -147,8 +147,8 @@ function isSamePlace({ by: a }: DeviceReference, { by: b }: DeviceReference): bo
     : a.kind === 'address' && b.kind === 'address' && a.item === b.item
 }
 
-/** The functions of a card that are not given away with it. */
-function forgotten(
+/** The functions of a card that are not passed through with it. */
+function unnamedFunctions(
   { kernelParams }: Machine,
   { functions }: Card,
   passed: ReadonlySet<string>
@@ -156,13 +156,13 @@ function forgotten(
   return functions.filter(
     it =>
       !passed.has(it.address) &&
-      // Functions that are bound for guests in another way are not missing, unless only an ID binds them: that lasts
-      // for this boot.
+      // A function that is bound for guests in another way is not missing, unless an ID in the running kernel's
+      // parameters binds it: the next boot may lack that ID.
       (!isForGuests(it) || isBoundByID(kernelParams, idOf(it)))
   )
 }
 
-/** Whether giving away these devices as well would not lock the user out in a new way. */
+/** Whether passing these devices through as well locks the user out in no new way. */
 function isHarmless(
   machine: Machine,
   passed: ReadonlySet<string>,

@@ -7,7 +7,7 @@ import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
 import type { DeviceReference } from './requirements.ts'
 
-/** Adds functions of a card next to one that is named; by ID if `isUniqueID`, otherwise by address. */
+/** Adds functions of a card to the place that names another one: by ID if `isUniqueID`, otherwise by address. */
 export function addFunctions(
   { by }: DeviceReference,
   functions: readonly PciDevice[],
@@ -25,7 +25,7 @@ export function addFunctions(
       ? [{ op: 'add', path, items: ids }]
       : [{ op: 'add', path: addressesPath(path), items: functions.map(asItem) }]
   }
-  // Only a string that contains nothing but the parameter.
+  // Edits only a string that contains nothing but the parameter.
   const source = binding.at.entry.file.doc.text.slice(binding.range.start, binding.range.end)
   const text = /^"(vfio[-_]pci\.ids=[0-9a-fA-F:,]+)"$/.exec(source)?.[1]
   if (!isUniqueID || text === undefined) return undefined
@@ -52,7 +52,7 @@ export function nameByAddress(
   ]
 }
 
-/** Replaces the address in an item with that of the device. */
+/** Replaces the address in an item with the device's address. */
 export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
   const item = parseItem(node.text)
   if (item === undefined) return undefined
@@ -80,7 +80,7 @@ function asItem(device: PciDevice): NixValue {
   return { address: device.address, id: idOf(device) }
 }
 
-/** The path of `addresses` in the set that has `devices`. */
+/** The path of `addresses` next to `devices` at this path. */
 function addressesPath(path: readonly string[]): string[] {
   return [...path.slice(0, -1), 'addresses']
 }

@@ -1,4 +1,4 @@
-// Findings about devices that are named correctly, but that a guest can't have, or the host needs.
+// Findings about devices that are named correctly but can't be passed through, or that the host needs.
 
 import { modprobeLines } from '../lints/bindings.ts'
 import { type Finding, findingAt } from '../lints/finding.ts'
@@ -21,7 +21,7 @@ import {
 import { type DeviceReference, hasParam, referenceFor } from './requirements.ts'
 import { type MachineState, wasReserved } from './state.ts'
 
-/** Devices of the host that share an IOMMU group with those of guests, except the `missing` functions of the same card. */
+/** The host's devices that share an IOMMU group with a guest's card, except `missing` functions of the card. */
 export function sharedGroupFaults(
   state: MachineState,
   passed: ReadonlySet<string>,
@@ -43,13 +43,13 @@ export function sharedGroupFaults(
   })
 }
 
-/** Devices that were reserved for vfio-pci at boot, and that another driver has bound. */
+/** Devices that were reserved for vfio-pci at boot but are not bound to it. */
 export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): Finding[] {
   if (!state.required.bindsAtBoot || !state.entry.isRunning) return []
   return state.references.flatMap(it =>
     it.devices.flatMap(device => {
       if (!passed.has(device.address) || isForGuests(device)) return []
-      // Virtual functions are created after boot; other findings are about their places.
+      // Virtual functions are created after boot, and have findings of their own.
       if (!wasReserved(device, it.by, state) || isVirtual(device)) return []
       const hasSoftdep = modprobeLines(state.entry.view).some(
         ({ line }) => line.startsWith(`softdep ${device.module} `) && /vfio[-_]pci/.test(line)
@@ -91,14 +91,14 @@ export function withoutReset(
   })
 }
 
-/** What the host would lose with devices that it still has. */
+/** What the host would lose with devices that are passed through but not yet bound for guests. */
 export function lockedOut(
   { machine, references, required, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
   const free = machine.devices.filter(it => passed.has(it.address) && !isForGuests(it))
   const addresses = new Set(free.map(it => it.address))
-  // If a guest takes the device when it starts, the user sees the effect.
+  // If the device is bound only when a guest starts, the user sees the effect at that time.
   const gates = closedGates(machine, addresses, {
     confirmed: [],
     bindsAtBoot: required.bindsAtBoot
@@ -111,11 +111,11 @@ export function lockedOut(
     })
 }
 
-// IDs that devices of the host have, too.
+// IDs that select devices of both the host and a guest.
 
 /**
- * The devices of the host that are named only because they share an ID with a device for a guest. Displays are
- * decided first, as the functions of a card belong to its display.
+ * The host's devices that are selected only because they share an ID with a guest's device. Displays are decided
+ * first because the other functions of a card follow its display.
  */
 export function sharedIdDevicesOfHost(
   machine: Machine,
@@ -151,8 +151,8 @@ function isNeeded(
 }
 
 /**
- * IDs that select a device of the host (one of `kept`) and another one for a guest (one of `passed`). The fix
- * names the device of the guest by address.
+ * IDs that select both a device of the host (in `kept`) and a guest's device (in `passed`). The fix names the
+ * guest's device by address.
  */
 export function sharedIDs(
   { machine, references }: MachineState,

@@ -28,7 +28,7 @@ export function gitFaults(files: readonly LintFile[], sources: ModuleSource): Fi
   })
 }
 
-/** Lists the tracked files of a work tree, once for each; undefined if git fails. */
+/** Returns a function that lists the tracked files of a work tree, once per work tree; undefined if git fails. */
 function trackedFiles(): (tree: WorkTree) => ReadonlySet<string> | undefined {
   const lists = new Map<string, ReadonlySet<string> | undefined>()
   return tree => {
@@ -61,7 +61,7 @@ function pathsIn(doc: NixDocument): { text: string; range: Range }[] {
   return found
 }
 
-/** What the search for all paths in one work tree shares. */
+/** The state of the search for all paths in one work tree. */
 interface Search {
   tree: WorkTree
   /** The tracked files, relative to the work tree. */
@@ -82,7 +82,7 @@ function untrackedAt(path: string, search: Search): string[] {
   if (names.has(name) ? isFolder : findWorkTree(file)?.top !== tree.top) return []
   if (isFolder && !existsSync(file)) return []
   if (!names.has(relative(tree.top, file))) return [file]
-  // Files that are searched themselves report their own paths.
+  // The paths of a file in `seen` are reported at that file.
   const module = isFolder || file.endsWith('.nix') ? sources.module(file) : undefined
   if (!module || seen.has(module.path)) return []
   seen.add(module.path)

@@ -26,7 +26,7 @@ import {
 } from './messages/iommu.ts'
 import type { MachineState, Thing } from './state.ts'
 
-/** The IOMMU is off, or will be after the next boot, so no device can be given to a guest. */
+/** The IOMMU is off, or will be after the next boot, so no device can be passed through. */
 export function iommuFaults(state: MachineState, things: readonly Thing[]): Finding[] {
   const { machine, required } = state
   const { first } = required
@@ -77,7 +77,7 @@ function iommuTurnedOff({ machine, required, entry }: MachineState): Finding | u
   return findingAt(item, { ...turnedOff(param, isOn), fix: replaceItem(item, param, replacement) })
 }
 
-/** The running system has intel_iommu=on, and the one that is built from the configuration will not. */
+/** The running system has intel_iommu=on, but the system built from the configuration will not. */
 function lostAtBoot({ machine, required, entry }: MachineState, first: Place): Finding[] {
   const { view } = entry
   const wasTurnedOn = machine.cpu.vendor === 'intel' && intelIommu(machine.kernelParams) === 'on'
@@ -128,7 +128,7 @@ function mayTurnOn(view: View): boolean {
   })
 }
 
-/** A finding with the fix that turns the IOMMU on; it is where the edit is, if that is in another file than `first`. */
+/** A finding with the fix that turns the IOMMU on, at `first` or, if the fix edits another file, at the edited list. */
 function turnOn(view: View, first: Place, textFor: (by: IntelSwitch) => FindingText): Finding {
   const [type] = contendersFor(view, 'virtualisation.vfio.IOMMUType')
   if (type?.text === '"amd"' && type.isCertain) {
@@ -137,7 +137,7 @@ function turnOn(view: View, first: Place, textFor: (by: IntelSwitch) => FindingT
   }
   const params = view.at('boot.kernelParams').find(isUnconditional)
   if (!params) return findingAt(first, textFor('parameter'))
-  // The fix edits the file of its finding. Its place is the whole list only if that is another file.
+  // A fix edits the file of its finding.
   const place = first.path === params.file.path ? first : findingPlace(params)
   const fix: Fix = [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]
   return findingAt(place, { ...textFor('parameter-in-list'), fix })

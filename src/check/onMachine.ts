@@ -21,13 +21,13 @@ export interface OnMachine {
   /** The specialisation that was compared; empty for the system itself. */
   entry: string
   things: Thing[]
-  /** Whether the built systems are known, so that it is certain if this one is not built. */
+  /** Whether the machine's built systems are known. Only then is `not-built` certain. */
   isNixOS: boolean
 }
 
 /**
- * Compares a configuration with its machine: what of it is active there, and what does not fit. Undefined if it
- * gives no devices to guests.
+ * Compares a configuration with its machine: which settings are active, and which do not fit the machine. Undefined
+ * if the configuration passes no device through.
  */
 export function compareWithMachine(
   files: readonly LintFile[],
@@ -63,7 +63,7 @@ const GIB = 1024 * 1024
 /** The least memory for a desktop, in KiB. */
 const FOR_HOST = 4 * GIB
 
-/** Huge pages that the processor does not support, or the memory is too small for. */
+/** Huge pages that the processor does not support, or that the memory is too small for. */
 function tooManyPages(state: MachineState, things: readonly Thing[]): Finding[] {
   const pages = things.filter(it => it.kind === 'hugepages')
   return state.required.hugepages.flatMap((it, i) => {

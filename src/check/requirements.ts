@@ -31,7 +31,7 @@ interface Param extends Place {
 interface Pages extends Place {
   sizeKiB: number
   count: number
-  /** Whether a sysctl reserves them in the running system, and not the kernel at boot. */
+  /** Whether a sysctl reserves them in the running system; otherwise the kernel reserves them at boot. */
   isSysctl?: true
 }
 
@@ -40,7 +40,7 @@ export interface Requirements {
   first: Place | undefined
   /** Kernel parameters for guests. */
   params: readonly Param[]
-  /** Whether these turn Intel's IOMMU on or off. */
+  /** Whether these parameters turn Intel's IOMMU on or off. */
   intelIommu: ReturnType<typeof intelIommu>
   /** Whether devices are bound for guests at boot. */
   bindsAtBoot: boolean
@@ -53,7 +53,7 @@ export interface Requirements {
 
 const VFIO = 'virtualisation.vfio'
 
-/** The requirements of a view; `references` are the devices that it gives to guests. */
+/** The requirements of a view; `references` are the devices that it passes through. */
 export function requirementsOf(
   view: View,
   references: readonly DeviceReference[],
@@ -108,7 +108,7 @@ function paramsOfModules(view: View, enabled: Entry, machine: Machine): Param[] 
   const add = (entry: Entry | undefined, ...params: string[]) => {
     if (entry) found.push(...params.map(param => ({ ...findingPlace(entry), param })))
   }
-  // It has no effect on AMD processors.
+  // intel_iommu has no effect on AMD processors.
   if (machine.cpu.vendor !== 'amd' && text('IOMMUType') !== 'amd') add(enabled, 'intel_iommu=on')
   if (!setTo('passthroughDMA', false)) add(enabled, 'iommu=pt')
   const devices = view.items(`${VFIO}.devices`)
@@ -176,7 +176,7 @@ function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[
     .map(it => ({ ...findingPlace(it), sizeKiB, count: Number(valueText(it)), isSysctl: true }))
 }
 
-// The devices that a configuration gives to guests, and which of them the machine has.
+// The devices that a configuration passes through, and which of them the machine has.
 
 /** A place in a configuration that names a device. */
 export interface DeviceReference extends Place {
@@ -185,8 +185,8 @@ export interface DeviceReference extends Place {
     | { kind: 'id'; id: string; binding: Binding }
     | { kind: 'address'; address: string; expected: string | undefined; item: EntryItem }
   /**
-   * The devices that it selects at boot; several may have one ID. Virtual functions are created later, so an
-   * address never selects one, and an ID does only if no other device has it.
+   * The devices that it selects at boot; several may have one ID. Virtual functions are created later: an
+   * address never selects one, and an ID selects them only if no other device has the ID.
    */
   devices: readonly PciDevice[]
   /** The virtual functions that it selects. */
@@ -194,8 +194,8 @@ export interface DeviceReference extends Place {
 }
 
 /**
- * All places that name devices in a view. Places under a condition are left out, unless these kernel
- * parameters have their ID, or `includesConditional` is true.
+ * All places that name devices in a view. Places under a condition are left out, unless `params` contain their ID
+ * or `includesConditional` is true.
  */
 export function deviceReferencesIn(
   view: View,
@@ -247,7 +247,7 @@ function partition(all: readonly PciDevice[]): Pick<DeviceReference, 'devices' |
   return { devices: all.filter(it => !isVirtual(it)), virtual: all.filter(isVirtual) }
 }
 
-/** The place that names a device; undefined if it is not given away. */
+/** The place that names a device; undefined if the device is not passed through. */
 export function referenceFor(
   references: readonly DeviceReference[],
   device: PciDevice,
@@ -258,14 +258,14 @@ export function referenceFor(
 
 // Kernel parameters.
 
-/** Whether the kernel has this parameter, ignoring case and `-` instead of `_` in the name. */
+/** Whether these kernel parameters include `param`, in any letter case, and with `-` or `_` in its name. */
 export function hasParam(params: readonly string[], param: string): boolean {
   const plain = (it: string) =>
     it.replace(/^[^=]*/, name => name.replaceAll('-', '_')).toLowerCase()
   return params.some(it => plain(it) === plain(param))
 }
 
-/** Whether the kernel has this lower-case ID for vfio-pci; in the parameter, subsystem and class may follow it. */
+/** Whether kernel parameters give this lower-case ID to vfio-pci; subsystem and class may follow the ID there. */
 export function isBoundByID(params: readonly string[], id: string): boolean {
   return params
     .flatMap(it => wordsOf(it, 'vfio_pci.ids'))

@@ -23,7 +23,7 @@ import { type DeviceReference, hasParam, isBoundByID, type Requirements } from '
 
 /**
  * `after-reboot` is built and takes effect at the next boot, `not-built` is only in the files, `not-active` should
- * be active and is not.
+ * be active but is not.
  */
 type Verdict = 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown'
 
@@ -41,7 +41,7 @@ export interface Thing {
   device?: PciDevice
 }
 
-/** A boot entry, its machine, and what it requires of that. */
+/** A boot entry, its machine, and what the boot entry requires of the machine. */
 export interface MachineState {
   entry: BootEntry
   machine: Machine
@@ -49,7 +49,7 @@ export interface MachineState {
   required: Requirements
 }
 
-/** All things that a boot entry requests; each after those that it needs. */
+/** All things that a boot entry requests; each comes after the things that it needs. */
 export function thingsOf(state: MachineState): Thing[] {
   return [
     ...system(state),
@@ -119,7 +119,7 @@ function ofSwitch({ entry, machine }: MachineState): BuildVerdict {
   return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
 }
 
-/** Only the kernel's log shows whether it has the patch that the parameter needs. */
+/** Only the kernel log shows whether the kernel has the patch that the parameter needs. */
 function splitGroups(state: MachineState): Thing[] {
   const { splits } = state.required
   if (!splits || ofParam(splits.param, state) !== 'active') return []
@@ -172,7 +172,7 @@ function ofDevice(
   if (isForGuests(device)) return { verdict: 'active', because }
   if (wasReserved(device, by, state)) return { verdict: 'not-active', because }
   const verdict = ofWhole(state)
-  // A device reserved by address shows it; this one does not, so the address is not built.
+  // A device that is reserved by address has a driver_override. This device has none, so its address is not built.
   return { verdict: verdict === 'active' ? 'not-built' : verdict, because }
 }
 
@@ -217,8 +217,8 @@ interface BootEntry {
 }
 
 /**
- * The entry that gives devices to guests: the running one if it does, else the system itself, else the first
- * specialisation that does. Undefined if none does.
+ * Among the boot entries that pass devices through: the running one, else the system itself, else the first
+ * specialisation. Undefined if no boot entry passes devices through.
  */
 export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry | undefined {
   const systems = withNames(machine.systems, views)
@@ -235,7 +235,7 @@ export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry
 
 /**
  * In a dump, entries have placeholders instead of names. If the configuration has exactly one entry that is not
- * built under its name, and the machine exactly one with a placeholder, they are the same.
+ * built under its name, and the machine has exactly one entry with a placeholder, the two are the same entry.
  */
 function withNames(systems: Systems | undefined, views: readonly View[]): Systems | undefined {
   const latest = systems?.next ?? systems?.current

@@ -1,4 +1,4 @@
-// Virtual functions (SR-IOV) that a configuration gives to vfio-pci at boot, before they exist.
+// Findings about virtual functions (SR-IOV): at boot, vfio-pci can't bind them because they are created later.
 
 import { type Finding, findingAt } from '../lints/finding.ts'
 import { isForGuests } from '../machine/cards.ts'
@@ -23,7 +23,7 @@ export function virtualFaults({ machine, references, entry }: MachineState): Fin
     const { by } = place
     const found = by.kind === 'id' ? ofID(machine, place, by.id) : ofAddress(machine, place, by)
     if (found) return found
-    // Of a specialisation, the default boot entry still has them.
+    // With a specialisation, the default boot entry keeps the virtual functions.
     return entry.view.name === '' ? lostFunctions(machine, place) : []
   })
 }

@@ -69,8 +69,8 @@ export function vendorsOf(bindings: readonly Binding[]): Set<string> {
 }
 
 /**
- * Whether `virtualisation.vfio.devices` gives IDs to vfio-pci at boot, in addition to the other places. If
- * another module declares the option, that module decides what becomes of it.
+ * Whether `virtualisation.vfio.devices` gives IDs to vfio-pci at boot, like the other places. If another
+ * module declares the option, that module decides whether it does.
  */
 function bindsDeviceOption(view: View): boolean {
   const isDeclared = (it: LintFile) => declarationsIn(it).length > 0
@@ -82,7 +82,7 @@ function bindsDeviceOption(view: View): boolean {
   return !isOff && (view.facts.importsModules || !view.files.some(isDeclared))
 }
 
-/** Malformed IDs and addresses, and IDs in several places, of which only one has an effect. */
+/** Malformed IDs and addresses, and IDs in several places: only one place has an effect. */
 export function lintBindings(view: View): Finding[] {
   const bindings = idBindings(view)
   const malformed = bindings.flatMap(({ path, lists, isDeviceOption }) =>
@@ -138,7 +138,7 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
 
 /**
  * Whether two of `all` places have different IDs; all items of virtualisation.vfio.devices are one place. The
- * same IDs do no harm, in any case and order, and nixos/checks.nix accepts them, too.
+ * same IDs are harmless, in any letter case and order, and nixos/checks.nix accepts them as well.
  */
 export function haveDifferentIDs(one: Binding, other: Binding, all: readonly Binding[]): boolean {
   return idKey(one, all) !== idKey(other, all)
@@ -171,7 +171,7 @@ function listsOfVariables({ doc }: LintFile, source: string): IDList[] {
   return strings
 }
 
-/** All kernel parameters; several may be in one string. */
+/** All kernel parameters; one string may hold several. */
 export function kernelParams(view: View): { item: EntryItem; param: string }[] {
   return view.items('boot.kernelParams').flatMap(item => {
     const params = (item.text ?? '').split(/\s+/).filter(Boolean)
@@ -193,7 +193,7 @@ export function modprobeLines(view: View): { at: EntryText; line: string; index:
 /** The lists of modules that are always loaded. */
 export const LOADED = ['boot.initrd.kernelModules', 'boot.kernelModules'] as const
 
-/** Whether a system gives devices to guests, as far as its text shows. */
+/** Whether a system passes devices through, as far as its text shows. */
 export function passesDevices(view: View): boolean {
   return (
     kernelParams(view).some(it => /^vfio[-_]pci\.ids=/.test(it.param)) ||
@@ -208,7 +208,7 @@ export function isPlain(text: string): boolean {
   return !text.includes(MASK)
 }
 
-/** Whether something applies under all conditions. */
+/** Whether a definition, an item or a string has no condition. */
 export function isUnconditional(at: EntryPart): boolean {
   return allConditions(at).length === 0
 }

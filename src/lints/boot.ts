@@ -36,7 +36,7 @@ import {
   valueText
 } from './view.ts'
 
-/** Kernel modules and the order in which they are loaded, the initrd, and the kernel. */
+/** Findings about kernel modules and their load order, the initrd and the kernel. */
 export function lintBoot(view: View): Finding[] {
   return [
     ...virqfd(view),
@@ -202,7 +202,7 @@ function fragileModules(view: View): Finding[] {
 
 const HOOKS_IN_ETC = /^(?:\/?etc\/)?libvirt\/hooks(?:\/|$)/
 
-/** Scripts that libvirt runs when a guest starts and stops. */
+/** Findings about the scripts that libvirt runs when a guest starts and stops. */
 export function lintHooks(view: View): Finding[] {
   const hooks = [
     ...view.below('virtualisation.libvirtd.hooks'),
@@ -228,7 +228,7 @@ function scriptsIn(entry: Entry): EntryText[] {
 }
 
 function virsh(script: EntryText): Finding[] {
-  // As a command, not as a word of a comment or a message.
+  // Finds virsh as a command, not as a word in a comment or a message.
   const found = /^(?![ \t]*#)(?:[^\n#]*?[\s;&|(/\ue000])?(virsh)[ \t]/m.exec(script.text)
   if (!found || /\becho\b/.test(found[0])) return []
   const at = found.index + found[0].lastIndexOf('virsh')
@@ -236,7 +236,7 @@ function virsh(script: EntryText): Finding[] {
 }
 
 function shell(script: EntryText): Finding[] {
-  // writeShell… adds its own first line, which makes this one a comment.
+  // writeShell… adds its own shebang line, so this line is only a comment.
   if (valueText(script.entry).includes('writeShell')) return []
   const found = /^\s*#!(\/(?:usr\/)?bin\/(?!sh\b|env\b)\w+|\/usr\/bin\/env\s+bash)/.exec(
     script.text

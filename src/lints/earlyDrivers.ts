@@ -4,7 +4,7 @@ import { formatPath } from '../nix/index.ts'
 import { isPlain, isUnconditional, kernelParams, modprobeLines } from './bindings.ts'
 import { type Entry, type EntryText, plainStringOf, type View, valueText } from './view.ts'
 
-/** The vendors of cards by the driver that draws a console on them. nvidia draws one only with nvidia_drm. */
+/** Drivers that draw a console, with the vendor of their cards. nvidia draws a console only with nvidia_drm. */
 const VENDORS: ReadonlyMap<string, string> = new Map([
   ['amdgpu', '1002'],
   ['radeon', '1002'],
@@ -26,7 +26,7 @@ export function consoleVendorOf(driver: string): string | undefined {
   return VENDORS.get(driver)
 }
 
-/** The drivers that draw a console on cards of this vendor, the usual one first. */
+/** The drivers that draw a console on cards of this vendor, the most common one first. */
 export function consoleDriversOf(vendor: string): string[] {
   return [...VENDORS].filter(([, it]) => it === vendor).map(([driver]) => driver)
 }
@@ -39,7 +39,7 @@ export interface EarlyDrivers {
    * modules whose aliases match a device (documented in nixpkgs at `boot.initrd.availableKernelModules`).
    */
   available: ReadonlySet<string>
-  /** Whether the drivers of all cards except nouveau are loaded, as with a report of nixos-facter. */
+  /** Whether the initrd loads the drivers of all cards except nouveau, because of a report of nixos-facter. */
   isEvery: boolean
   /** Whether the initrd may load more drivers than the text shows. */
   isVague: boolean
@@ -95,7 +95,7 @@ const INTEL = 'hardware.intelgpu.loadInInitrd'
 
 /**
  * The drivers that options of NixOS, nixos-hardware and nixos-facter add to `boot.initrd.kernelModules`, by
- * those definitions for which `isIncluded` is true.
+ * the definitions for which `isIncluded` is true.
  */
 function byOptions(view: View, isIncluded: (entry: Entry) => boolean): string[] {
   const isOn = (option: string) => view.definitionsWith(option, true).some(isIncluded)
@@ -131,7 +131,7 @@ function hasFacter(view: View): boolean {
   )
 }
 
-/** The options that list the drivers and so replace those that nixos-facter would find. */
+/** The options whose lists of drivers replace the list that nixos-facter would detect. */
 function detectedBy(view: View): string[] {
   return FACTER.map(it => `${it}.detected.boot.graphics.kernelModules`).filter(
     it => view.at(it).length > 0
@@ -149,7 +149,7 @@ function importsHardware(view: View, name: string): boolean {
   return new RegExp(`\\bnixos-hardware\\b.*\\bcommon[-/]${name}\\b`).test(hardwareImports(view))
 }
 
-/** Whether modules of nixos-hardware are imported that may load any driver: one for a model, or a computed one. */
+/** Whether the files import modules of nixos-hardware that may load any driver: for a model, or computed ones. */
 function importsModel(view: View): boolean {
   return /\bnixos-hardware(?:\.nixosModules\s*(?:;|\.(?!common-))|\/(?!common\/))/.test(
     hardwareImports(view)
@@ -199,12 +199,12 @@ export function videoDriversOf(view: View): string[] {
   return view.items('services.xserver.videoDrivers').flatMap(it => it.text ?? [])
 }
 
-/** Whether the initrd loads vfio-pci, which then binds its devices there. */
+/** Whether the initrd loads vfio-pci, so that devices are bound in the initrd. */
 export function loadsVfioEarly(view: View): boolean {
   const [loaded, available] = LISTS.map(it => namesVfio(view, it))
   if (bindsAtBoot(view) || loaded) return true
   if (!available) return false
-  // It has no alias; a softdep of a driver in the initrd loads it.
+  // vfio_pci has no alias, so only a softdep of a driver in the initrd loads it.
   const early = earlyDriversOf(view)
   return modprobeLines(view).some(({ line }) => {
     const driver = /^softdep\s+(\S+)\s+pre:.*\bvfio[-_]pci\b/.exec(line)?.[1]
@@ -217,10 +217,10 @@ function namesVfio(view: View, list: string): boolean {
   return view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
 }
 
-// The string options of the initrd that guides use for such scripts, apart from systemd services.
+// The string options of the initrd in which guides bind devices to vfio-pci. systemd services are separate.
 const SCRIPTS = ['preDeviceCommands', 'preLVMCommands', 'postDeviceCommands', 'services.udev.rules']
 
-/** The PCI addresses in scripts and udev rules of the initrd that bind devices to vfio-pci, if the initrd has it. */
+/** The PCI addresses in scripts and udev rules of the initrd that bind devices; none if the initrd lacks vfio-pci. */
 export function addressesInScripts(
   view: View
 ): { text: EntryText; index: number; address: string }[] {
@@ -250,7 +250,7 @@ export function bindsAtBoot(view: View): boolean {
   return isSetTo('enable', true) && !isOff
 }
 
-/** The name of a module with `_` for `-`, which are the same to modprobe. */
+/** A module's name with `_` instead of `-`: modprobe does not distinguish them. */
 export function moduleName(module: string): string {
   return module.replaceAll('-', '_')
 }

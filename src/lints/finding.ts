@@ -20,7 +20,7 @@ export interface Finding extends Place {
   remedy: string
   /** The edit that fixes it for certain, if there is one. */
   fix?: Fix | undefined
-  /** The modules that fix it for certain if the initrd of its boot entry loads them. */
+  /** The kernel modules that fix it for certain if the boot entry's initrd loads them. */
   initrdModules?: readonly string[]
 }
 
@@ -112,7 +112,7 @@ export const TEXT_CODES = [
   'VIRQFD'
 ] as const
 
-/** Of these, the codes whose findings the machine replaces, if it is known. */
+/** The codes in TEXT_CODES whose findings are replaced by more exact ones if the machine is known. */
 export const DECIDED_CODES: readonly LintCode[] = ['DARK_PASSPHRASE']
 
 /** Codes of findings that need the machine. */

@@ -44,7 +44,7 @@ const LINTS: readonly ((view: View) => Finding[])[] = [
 /**
  * The findings in the files of one configuration, including its imports: by file in the given order, then by
  * place. In files that are not modules, only strings are checked. vfio-patch's modules are not among the files;
- * `facts` has whether they are imported.
+ * `facts.importsModules` states whether they are imported.
  */
 export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   const found = new Map<string, Finding>()
@@ -53,9 +53,9 @@ export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   for (const view of viewsOf(all, facts)) {
     for (const it of LINTS.flatMap(rule => rule(view))) {
       const key = `${it.code} ${it.path} ${it.range.start}`
-      // A finding of the system is found again in its specialisations.
       // Edits can't address options of a module that is a value inside a file.
       const fix = parts.has(it.path) ? undefined : it.fix
+      // A finding of the system is found again in its specialisations.
       if (!found.has(key)) found.set(key, { ...it, fix })
     }
   }
@@ -74,9 +74,9 @@ interface FixPlan {
 }
 
 /**
- * Plans the fixes of one document in this order, after the edits that `begin` returns for the indices of the
- * accepted fixes. A fix that the toolkit refuses does not affect the others. The plan is refused only if the
- * edits of `begin` alone are.
+ * Plans the fixes of one document, in this order. `begin` gets the indices of the accepted fixes, and returns a
+ * transaction with the edits that come before them. A fix that the toolkit refuses does not affect the others.
+ * The plan is refused only if the edits of `begin` are refused without any fix.
  */
 export function planFixes(
   doc: NixDocument,

@@ -111,7 +111,7 @@ function largerPagesIn(
   return [...sized, { op: 'set', path: count.fullPath, value: Math.ceil(number / 2) }]
 }
 
-/** The same for kernel parameters, if all pages have one size. */
+/** Does the same for kernel parameters; undefined unless they are plain items of one list with one page size. */
 function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix | undefined {
   const pageParams = params.filter(it => /^(?:(?:default_)?hugepagesz|hugepages)=/.test(it.param))
   const [first] = pageParams
@@ -134,7 +134,7 @@ function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix
     return undefined
   }
   const path = first.item.entry.fullPath
-  // Replaced together: hugepages= counts pages of the size before it.
+  // All are replaced together because hugepages= counts pages of the size before it.
   return [
     { op: 'remove', path, items: pageParams.map(it => it.param) },
     { op: 'add', path, items }
@@ -153,13 +153,13 @@ function splitParam(param: string): [string, string] {
 // Kernel parameters whose value is a comma-separated list, such as intel_iommu=on,sm_on. The kernel parses
 // them in drivers/iommu/intel/iommu.c, drivers/iommu/amd/init.c and arch/x86/kernel/pci-dma.c.
 
-/** The values in the list of a parameter; none if it has another name. `-` and `_` in the name are the same. */
+/** The values in the list of a parameter; none if the parameter has another name. `-` in a name equals `_`. */
 export function wordsOf(param: string, name: string): readonly string[] {
   const [, paramName = '', value = ''] = /^([^=]*)=(.*)$/s.exec(param) ?? []
   return paramName.replaceAll('-', '_') === name ? value.replace(/^"(.*)"$/, '$1').split(',') : []
 }
 
-/** Which of these contradicting values takes effect: the last one in all parameters of the name. */
+/** The value that takes effect among these contradictory ones: the last one in all parameters of this name. */
 export function lastWord(
   params: readonly string[],
   name: string,

@@ -128,7 +128,7 @@ function namespaces(view: View): Finding[] {
   const texts = VERBATIM.flatMap(view.texts)
   const entries = VERBATIM.flatMap(view.at)
   const [first] = texts
-  // A computed text may set it.
+  // A computed text may set `namespaces`.
   if (!first || entries.length !== texts.length) return []
   if (texts.some(it => /^[ \t]*namespaces\b/m.test(it.text) || /^\W*$/.test(it.text))) return []
   const { path, fullPath } = first.entry
@@ -173,7 +173,7 @@ function parentPath({ fullPath }: Entry): string[] {
   return fullPath.slice(0, -1)
 }
 
-/** With nftables, NixOS' firewall drops DHCP and DNS requests of guests to the host. */
+/** With nftables, NixOS' firewall drops the guests' DHCP and DNS requests to the host. */
 function network(view: View): Finding[] {
   const enabled = view.definitionsWith(`${LIBVIRTD}.enable`, true)
   const hasFirewall = view.definitionsWith('networking.firewall.enable', false).length === 0
@@ -208,8 +208,8 @@ interface ConfList {
 const TOKEN = /#[^\n]*|\\?"([^"\n]*?)\\?"|'([^'\n]*)'|[\s,]+|\]|[\s\S]/y
 
 /**
- * The first list that is the value of `name` in a text of qemu.conf, which is the one that libvirt uses;
- * undefined if there is none. Quotation marks may have a backslash, as in a Nix string on one line.
+ * The list that is the value of `name` in a text of qemu.conf; undefined if there is none. If there are several,
+ * libvirt uses the first. Quotation marks may be escaped, as in a Nix string on one line.
  */
 export function listIn(text: string, name: string): ConfList | undefined {
   const found = new RegExp(`^[ \\t]*(${name})[ \\t]*=\\s*\\[`, 'm').exec(text)

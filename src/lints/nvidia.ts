@@ -19,7 +19,7 @@ import {
   valueText
 } from './view.ts'
 
-/** Drivers that keep a guest's card busy, and a blacklist that leaves the host without its own. */
+/** Findings about drivers that keep a guest's card busy, and about a blacklist of the host's driver. */
 export function lintNvidia(view: View): Finding[] {
   return [...blacklist(view), ...prime(view), ...holdsCard(view)]
 }
@@ -41,7 +41,7 @@ function blacklist(view: View): Finding[] {
   return [...named, ...effective].map(it => findingAt(it, hostDriverBlacklisted()))
 }
 
-/** PRIME with a card that is given to a guest. */
+/** PRIME with a card that is passed through. */
 function prime(view: View): Finding[] {
   const isBound =
     isOn(view, 'virtualisation.vfio.enable', true) !== false &&
@@ -59,11 +59,11 @@ function primeAtBoot(view: View, isBound: boolean): Finding[] {
   })
 }
 
-/** PRIME modes that never release a card for a guest; offloading does. */
+/** PRIME modes that never release a card for a guest, unlike offloading. */
 function primeWhileRunning(view: View): Finding[] {
-  const isLent = (it: PrimeCard) => isAtAddress(view, it) || mayBeBound(it, idBindings(view))
+  const isGuestCard = (it: PrimeCard) => isAtAddress(view, it) || mayBeBound(it, idBindings(view))
   if (isOn(view, 'virtualisation.vfio.enable', true) === false) return []
-  if (!primeCards(view).some(isLent)) return []
+  if (!primeCards(view).some(isGuestCard)) return []
   const modes = ['sync', 'reverseSync'].flatMap(mode =>
     view.definitionsWith(`hardware.nvidia.prime.${mode}.enable`, true)
   )
@@ -95,7 +95,7 @@ function isAtAddress(view: View, { entry, slot }: PrimeCard): boolean {
   })
 }
 
-/** Whether a card may be one of the NVIDIA cards that these bindings give away. */
+/** Whether a card may be one of the NVIDIA cards that these bindings pass through. */
 function mayBeBound({ entry }: PrimeCard, bindings: readonly Binding[]): boolean {
   return (
     entry.path.at(-1) === 'nvidiaBusId' &&
@@ -104,7 +104,7 @@ function mayBeBound({ entry }: PrimeCard, bindings: readonly Binding[]): boolean
   )
 }
 
-/** Settings with which NVIDIA's driver never releases a card that a guest takes after boot. */
+/** Settings that make NVIDIA's driver keep a card that a guest should take after boot. */
 function holdsCard(view: View): Finding[] {
   const binds = contendersFor(view, 'virtualisation.vfio.bindAtBoot')
   if (!binds.some(it => it.text === 'false')) return []
@@ -140,7 +140,7 @@ function drawsConsole(view: View): Finding[] {
       ? [findingAt(placeWithin(line.at, line.start, line.length), init)]
       : []
   }
-  // It is unknown which of the two modprobe reads last.
+  // It is unknown whether modprobe reads the line or the option last.
   if (line && !isTrue(line.value)) return []
   return options
     .filter(it => isTrue(it.text.replace(/^"(.*)"$/, '$1')))

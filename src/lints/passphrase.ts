@@ -1,4 +1,4 @@
-// Passphrase prompts in the initrd while no screen shows anything.
+// Passphrase prompts in the initrd that no screen shows.
 
 import { idBindings, kernelParams, vendorsOf } from './bindings.ts'
 import { type Blocker, consoleVendorOf, earlyDriversOf, videoDriversOf } from './earlyDrivers.ts'
@@ -11,7 +11,7 @@ import { type Entry, type EntryItem, type EntryPart, hasKernel, type View } from
 /**
  * Prompts that are invisible according to the text alone: the firmware's framebuffer is off, and the initrd
  * loads no driver of a card that may be the host's. Only the machine shows which card the firmware draws on,
- * and so whether vfio-pci removes its framebuffer; if it is read, `check/darkPassphrase.ts` replaces this lint.
+ * and so whether vfio-pci removes its framebuffer; if the machine is read, `check/darkPassphrase.ts` replaces this lint.
  */
 export function lintDarkPassphrase(view: View): Finding[] {
   const off = firmwareFramebufferOff(view)
@@ -29,8 +29,8 @@ export function lintDarkPassphrase(view: View): Finding[] {
 }
 
 /**
- * These prompts with the level of a finding about them: `problem` only if one is asked for and invisible for
- * certain, and can't be answered elsewhere. Only a problem gets an edit.
+ * These prompts with the level of their finding. It is `problem` only if a prompt certainly appears, is certainly
+ * invisible, and can't be answered elsewhere. Only a problem gets a fix.
  */
 export function invisiblePrompts(
   view: View,
@@ -55,7 +55,7 @@ export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; nam
   const params = kernelParams(view).filter(
     ({ param }) =>
       wordsOf(param, 'initcall_blacklist').includes('sysfb_init') ||
-      // Later kernels have no efifb, which reads it.
+      // Only efifb reads this parameter, and later kernels have no efifb.
       (/^video=efifb:off\b/.test(param) && !hasKernel(view, '5.15'))
   )
   const option = 'virtualisation.vfio.disableEFIfb'
@@ -66,8 +66,8 @@ export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; nam
 }
 
 /**
- * The driver as a module for the initrd, and the edit that loads it in the boot entry of this definition;
- * nothing without a driver. There is no edit for a module that is a value inside a file.
+ * The kernel module for the initrd, and the fix that loads it in the definition's boot entry; nothing without a
+ * driver. There is no fix in a module that is a value inside a file.
  */
 export function loadEarly(
   at: EntryPart,
@@ -81,7 +81,7 @@ export function loadEarly(
   return { initrdModules: [driver], ...(file.isPart ? {} : { fix }) }
 }
 
-/** The vendors of cards by their driver of X; drivers for all cards are not listed. */
+/** X drivers, with the vendor of their cards. Drivers for cards of any vendor are left out. */
 const VENDORS_OF_X: ReadonlyMap<string, string> = new Map([
   ['amdgpu', '1002'],
   ['radeon', '1002'],
@@ -92,8 +92,8 @@ const VENDORS_OF_X: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Whether a driver in the initrd may be for a card of the host. The host may have another card of the
- * guest's vendor, unless its desktop uses other vendors' cards only.
+ * Whether a driver in the initrd may be for the host's card. The host may have a card of the guest's vendor as
+ * well, unless its desktop uses only other vendors' cards.
  */
 function mayBeOfHost(view: View, driver: string): boolean {
   const vendor = consoleVendorOf(driver)
@@ -102,7 +102,7 @@ function mayBeOfHost(view: View, driver: string): boolean {
   return desktop.length === 0 || desktop.includes(undefined) || desktop.includes(vendor)
 }
 
-/** The only driver of the desktop that is not for the guest's vendor; undefined if there are none or several. */
+/** The desktop's driver for cards of another vendor than the guest's; undefined unless there is exactly one. */
 function driverByText(view: View, blocked: ReadonlyMap<string, Blocker>): string | undefined {
   const passed = vendorsOf(idBindings(view))
   const drivers = videoDriversOf(view).flatMap(it => {

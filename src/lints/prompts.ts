@@ -10,14 +10,14 @@ export interface Prompt {
   kind: 'LUKS' | 'ZFS' | 'bcachefs'
   /** The device, pool or mount point that it unlocks; undefined for the root pool if its name is unknown. */
   name: string | undefined
-  /** It is asked for only if this holds, which the text does not show. */
+  /** The condition under which it is asked for, if the text does not show whether the condition is met. */
   condition?: 'encrypted' | 'passphrase' | 'pin' | undefined
 }
 
 /**
  * The passphrases that the initrd of a view asks for during a normal boot. Devices that unlock by
- * themselves are left out: with a key file, TPM2 without a PIN, or clevis. So are file systems that are
- * mounted after the initrd, since udev has loaded all graphics drivers by then.
+ * themselves are left out: with a key file, TPM2 without a PIN, or clevis. File systems that are mounted after
+ * the initrd are also left out: by then, udev has loaded all graphics drivers.
  */
 export function promptsOf(view: View): Prompt[] {
   const all = [
@@ -60,7 +60,7 @@ function withToken(prompt: Prompt, crypttabOptions: readonly string[]): Prompt[]
   if (has('tpm2-device=')) {
     return crypttabOptions.some(it => /^tpm2-pin=(?:1|yes|true|on)$/.test(it)) ? [prompt] : []
   }
-  // Both ask for a PIN unless the key was enrolled without one, which only the LUKS header shows.
+  // Both ask for a PIN unless the key was enrolled without a PIN. Only the LUKS header shows whether it was.
   const hasKey = has('fido2-device=') || has('pkcs11-uri=')
   return [hasKey ? { ...prompt, condition: 'pin' } : prompt]
 }
@@ -125,8 +125,8 @@ function earlyFileSystems(
 const REQUEST = 'boot.zfs.requestEncryptionCredentials'
 
 /**
- * Pools that the initrd imports. By default, NixOS asks for the key of every encrypted dataset in them; the
- * text shows that one is encrypted only if it names it.
+ * Pools that the initrd imports. By default, NixOS asks for the key of every encrypted dataset in them. The
+ * text shows only for the datasets that it names that they are encrypted.
  */
 function zfsPools(view: View): Prompt[] {
   const requests = view.at(REQUEST)

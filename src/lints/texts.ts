@@ -11,7 +11,7 @@ export function lintTexts({ files }: View): Finding[] {
     .flatMap(file => stringsOf(file).flatMap(it => [...firmware(file, it), ...store(file, it)]))
 }
 
-// Every finding has one of these. To search the text is much faster than to visit the tree, and few files match.
+// Every finding contains one of these paths. Searching the text is much faster than visiting the tree.
 const LINTED_PATH = /\/run\/libvirt\/nix-ovmf\/|\/nix\/store\//
 
 interface Text {
@@ -61,7 +61,7 @@ export function lintImages(view: View): Finding[] {
 const HOME = /^\/(?:home\/[^/]+|root)\/./
 const IN_XML = /<source\b[^>]*\bfile\s*=\s*(["'])((?:\/home\/[^/"']+|\/root)\/[^"']+)\1/g
 
-/** Paths in home folders that are the file of a disk, in XML or in a domain written in Nix. */
+/** Paths of disk files in home folders, in XML or in a domain written in Nix. */
 function imagesIn({ doc }: LintFile): { start: number; end: number }[] {
   const found: { start: number; end: number }[] = []
   visit(doc, (node, ancestors) => {

@@ -25,7 +25,7 @@ export interface StringText {
   conditions: readonly string[]
 }
 
-/** Replaces each character of an interpolation. */
+/** The character that replaces each character of an interpolation. */
 export const MASK = '\ue000'
 
 const WRAPPERS = /^(?:lib\.)?mk(?:Force|Default|Before|After)$/
@@ -43,7 +43,7 @@ export function itemsOfValue(value: SyntaxNode): Item[] {
   })
 }
 
-/** The string literals that a string value is combined from. */
+/** The string literals that a string value consists of. */
 export function stringsOfValue(value: SyntaxNode): StringText[] {
   return literalsOf(value, []).flatMap(({ node, conditions }) =>
     isStringNode(node) ? [{ ...stringContent(node), node, conditions }] : []
@@ -88,7 +88,7 @@ interface Part {
   conditions: readonly string[]
 }
 
-/** The literals that are combined to a value; computed parts are left out. */
+/** The literals that a value consists of; computed parts are left out. */
 function literalsOf(value: SyntaxNode, conditions: readonly string[]): Part[] {
   const node = unparenthesized(value)
   const inside = (it: SyntaxNode | undefined, ...more: string[]) =>

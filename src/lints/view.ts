@@ -13,7 +13,7 @@ import { candidatesOf, PLAIN } from '../nix/module/combinators.ts'
 import { unparenthesized } from '../nix/syntax/nodes.ts'
 import { type Item, itemsOfValue, type StringText, stringsOfValue } from './values.ts'
 
-/** What is known apart from the files. */
+/** What is known about the system from outside of its linted files. */
 export interface Facts {
   /** The release of NixOS that is built next, such as `25.11`; if absent, the newest is assumed. */
   release?: string
@@ -35,7 +35,7 @@ export interface Entry {
   file: LintFile
   /** The option, without the specialisation around it. */
   path: AttrPath
-  /** The option as the file defines it. */
+  /** The attribute path as the file defines it. */
   fullPath: AttrPath
   value: SyntaxNode
   /** The conditions under which it applies, as written. */
@@ -57,8 +57,8 @@ export interface View {
   facts: Facts
   files: readonly LintFile[]
   /**
-   * Whether the files are the whole configuration of a machine, so that what none of them defines is not
-   * defined: they have its file systems and `system.stateVersion`.
+   * Whether the files are the whole configuration of a machine: they define its file systems and
+   * `system.stateVersion`. Options that no file defines are then certainly undefined.
    */
   isWhole: boolean
   /** Every definition of this option. */
@@ -155,7 +155,7 @@ function viewOf(
     definitionsWith,
     items: option => [
       ...at(option).flatMap(entry => itemsOfValue(entry.value).map(it => ({ ...it, entry }))),
-      // `boot.kernelModules.kvm = true` is what `boot.kernelModules = [ "kvm" ]` is.
+      // `boot.kernelModules.kvm = true` means the same as `boot.kernelModules = [ "kvm" ]`.
       ...below(option)
         .filter(it => valueText(it) === 'true')
         .map(it => ({ entry: it, node: it.value, text: it.path.at(-1), conditions: [] }))
@@ -200,7 +200,7 @@ export function contendersFor(view: View, option: string): Contender[] {
     return candidates.map(it => ({ ...it, entry }))
   })
   const strongest = Math.min(...all.filter(it => it.isCertain).map(it => it.strength))
-  // The strength of a computed priority is NaN: it may be any.
+  // A computed priority has the strength NaN, so its value is never filtered out.
   return all
     .filter(it => !(it.strength > strongest))
     .map(({ entry, value, isCertain }) => {
@@ -256,7 +256,7 @@ export function isSince({ facts }: View, release: string): boolean {
 
 /**
  * Whether the kernel has this version or a later one, as far as the configuration or its release shows; true if
- * that is unknown, as all supported releases have Linux 6.12 or later.
+ * that is unknown, because all supported releases have Linux 6.12 or later.
  */
 export function hasKernel(view: View, version: string): boolean {
   const chosen = view.at('boot.kernelPackages').map(valueText)
