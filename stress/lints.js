@@ -4,7 +4,7 @@
 // that it imports, and prints each finding of "vfio-patch check" without a machine once. To be reviewed:
 // whatever is not true is a false alarm.
 import { readFileSync, realpathSync } from 'node:fs'
-import { gitFaults } from '../dist/check/gitFaults.js'
+import { findGitFaults } from '../dist/check/gitFaults.js'
 import { openFiles } from '../dist/configuration/files.js'
 import { walkImports } from '../dist/configuration/imports.js'
 import { lint } from '../dist/lints/index.js'
@@ -32,7 +32,7 @@ for (const [path, { files, installed }] of walks) {
   roots++
   const found = [
     ...lint(files, { importsModules: installed.length > 0 }),
-    ...gitFaults(files, sources)
+    ...findGitFaults(files, sources)
   ]
   for (const finding of found) {
     const key = `${finding.code} ${finding.path}:${finding.range.start}`

@@ -22,13 +22,13 @@ import {
 } from '../lints/passphrase.ts'
 import { type Prompt, promptsOf } from '../lints/prompts.ts'
 import {
-  type EntryPart,
-  type Facts,
+  type BootEntryView,
+  type DefinitionPart,
   hasKernel,
   type LintFile,
-  type View,
+  type SystemFacts,
   viewsOf,
-  withParts
+  withInnerModules
 } from '../lints/view.ts'
 import { cardsOf, isForGuests, monitorsAt } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
@@ -41,19 +41,21 @@ import { deviceReferencesIn, isBoundByID } from './requirements.ts'
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's framebuffer
  * is off, or vfio-pci removes it when it binds the card, and the initrd loads no driver of the host's cards. Only
  * the machine shows which cards those are, so these findings replace the findings from the text alone
- * (DECIDED_CODES). The configuration does not have to pass any device through.
+ * (CODES_DECIDED_BY_MACHINE). The configuration does not have to pass any device through.
  */
-export function darkPassphrases(
+export function findDarkPassphrases(
   files: readonly LintFile[],
-  facts: Facts,
+  facts: SystemFacts,
   machine: Machine
 ): Finding[] {
-  const found = viewsOf(files.flatMap(withParts), facts).flatMap(view => invisibleIn(view, machine))
+  const found = viewsOf(files.flatMap(withInnerModules), facts).flatMap(view =>
+    invisibleIn(view, machine)
+  )
   // A finding of the system applies to its specialisations, too, unless another card is the cause.
   return uniqueBy(found, it => [it.path, it.range.start, it.why, it.remedy].join('\0'))
 }
 
-function invisibleIn(view: View, machine: Machine): Finding[] {
+function invisibleIn(view: BootEntryView, machine: Machine): Finding[] {
   const known = promptsOf(view)
   const prompts = known.length > 0 ? known : promptsOfMachine(view, machine)
   if (prompts.length === 0) return []
@@ -63,17 +65,17 @@ function invisibleIn(view: View, machine: Machine): Finding[] {
   const early = earlyDriversOf(view)
   const cards = hostCards(machine, new Set(bound.map(it => it.device.address)))
   if (cards.some(it => hasConsoleDriver(it, view, early))) return []
-  const invisible = invisiblePrompts(view, prompts, source.isCertain && !early.isVague)
+  const invisible = invisiblePrompts(view, prompts, source.isCertain && !early.mayLoadMore)
   const obstacle = obstacleIn(cards, view, early)
   const text = promptNotDrawn(invisible, source.cause, obstacle, hasOtherConsole(view))
   const driver = driverToLoad(obstacle, view)
-  const edit = invisible.level === 'problem' ? loadEarly(source.entry, driver) : {}
+  const edit = invisible.level === 'problem' ? loadEarly(source.definition, driver) : {}
   return [findingAt(source.place, { ...text, ...edit })]
 }
 
 /** The definition that makes a prompt invisible. A fix edits the boot entry of this definition. */
 interface Source {
-  entry: EntryPart
+  definition: DefinitionPart
   place: Place
 }
 
@@ -85,21 +87,21 @@ interface Bound extends Source {
 }
 
 /** The devices that vfio-pci binds in the initrd: by `virtualisation.vfio`, by IDs, and by scripts that override a driver. */
-function boundEarly(view: View, machine: Machine): Bound[] {
+function boundEarly(view: BootEntryView, machine: Machine): Bound[] {
   const binds = bindsAtBoot(view)
   const named = deviceReferencesIn(view, machine, machine.kernelParams, true)
-    .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isDeviceOption))
+    .filter(({ by }) => binds || (by.kind === 'id' && !by.place.isDeviceOption))
     .flatMap(it => {
-      const entry = it.by.kind === 'id' ? it.by.binding.at : it.by.item
+      const definition = it.by.kind === 'id' ? it.by.place.at : it.by.item
       const isRunning = it.by.kind === 'id' && isBoundByID(machine.kernelParams, it.by.id)
-      const isCertain = isUnconditional(entry) || isRunning
-      return it.devices.map((device): Bound => ({ device, isCertain, entry, place: it }))
+      const isCertain = isUnconditional(definition) || isRunning
+      return it.devices.map((device): Bound => ({ device, isCertain, definition, place: it }))
     })
   const scripted = addressesInScripts(view).flatMap(({ text, index, address }) => {
     const place = placeWithin(text, index, address.length)
     const devices = machine.devices.filter(it => it.address === address)
     const isCertain = isUnconditional(text)
-    return devices.map((device): Bound => ({ device, isCertain, entry: text, place }))
+    return devices.map((device): Bound => ({ device, isCertain, definition: text, place }))
   })
   return [...(loadsVfioEarly(view) ? named : []), ...scripted]
 }
@@ -110,33 +112,41 @@ interface CauseSource extends Source {
 }
 
 /** Why the firmware's framebuffer is gone: a certain cause if there is one. Undefined if it is not gone. */
-function causeOf(view: View, machine: Machine, bound: readonly Bound[]): CauseSource | undefined {
-  const all = [...framebufferOff(view), ...removed(view, machine, bound)]
+function causeOf(
+  view: BootEntryView,
+  machine: Machine,
+  bound: readonly Bound[]
+): CauseSource | undefined {
+  const all = [...turnedOffCauses(view), ...removalCauses(view, machine, bound)]
   return all.find(it => it.isCertain) ?? all[0]
 }
 
-function framebufferOff(view: View): CauseSource[] {
+function turnedOffCauses(view: BootEntryView): CauseSource[] {
   return firmwareFramebufferOff(view).map(({ at, name }) => ({
     cause: { kind: 'turned-off', setting: name },
     isCertain: isUnconditional(at),
-    entry: at,
+    definition: at,
     place: findingPlace(at)
   }))
 }
 
-function removed(view: View, machine: Machine, bound: readonly Bound[]): CauseSource[] {
+function removalCauses(
+  view: BootEntryView,
+  machine: Machine,
+  bound: readonly Bound[]
+): CauseSource[] {
   // Since Linux 6.0, vfio_pci_vga_init calls aperture_remove_conflicting_pci_devices
   // (drivers/vfio/pci/vfio_pci_core.c), for cards of class VGA only.
   if (!hasKernel(view, '6.0')) return []
-  const isFirst = (it: PciDevice) => it.bootVga === true || it.holdsFramebuffer === true
-  const isKnown = machine.devices.some(isFirst)
+  const isBootCard = (it: PciDevice) => it.bootVga === true || it.holdsFramebuffer === true
+  const isKnown = machine.devices.some(isBootCard)
   const cards = bound.filter(({ device }) => device.class.startsWith('0300'))
   return cards
-    .filter(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
-    .map(({ device, isCertain, entry, place }) => ({
+    .filter(({ device }) => (isKnown ? isBootCard(device) : device.bootVga === undefined))
+    .map(({ device, isCertain, definition, place }) => ({
       cause: { kind: 'bound', address: device.address, isKnown },
       isCertain: isKnown && isCertain,
-      entry,
+      definition,
       place
     }))
 }
@@ -156,12 +166,14 @@ function hostCards(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
 }
 
 /** Whether the kernel or the initrd has a driver that draws a console on a card. */
-function hasConsoleDriver(device: PciDevice, view: View, early: EarlyDrivers): boolean {
+function hasConsoleDriver(device: PciDevice, view: BootEntryView, early: EarlyDrivers): boolean {
   // A driver without a module is built into the kernel.
   const isBuiltIn =
     device.driver !== undefined && device.module === undefined && !isForGuests(device)
   const loads = (it: string) =>
-    (early.isEvery && it !== 'nouveau') || early.forced.has(it) || early.available.has(it)
+    (early.loadsAllDrivers && it !== 'nouveau') ||
+    early.alwaysLoaded.has(it) ||
+    early.available.has(it)
   return (
     (isBuiltIn && !early.blocked.has(moduleName(device.driver ?? ''))) ||
     driversFor(device, view).some(it => loads(it) && !early.blocked.has(it))
@@ -172,7 +184,7 @@ function hasConsoleDriver(device: PciDevice, view: View, early: EarlyDrivers): b
  * The modules that draw a console on a card, the best first: the module of its current driver, otherwise the
  * modules with an alias for the card, otherwise the common modules for its vendor.
  */
-function driversFor(device: PciDevice, view: View): string[] {
+function driversFor(device: PciDevice, view: BootEntryView): string[] {
   const { driver, module, vendor, suitable = [] } = device
   const current = driver === undefined || isForGuests(device) ? undefined : consoleModule(module)
   if (current !== undefined) {
@@ -197,7 +209,11 @@ function consoleModule(module: string | undefined): string | undefined {
 }
 
 /** Why none of the host's cards shows the prompt. */
-function obstacleIn(cards: readonly PciDevice[], view: View, early: EarlyDrivers): Obstacle {
+function obstacleIn(
+  cards: readonly PciDevice[],
+  view: BootEntryView,
+  early: EarlyDrivers
+): Obstacle {
   const candidates = cards.map(device => ({ device, drivers: driversFor(device, view) }))
   const card =
     candidates.find(it => it.drivers.some(at => !early.blocked.has(at))) ??
@@ -209,12 +225,12 @@ function obstacleIn(cards: readonly PciDevice[], view: View, early: EarlyDrivers
   if (driver === undefined) return { kind: 'unknown-driver', address }
   const by = early.blocked.get(driver)
   return by === undefined
-    ? { kind: 'missing-driver', address, driver, isVague: early.isVague }
+    ? { kind: 'missing-driver', address, driver, mayLoadMore: early.mayLoadMore }
     : { kind: 'blocked-driver', address, driver, by }
 }
 
 /** The module that an edit loads in the initrd; undefined if no edit is certain to help. */
-function driverToLoad(obstacle: Obstacle, view: View): string | undefined {
+function driverToLoad(obstacle: Obstacle, view: BootEntryView): string | undefined {
   if (obstacle.kind !== 'missing-driver') return undefined
   const { driver } = obstacle
   // The system has NVIDIA's module only if its driver is enabled; otherwise the build would fail.
@@ -226,8 +242,8 @@ function driverToLoad(obstacle: Obstacle, view: View): string | undefined {
  * The prompt for a LUKS root that only the machine shows, because the files are not the whole configuration (for
  * example, a flake imports another module). How the root is unlocked is unknown.
  */
-function promptsOfMachine(view: View, { storage }: Machine): Prompt[] {
-  if (view.isWhole) return []
+function promptsOfMachine(view: BootEntryView, { storage }: Machine): Prompt[] {
+  if (view.isComplete) return []
   const roots = storage.filter(it => it.kind === 'mount' && it.name === '/')
   const isMapped = (it: { blockDevice: string }) => it.blockDevice.startsWith('dm-')
   const below = roots.filter(isMapped).flatMap(it => it.through)

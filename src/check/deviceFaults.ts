@@ -7,21 +7,21 @@ import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
 import { addFunctions, moveItem } from './deviceFixes.ts'
 import {
-  bootFramebuffers,
-  lockedOut,
-  otherDrivers,
-  sharedGroupFaults,
-  sharedIDs,
-  sharedIdDevicesOfHost,
-  withoutReset
+  findBootFramebuffers,
+  findCardsWithoutReset,
+  findHostLosses,
+  findOtherDrivers,
+  findSharedGroups,
+  findSharedIDs,
+  sharedIdDevicesOfHost
 } from './deviceTroubles.ts'
 import { deviceMissing, deviceMoved, functionsMissing } from './messages/devices.ts'
 import { type DeviceReference, isBoundByID, referenceFor } from './requirements.ts'
 import type { MachineState } from './state.ts'
-import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
+import { findVirtualFunctionFaults, namesOnlyVirtualFunctions } from './virtualFaults.ts'
 
 /** All findings about single devices and cards, each at a place that names the device. */
-export function deviceFaults(state: MachineState): Finding[] {
+export function findDeviceFaults(state: MachineState): Finding[] {
   const { machine, references } = state
   const all = new Set(references.flatMap(it => it.devices.map(at => at.address)))
   const kept = sharedIdDevicesOfHost(machine, references, all)
@@ -34,15 +34,15 @@ export function deviceFaults(state: MachineState): Finding[] {
   const isSafe = isHarmless(machine, passed, more)
   return [
     ...missingDevices(state),
-    ...virtualFaults(state),
+    ...findVirtualFunctionFaults(state),
     ...movedDevices(state, moves, isSafe),
-    ...sharedIDs(state, kept, passed),
+    ...findSharedIDs(state, kept, passed),
     ...missingFunctions(state, passed, parts, isSafe),
-    ...sharedGroupFaults(state, passed, missing),
-    ...lockedOut(state, passed),
-    ...otherDrivers(state, passed),
-    ...bootFramebuffers(state, passed),
-    ...withoutReset(state, passed)
+    ...findSharedGroups(state, passed, missing),
+    ...findHostLosses(state, passed),
+    ...findOtherDrivers(state, passed),
+    ...findBootFramebuffers(state, passed),
+    ...findCardsWithoutReset(state, passed)
   ]
 }
 
@@ -51,7 +51,7 @@ function missingDevices({ machine, references }: MachineState): Finding[] {
   return references.flatMap(it => {
     const { by, devices } = it
     if (devices.length > 0 || (by.kind === 'address' && by.expected !== undefined)) return []
-    if (isVirtualPlace(machine, it)) return []
+    if (namesOnlyVirtualFunctions(machine, it)) return []
     return findingAt(it, deviceMissing(by.kind === 'id' ? { id: by.id } : { address: by.address }))
   })
 }
@@ -61,7 +61,7 @@ function moved({ machine, references }: MachineState, passed: ReadonlySet<string
   return references.flatMap(place => {
     const { by } = place
     if (by.kind === 'id' || by.expected === undefined || place.devices.length > 0) return []
-    if (isVirtualPlace(machine, place)) return []
+    if (namesOnlyVirtualFunctions(machine, place)) return []
     const { expected } = by
     const candidates = machine.devices.filter(
       it => idOf(it) === expected && !passed.has(it.address) && !isVirtual(it)
@@ -143,7 +143,7 @@ function missingFunctions(
 
 function isSamePlace({ by: a }: DeviceReference, { by: b }: DeviceReference): boolean {
   return a.kind === 'id' && b.kind === 'id'
-    ? a.binding.at.node === b.binding.at.node
+    ? a.place.at.node === b.place.at.node
     : a.kind === 'address' && b.kind === 'address' && a.item === b.item
 }
 

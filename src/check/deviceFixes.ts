@@ -1,8 +1,8 @@
 // The edits that fix how devices are named.
 
-import type { Binding } from '../lints/bindings.ts'
+import type { IDPlace } from '../lints/bindings.ts'
 import type { Fix } from '../lints/index.ts'
-import type { EntryItem } from '../lints/view.ts'
+import type { DefinitionItem } from '../lints/view.ts'
 import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
 import type { DeviceReference } from './requirements.ts'
@@ -14,19 +14,19 @@ export function addFunctions(
   isUniqueID: boolean
 ): Fix | undefined {
   if (by.kind === 'address') {
-    const path = by.item.entry.fullPath
+    const path = by.item.definition.fullPath
     return [{ op: 'add', path, items: functions.map(asItem) }]
   }
-  const { binding } = by
-  const { fullPath: path } = binding.at.entry
+  const { place } = by
+  const { fullPath: path } = place.at.definition
   const ids = [...new Set(functions.map(idOf))]
-  if (binding.isDeviceOption) {
+  if (place.isDeviceOption) {
     return isUniqueID
       ? [{ op: 'add', path, items: ids }]
       : [{ op: 'add', path: addressesPath(path), items: functions.map(asItem) }]
   }
   // Edits only a string that contains nothing but the parameter.
-  const source = binding.at.entry.file.doc.text.slice(binding.range.start, binding.range.end)
+  const source = place.at.definition.file.doc.text.slice(place.range.start, place.range.end)
   const text = /^"(vfio[-_]pci\.ids=[0-9a-fA-F:,]+)"$/.exec(source)?.[1]
   if (!isUniqueID || text === undefined) return undefined
   return [
@@ -37,15 +37,15 @@ export function addFunctions(
 
 /** Names devices by address instead of by an ID that other devices share. */
 export function nameByAddress(
-  binding: Binding,
+  place: IDPlace,
   id: string,
   devices: readonly PciDevice[]
 ): Fix | undefined {
-  const { at, isDeviceOption, lists } = binding
+  const { at, isDeviceOption, lists } = place
   const [list] = lists
   // Without vfio-patch's modules there may be no option for addresses.
   if (!isDeviceOption || list?.text.toLowerCase() !== id) return undefined
-  const { fullPath: path } = at.entry
+  const { fullPath: path } = at.definition
   return [
     { op: 'remove', path, items: [list.text] },
     { op: 'add', path: addressesPath(path), items: devices.map(asItem) }
@@ -53,10 +53,10 @@ export function nameByAddress(
 }
 
 /** Replaces the address in an item with the device's address. */
-export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
+export function moveItem({ definition, node }: DefinitionItem, device: PciDevice): Fix | undefined {
   const item = parseItem(node.text)
   if (item === undefined) return undefined
-  const path = entry.fullPath
+  const path = definition.fullPath
   return [
     { op: 'remove', path, items: [item] },
     { op: 'add', path, items: [{ ...item, address: device.address }] }
@@ -64,9 +64,11 @@ export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | u
 }
 
 /** Removes an item of `addresses`. */
-export function removeItem({ entry, node, text }: EntryItem): Fix | undefined {
+export function removeItem({ definition, node, text }: DefinitionItem): Fix | undefined {
   const item = text ?? parseItem(node.text)
-  return item === undefined ? undefined : [{ op: 'remove', path: entry.fullPath, items: [item] }]
+  return item === undefined
+    ? undefined
+    : [{ op: 'remove', path: definition.fullPath, items: [item] }]
 }
 
 /** The address and the ID in an item, if both are string literals. */

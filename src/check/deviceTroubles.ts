@@ -2,7 +2,7 @@
 
 import { modprobeLines } from '../lints/bindings.ts'
 import { type Finding, findingAt } from '../lints/finding.ts'
-import { wordsOf } from '../lints/kernelParams.ts'
+import { paramValues } from '../lints/kernelParams.ts'
 import { cardWith, isForGuests, otherGroupMembers, remainingDisplays } from '../machine/cards.ts'
 import { cautionsFor, closedGates, isDisplayGate, showsScreen } from '../machine/gates.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
@@ -22,14 +22,14 @@ import { type DeviceReference, hasParam, referenceFor } from './requirements.ts'
 import { type MachineState, wasReserved } from './state.ts'
 
 /** The host's devices that share an IOMMU group with a guest's card, except `missing` functions of the card. */
-export function sharedGroupFaults(
+export function findSharedGroups(
   state: MachineState,
   passed: ReadonlySet<string>,
   missing: readonly PciDevice[]
 ): Finding[] {
   const { machine, references, required } = state
   // The next boot splits the groups.
-  if (required.splits && !hasParam(machine.kernelParams, required.splits.param)) return []
+  if (required.acsOverride && !hasParam(machine.kernelParams, required.acsOverride.param)) return []
   const members = otherGroupMembers(machine, passed).filter(it => !missing.includes(it))
   const groups = [...new Set(members.map(it => it.group))]
   return groups.flatMap(group => {
@@ -44,7 +44,7 @@ export function sharedGroupFaults(
 }
 
 /** Devices that were reserved for vfio-pci at boot but are not bound to it. */
-export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): Finding[] {
+export function findOtherDrivers(state: MachineState, passed: ReadonlySet<string>): Finding[] {
   if (!state.required.bindsAtBoot || !state.entry.isRunning) return []
   return state.references.flatMap(it =>
     it.devices.flatMap(device => {
@@ -60,11 +60,11 @@ export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): 
 }
 
 /** Cards on which the kernel still draws with the firmware's framebuffer. */
-export function bootFramebuffers(
+export function findBootFramebuffers(
   { machine, references, required }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
-  const initcalls = required.params.flatMap(it => wordsOf(it.param, 'initcall_blacklist'))
+  const initcalls = required.params.flatMap(it => paramValues(it.param, 'initcall_blacklist'))
   if (!required.bindsAtBoot || initcalls.includes('sysfb_init')) return []
   const holding = machine.devices.filter(it => passed.has(it.address) && it.holdsFramebuffer)
   return holding.flatMap(device => {
@@ -75,11 +75,11 @@ export function bootFramebuffers(
 }
 
 /** Cards that may not work again after a guest shuts down. */
-export function withoutReset(
+export function findCardsWithoutReset(
   { machine, references, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
-  const packages = entry.view.items('boot.extraModulePackages')
+  const packages = entry.view.itemsIn('boot.extraModulePackages')
   const hasVendorReset = packages.some(it => it.node.text.includes('vendor-reset'))
   return cautionsFor(machine, passed).flatMap(caution => {
     if (caution.code !== 'NO_RESET' && caution.code !== 'AMD_RESET') return []
@@ -92,7 +92,7 @@ export function withoutReset(
 }
 
 /** What the host would lose with devices that are passed through but not yet bound for guests. */
-export function lockedOut(
+export function findHostLosses(
   { machine, references, required, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
@@ -154,7 +154,7 @@ function isNeeded(
  * IDs that select both a device of the host (in `kept`) and a guest's device (in `passed`). The fix names the
  * guest's device by address.
  */
-export function sharedIDs(
+export function findSharedIDs(
   { machine, references }: MachineState,
   kept: ReadonlySet<string>,
   passed: ReadonlySet<string>
@@ -163,7 +163,7 @@ export function sharedIDs(
     const others = it.devices.filter(at => kept.has(at.address))
     const guest = it.devices.filter(at => passed.has(at.address))
     if (others.length === 0 || it.by.kind !== 'id') return []
-    const fix = nameByAddress(it.by.binding, it.by.id, guest)
+    const fix = nameByAddress(it.by.place, it.by.id, guest)
     const cards = guest.map(at => cardWith(machine, at.address)?.display.address ?? at.address)
     return findingAt(it, { ...idShared(others, guest, cards), fix })
   })

@@ -11,7 +11,7 @@ import { untrackedFiles } from './messages/git.ts'
  * Paths in the files of a flake to files that git does not track, so Nix does not see them. Files that are not
  * below a `flake.nix` in a git work tree are ignored.
  */
-export function gitFaults(files: readonly LintFile[], sources: ModuleSource): Finding[] {
+export function findGitFaults(files: readonly LintFile[], sources: ModuleSource): Finding[] {
   const trackedIn = trackedFiles()
   const paths = new Set(files.map(it => it.path))
   return files.flatMap(({ path, doc }) => {

@@ -1,6 +1,6 @@
 // Findings about an IOMMU that is off now, or will be after the next boot.
 
-import { isPlain, isUnconditional, kernelParams } from '../lints/bindings.ts'
+import { hasNoInterpolation, isUnconditional, kernelParams } from '../lints/bindings.ts'
 import {
   type Finding,
   type FindingText,
@@ -10,9 +10,9 @@ import {
   type Place,
   replaceItem
 } from '../lints/finding.ts'
-import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
+import { effectiveParamValue, intelIommuState, paramValues } from '../lints/kernelParams.ts'
 import { isStringNode, stringLiterals } from '../lints/values.ts'
-import { contendersFor, type View } from '../lints/view.ts'
+import { type BootEntryView, possibleValuesOf } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
 import {
   firmwareOffersNone,
@@ -24,12 +24,12 @@ import {
   perhapsTurnedOn,
   turnedOff
 } from './messages/iommu.ts'
-import type { MachineState, Thing } from './state.ts'
+import type { MachineState, SettingStatus } from './state.ts'
 
 /** The IOMMU is off, or will be after the next boot, so no device can be passed through. */
-export function iommuFaults(state: MachineState, things: readonly Thing[]): Finding[] {
+export function findIommuFaults(state: MachineState, things: readonly SettingStatus[]): Finding[] {
   const { machine, required } = state
-  const { first } = required
+  const { mainPlace: first } = required
   if (!first) return []
   const isOff = things.some(it => it.kind === 'iommu' && it.verdict === 'not-active')
   if (isOff && machine.iommu.isOffered === false) return [notOffered(state, first)]
@@ -49,7 +49,7 @@ function nowOff({ machine, required, entry }: MachineState, first: Place): Findi
   if (vendor !== 'intel' || required.intelIommu === 'on') {
     return findingAt(first, noGroups(vendor, machine.iommu.isOffered === true))
   }
-  if (!isOffByDefault(view) || mayTurnOn(view) || view.facts.isPartial) {
+  if (!isOffByDefault(view) || mayTurnOn(view) || view.facts.mayHaveUnreadModules) {
     return findingAt(first, perhapsTurnedOn())
   }
   return turnOn(view, first, notTurnedOn)
@@ -58,12 +58,13 @@ function nowOff({ machine, required, entry }: MachineState, first: Place): Findi
 /** A parameter that turns off the IOMMU of this processor, unless a later one overrides it. */
 function iommuTurnedOff({ machine, required, entry }: MachineState): Finding | undefined {
   const written = kernelParams(entry.view).filter(
-    it => isUnconditional(it.item) && isPlain(it.param)
+    it => isUnconditional(it.item) && hasNoInterpolation(it.param)
   )
-  const offIn = (name: string) => written.findLast(it => wordsOf(it.param, name).includes('off'))
+  const offIn = (name: string) =>
+    written.findLast(it => paramValues(it.param, name).includes('off'))
   const params = [...written, ...required.params].map(it => it.param)
-  const isAmdOff = machine.cpu.vendor === 'amd' && lastWord(params, 'amd_iommu', ['off'])
-  const isIntelOff = machine.cpu.vendor === 'intel' && intelIommu(params) === 'off'
+  const isAmdOff = machine.cpu.vendor === 'amd' && effectiveParamValue(params, 'amd_iommu', ['off'])
+  const isIntelOff = machine.cpu.vendor === 'intel' && intelIommuState(params) === 'off'
   const found =
     offIn('iommu') ??
     (isAmdOff ? offIn('amd_iommu') : undefined) ??
@@ -80,11 +81,12 @@ function iommuTurnedOff({ machine, required, entry }: MachineState): Finding | u
 /** The running system has intel_iommu=on, but the system built from the configuration will not. */
 function lostAtBoot({ machine, required, entry }: MachineState, first: Place): Finding[] {
   const { view } = entry
-  const wasTurnedOn = machine.cpu.vendor === 'intel' && intelIommu(machine.kernelParams) === 'on'
+  const wasTurnedOn =
+    machine.cpu.vendor === 'intel' && intelIommuState(machine.kernelParams) === 'on'
   if (!wasTurnedOn || required.intelIommu === 'on') return []
-  if (!view.isWhole || !isOffByDefault(view) || mayTurnOn(view)) return []
+  if (!view.isComplete || !isOffByDefault(view) || mayTurnOn(view)) return []
   return [
-    view.facts.isPartial
+    view.facts.mayHaveUnreadModules
       ? findingAt(first, maybeLostAtNextBoot())
       : turnOn(view, first, lostAtNextBoot)
   ]
@@ -96,17 +98,17 @@ const NIXPKGS_KERNEL =
   /^(?:\w+\.)*linux(?:Packages|kernel\.packages\.linux)(?:_latest|_testing|_lts|_zen|_lqx|_xanmod(?:_\w+)?|_\d+_\d+)?$/
 
 /** Whether the kernel leaves Intel's IOMMU off without a parameter. */
-function isOffByDefault(view: View): boolean {
-  const kernels = contendersFor(view, 'boot.kernelPackages')
+function isOffByDefault(view: BootEntryView): boolean {
+  const kernels = possibleValuesOf(view, 'boot.kernelPackages')
   const isChanged = view.files.some(it => it.doc.text.includes('INTEL_IOMMU_DEFAULT_ON'))
   return !isChanged && kernels.every(it => NIXPKGS_KERNEL.test(it.text))
 }
 
 /** Whether any string may turn on the IOMMU in a way that is not certain. */
-function mayTurnOn(view: View): boolean {
+function mayTurnOn(view: BootEntryView): boolean {
   const certain = new Set(
     kernelParams(view)
-      .filter(it => isUnconditional(it.item) && isPlain(it.param))
+      .filter(it => isUnconditional(it.item) && hasNoInterpolation(it.param))
       .map(it => it.item.node.start)
   )
   return view.files.some(({ doc }) => {
@@ -129,13 +131,17 @@ function mayTurnOn(view: View): boolean {
 }
 
 /** A finding with the fix that turns the IOMMU on, at `first` or, if the fix edits another file, at the edited list. */
-function turnOn(view: View, first: Place, textFor: (by: IntelSwitch) => FindingText): Finding {
-  const [type] = contendersFor(view, 'virtualisation.vfio.IOMMUType')
+function turnOn(
+  view: BootEntryView,
+  first: Place,
+  textFor: (by: IntelSwitch) => FindingText
+): Finding {
+  const [type] = possibleValuesOf(view, 'virtualisation.vfio.IOMMUType')
   if (type?.text === '"amd"' && type.isCertain) {
-    const fix: Fix = [{ op: 'set', path: type.entry.fullPath, value: 'intel' }]
-    return findingAt(type.entry, { ...textFor('option'), fix })
+    const fix: Fix = [{ op: 'set', path: type.definition.fullPath, value: 'intel' }]
+    return findingAt(type.definition, { ...textFor('option'), fix })
   }
-  const params = view.at('boot.kernelParams').find(isUnconditional)
+  const params = view.definitionsOf('boot.kernelParams').find(isUnconditional)
   if (!params) return findingAt(first, textFor('parameter'))
   // A fix edits the file of its finding.
   const place = first.path === params.file.path ? first : findingPlace(params)

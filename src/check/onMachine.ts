@@ -1,10 +1,10 @@
 // A configuration compared with its machine, and findings about that machine as a whole.
 
 import { type Finding, type FindingText, findingAt } from '../lints/finding.ts'
-import { type Facts, type LintFile, viewsOf } from '../lints/view.ts'
+import { type LintFile, type SystemFacts, viewsOf } from '../lints/view.ts'
 import type { Machine } from '../machine/machine.ts'
-import { deviceFaults } from './deviceFaults.ts'
-import { iommuFaults } from './iommuFaults.ts'
+import { findDeviceFaults } from './deviceFaults.ts'
+import { findIommuFaults } from './iommuFaults.ts'
 import {
   groupsNotSplit,
   needsReboot,
@@ -13,14 +13,20 @@ import {
   pagesNotReserved
 } from './messages/host.ts'
 import { deviceReferencesIn, type Requirements, requirementsOf } from './requirements.ts'
-import { bootEntryOf, type MachineState, reservedPages, type Thing, thingsOf } from './state.ts'
+import {
+  bootEntryOf,
+  type MachineState,
+  reservedPages,
+  type SettingStatus,
+  settingStatuses
+} from './state.ts'
 
 /** The result of comparing a configuration with its machine. */
-export interface OnMachine {
+export interface MachineComparison {
   findings: Finding[]
   /** The specialisation that was compared; empty for the system itself. */
   entry: string
-  things: Thing[]
+  things: SettingStatus[]
   /** Whether the machine's built systems are known. Only then is `not-built` certain. */
   isNixOS: boolean
 }
@@ -31,9 +37,9 @@ export interface OnMachine {
  */
 export function compareWithMachine(
   files: readonly LintFile[],
-  facts: Facts,
+  facts: SystemFacts,
   machine: Machine
-): OnMachine | undefined {
+): MachineComparison | undefined {
   const entry = bootEntryOf(viewsOf(files, facts), machine)
   if (!entry) return undefined
   const params = [...machine.kernelParams, ...(entry.built?.kernelParams ?? [])]
@@ -44,15 +50,15 @@ export function compareWithMachine(
     references,
     required: requirementsOf(entry.view, references, machine)
   }
-  const things = thingsOf(state)
-  const findings = [...deviceFaults(state), ...hostFaults(state, things)]
+  const things = settingStatuses(state)
+  const findings = [...findDeviceFaults(state), ...hostFaults(state, things)]
   return { findings, entry: entry.view.name, things, isNixOS: entry.isNixOS }
 }
 
 /** Findings about the IOMMU, huge pages, the ACS override patch, and a reboot that is due. */
-function hostFaults(state: MachineState, things: readonly Thing[]): Finding[] {
+function hostFaults(state: MachineState, things: readonly SettingStatus[]): Finding[] {
   return [
-    ...iommuFaults(state, things),
+    ...findIommuFaults(state, things),
     ...tooManyPages(state, things),
     ...unpatched(state, things),
     ...reboot(state, things)
@@ -64,7 +70,7 @@ const GIB = 1024 * 1024
 const FOR_HOST = 4 * GIB
 
 /** Huge pages that the processor does not support, or that the memory is too small for. */
-function tooManyPages(state: MachineState, things: readonly Thing[]): Finding[] {
+function tooManyPages(state: MachineState, things: readonly SettingStatus[]): Finding[] {
   const pages = things.filter(it => it.kind === 'hugepages')
   return state.required.hugepages.flatMap((it, i) => {
     const text = pageFault(it, pages[i], state)
@@ -74,7 +80,7 @@ function tooManyPages(state: MachineState, things: readonly Thing[]): Finding[] 
 
 function pageFault(
   { sizeKiB, count }: Requirements['hugepages'][number],
-  thing: Thing | undefined,
+  thing: SettingStatus | undefined,
   { machine }: MachineState
 ): FindingText | undefined {
   if (sizeKiB === GIB && machine.cpu.hasHugePages1G === false) return noPagesOf1G(count)
@@ -88,14 +94,16 @@ function pageFault(
 }
 
 /** A running kernel that ignored the request to split groups. */
-function unpatched({ required }: MachineState, things: readonly Thing[]): Finding[] {
+function unpatched({ required }: MachineState, things: readonly SettingStatus[]): Finding[] {
   const isMissing = things.some(it => it.kind === 'acs' && it.verdict === 'not-active')
-  return isMissing && required.splits ? [findingAt(required.splits, groupsNotSplit())] : []
+  return isMissing && required.acsOverride
+    ? [findingAt(required.acsOverride, groupsNotSplit())]
+    : []
 }
 
 /** Settings that are built and take effect at the next boot; a switch does not change them. */
-function reboot({ required, entry }: MachineState, things: readonly Thing[]): Finding[] {
+function reboot({ required, entry }: MachineState, things: readonly SettingStatus[]): Finding[] {
   const waiting = things.filter(it => it.kind !== 'system' && it.verdict === 'after-reboot')
-  if (waiting.length === 0 || !required.first || !entry.built) return []
-  return [findingAt(required.first, needsReboot(entry.isRunning ? '' : entry.view.name))]
+  if (waiting.length === 0 || !required.mainPlace || !entry.built) return []
+  return [findingAt(required.mainPlace, needsReboot(entry.isRunning ? '' : entry.view.name))]
 }

@@ -2,23 +2,23 @@
 
 import { uniqueBy } from '../collections.ts'
 import {
-  type Binding,
-  idBindings,
-  isPlain,
+  hasNoInterpolation,
+  type IDPlace,
+  idPlaces,
   isUnconditional,
   kernelParams,
-  LOADED,
+  LOADED_MODULE_LISTS,
   splitIDs
 } from '../lints/bindings.ts'
 import { moduleName } from '../lints/earlyDrivers.ts'
 import { findingPlace, type Place } from '../lints/finding.ts'
-import { intelIommu, wordsOf } from '../lints/kernelParams.ts'
+import { intelIommuState, paramValues } from '../lints/kernelParams.ts'
 import {
-  contendersFor,
-  type Entry,
-  type EntryItem,
+  type BootEntryView,
+  type DefinitionItem,
   hasKernel,
-  type View,
+  type OptionDefinition,
+  possibleValuesOf,
   valueText
 } from '../lints/view.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
@@ -37,25 +37,25 @@ interface Pages extends Place {
 
 export interface Requirements {
   /** The place of findings about the configuration as a whole. */
-  first: Place | undefined
+  mainPlace: Place | undefined
   /** Kernel parameters for guests. */
   params: readonly Param[]
   /** Whether these parameters turn Intel's IOMMU on or off. */
-  intelIommu: ReturnType<typeof intelIommu>
+  intelIommu: ReturnType<typeof intelIommuState>
   /** Whether devices are bound for guests at boot. */
   bindsAtBoot: boolean
   /** Modules that must be loaded. */
   modules: readonly (Place & { name: string })[]
   hugepages: readonly Pages[]
   /** The parameter that lets a patched kernel split IOMMU groups. */
-  splits: Param | undefined
+  acsOverride: Param | undefined
 }
 
 const VFIO = 'virtualisation.vfio'
 
 /** The requirements of a view; `references` are the devices that it passes through. */
 export function requirementsOf(
-  view: View,
+  view: BootEntryView,
   references: readonly DeviceReference[],
   machine: Machine
 ): Requirements {
@@ -63,12 +63,12 @@ export function requirementsOf(
   const written = kernelParams(view).filter(({ item }) => isUnconditional(item))
   const all = [
     ...written
-      .filter(it => RELEVANT.test(it.param) && isPlain(it.param))
+      .filter(it => RELEVANT.test(it.param) && hasNoInterpolation(it.param))
       .map(it => ({ ...findingPlace(it.item), param: it.param })),
     ...(enabled ? paramsOfModules(view, enabled, machine) : [])
   ]
   const params = uniqueBy(all, it => it.param)
-  const loaded = LOADED.flatMap(view.items).filter(
+  const loaded = LOADED_MODULE_LISTS.flatMap(view.itemsIn).filter(
     it => isUnconditional(it) && /^(?:vfio[-_]pci|kvmfr)$/.test(it.text ?? '')
   )
   const kvmfr = view.definitionsWith('virtualisation.kvmfr.enable', true).filter(isUnconditional)
@@ -77,11 +77,11 @@ export function requirementsOf(
     ...(enabled ? [{ ...findingPlace(enabled), name: 'vfio_pci' }] : []),
     ...kvmfr.map(it => ({ ...findingPlace(it), name: 'kvmfr' }))
   ]
-  const bindsAtBoot = contendersFor(view, `${VFIO}.bindAtBoot`)
+  const bindsAtBoot = possibleValuesOf(view, `${VFIO}.bindAtBoot`)
   return {
-    first: references[0] ?? (enabled && findingPlace(enabled)) ?? modules[0] ?? params[0],
+    mainPlace: references[0] ?? (enabled && findingPlace(enabled)) ?? modules[0] ?? params[0],
     params,
-    intelIommu: intelIommu(params.map(it => it.param)),
+    intelIommu: intelIommuState(params.map(it => it.param)),
     bindsAtBoot: !(enabled && bindsAtBoot.some(it => it.text === 'false')),
     modules: uniqueBy(modules, it => it.name),
     hugepages: [
@@ -89,7 +89,7 @@ export function requirementsOf(
       ...pagesOfOptions(view),
       ...pagesOfSysctl(view, written)
     ],
-    splits: params.find(it => it.param.startsWith('pcie_acs_override='))
+    acsOverride: params.find(it => it.param.startsWith('pcie_acs_override='))
   }
 }
 
@@ -98,26 +98,30 @@ const RELEVANT =
   /^(?:intel[-_]iommu=|iommu=|vfio[-_]pci\.|kvm(?:[-_]\w+)?\.|pcie_acs_override=|initcall_blacklist=(?:.*,)?sysfb_init(?:,|$))/
 
 /** The parameters that vfio-patch's modules set (nixos/binding.nix); `enabled` is the definition that enables them. */
-function paramsOfModules(view: View, enabled: Entry, machine: Machine): Param[] {
+function paramsOfModules(
+  view: BootEntryView,
+  enabled: OptionDefinition,
+  machine: Machine
+): Param[] {
   const setTo = (name: string, value: boolean) => certainEntry(view, name, value)
   const text = (name: string) => {
-    const [first] = contendersFor(view, `${VFIO}.${name}`)
+    const [first] = possibleValuesOf(view, `${VFIO}.${name}`)
     return /^"([^"\\$]*)"$/.exec(first?.text ?? '')?.[1]
   }
   const found: Param[] = []
-  const add = (entry: Entry | undefined, ...params: string[]) => {
+  const add = (entry: OptionDefinition | undefined, ...params: string[]) => {
     if (entry) found.push(...params.map(param => ({ ...findingPlace(entry), param })))
   }
   // intel_iommu has no effect on AMD processors.
   if (machine.cpu.vendor !== 'amd' && text('IOMMUType') !== 'amd') add(enabled, 'intel_iommu=on')
   if (!setTo('passthroughDMA', false)) add(enabled, 'iommu=pt')
-  const devices = view.items(`${VFIO}.devices`)
+  const devices = view.itemsIn(`${VFIO}.devices`)
   const isListed = devices.every(
-    it => it.text !== undefined && isPlain(it.text) && isUnconditional(it)
+    it => it.text !== undefined && hasNoInterpolation(it.text) && isUnconditional(it)
   )
   const ids = [...new Set(devices.map(it => it.text?.toLowerCase()))]
   if (ids.length > 0 && isListed && !setTo('bindAtBoot', false)) {
-    add(devices[0]?.entry, `vfio-pci.ids=${ids.join(',')}`)
+    add(devices[0]?.definition, `vfio-pci.ids=${ids.join(',')}`)
   }
   if (hasKernel(view, '5.15')) add(setTo('disableEFIfb', true), 'initcall_blacklist=sysfb_init')
   add(setTo('ignoreMSRs', true), 'kvm.ignore_msrs=1', 'kvm.report_ignored_msrs=0')
@@ -127,9 +131,13 @@ function paramsOfModules(view: View, enabled: Entry, machine: Machine): Param[] 
 }
 
 /** The definition that certainly sets an option of `virtualisation.vfio` to this value. */
-function certainEntry(view: View, name: string, value: boolean): Entry | undefined {
-  const contenders = contendersFor(view, `${VFIO}.${name}`)
-  return contenders.find(it => it.isCertain && it.text === String(value))?.entry
+function certainEntry(
+  view: BootEntryView,
+  name: string,
+  value: boolean
+): OptionDefinition | undefined {
+  const contenders = possibleValuesOf(view, `${VFIO}.${name}`)
+  return contenders.find(it => it.isCertain && it.text === String(value))?.definition
 }
 
 /** A size of huge pages in KiB; undefined if x86 does not have it. */
@@ -139,7 +147,7 @@ function pageSize(text: string): number | undefined {
 }
 
 /** `hugepages=` counts pages of the `hugepagesz=` before it. */
-function pagesOfParams(params: readonly { item: EntryItem; param: string }[]): Pages[] {
+function pagesOfParams(params: readonly { item: DefinitionItem; param: string }[]): Pages[] {
   let size = defaultSize(params)
   return params.flatMap(({ item, param }) => {
     const [name, value = ''] = param.split('=')
@@ -154,24 +162,24 @@ function defaultSize(params: readonly { param: string }[]): number | undefined {
   return pageSize(found ?? '2M')
 }
 
-function pagesOfOptions(view: View): Pages[] {
+function pagesOfOptions(view: BootEntryView): Pages[] {
   const option = 'virtualisation.hugepages'
   if (!view.definitionsWith(`${option}.enable`, true).some(isUnconditional)) return []
   const text = (name: string) => {
-    const [entry] = view.at(`${option}.${name}`)
+    const [entry] = view.definitionsOf(`${option}.${name}`)
     return entry && valueText(entry).replaceAll('"', '')
   }
-  const [count] = view.at(`${option}.numPages`)
+  const [count] = view.definitionsOf(`${option}.numPages`)
   const sizeKiB = pageSize(text('pageSize') ?? text('defaultPageSize') ?? '2M')
   if (!count || sizeKiB === undefined || !/^\d+$/.test(valueText(count))) return []
   return [{ ...findingPlace(count), sizeKiB, count: Number(valueText(count)) }]
 }
 
-function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[] {
+function pagesOfSysctl(view: BootEntryView, params: readonly { param: string }[]): Pages[] {
   const sizeKiB = defaultSize(params)
   if (sizeKiB === undefined) return []
   return view
-    .at('boot.kernel.sysctl."vm.nr_hugepages"')
+    .definitionsOf('boot.kernel.sysctl."vm.nr_hugepages"')
     .filter(it => isUnconditional(it) && /^[1-9]\d*$/.test(valueText(it)))
     .map(it => ({ ...findingPlace(it), sizeKiB, count: Number(valueText(it)), isSysctl: true }))
 }
@@ -182,8 +190,8 @@ function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[
 export interface DeviceReference extends Place {
   /** The kind of name: an ID, or an item of `virtualisation.vfio.addresses`. */
   by:
-    | { kind: 'id'; id: string; binding: Binding }
-    | { kind: 'address'; address: string; expected: string | undefined; item: EntryItem }
+    | { kind: 'id'; id: string; place: IDPlace }
+    | { kind: 'address'; address: string; expected: string | undefined; item: DefinitionItem }
   /**
    * The devices that it selects at boot; several may have one ID. Virtual functions are created later: an
    * address never selects one, and an ID selects them only if no other device has the ID.
@@ -198,12 +206,12 @@ export interface DeviceReference extends Place {
  * or `includesConditional` is true.
  */
 export function deviceReferencesIn(
-  view: View,
+  view: BootEntryView,
   machine: Machine,
   params: readonly string[],
   includesConditional = false
 ): DeviceReference[] {
-  const ids = idBindings(view).flatMap(binding =>
+  const ids = idPlaces(view).flatMap(binding =>
     namedIDs(binding)
       .filter(
         it => includesConditional || isUnconditional(binding.at) || isBoundByID(params, it.id)
@@ -212,14 +220,17 @@ export function deviceReferencesIn(
         const all = machine.devices.filter(it => id.startsWith(idOf(it)))
         // A longer ID selects by properties that are unknown here.
         if (id.length > 9 && all.length !== 1) return []
-        const place = { path: binding.at.entry.file.path, range: { start, end: start + id.length } }
+        const place = {
+          path: binding.at.definition.file.path,
+          range: { start, end: start + id.length }
+        }
         const { devices, virtual } = partition(all)
         const selected = devices.length > 0 ? devices : virtual
-        return [{ ...place, by: { kind: 'id', id, binding }, devices: selected, virtual }]
+        return [{ ...place, by: { kind: 'id', id, place: binding }, devices: selected, virtual }]
       })
   )
   const addresses = view
-    .items('virtualisation.vfio.addresses')
+    .itemsIn('virtualisation.vfio.addresses')
     .flatMap((item): DeviceReference[] => {
       const source = item.node.text
       const found = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
@@ -236,10 +247,10 @@ export function deviceReferencesIn(
   return [...ids, ...addresses]
 }
 
-function namedIDs({ lists }: Binding): { id: string; start: number }[] {
+function namedIDs({ lists }: IDPlace): { id: string; start: number }[] {
   return lists
     .flatMap(splitIDs)
-    .filter(({ id }) => isPlain(id) && /^[0-9a-f]{4}:[0-9a-f]{4}/i.test(id))
+    .filter(({ id }) => hasNoInterpolation(id) && /^[0-9a-f]{4}:[0-9a-f]{4}/i.test(id))
     .map(({ id, start }) => ({ id: id.toLowerCase(), start }))
 }
 
@@ -268,6 +279,6 @@ export function hasParam(params: readonly string[], param: string): boolean {
 /** Whether kernel parameters give this lower-case ID to vfio-pci; subsystem and class may follow the ID there. */
 export function isBoundByID(params: readonly string[], id: string): boolean {
   return params
-    .flatMap(it => wordsOf(it, 'vfio_pci.ids'))
+    .flatMap(it => paramValues(it, 'vfio_pci.ids'))
     .some(it => `${it.toLowerCase()}:`.startsWith(`${id}:`))
 }

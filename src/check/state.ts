@@ -2,8 +2,8 @@
 
 import { defined } from '../collections.ts'
 import { passesDevices } from '../lints/bindings.ts'
-import { intelIommu } from '../lints/kernelParams.ts'
-import type { View } from '../lints/view.ts'
+import { intelIommuState } from '../lints/kernelParams.ts'
+import type { BootEntryView } from '../lints/view.ts'
 import { isForGuests } from '../machine/cards.ts'
 import { isPlaceholder } from '../machine/dump/names.ts'
 import type { Machine, PciDevice, System, Systems } from '../machine/machine.ts'
@@ -31,7 +31,7 @@ type Verdict = 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown
 type BuildVerdict = 'active' | 'after-reboot' | 'not-built'
 
 /** A thing that the configuration requests, and whether it is active. */
-export interface Thing {
+export interface SettingStatus {
   kind: 'system' | 'iommu' | 'kernel-parameter' | 'device' | 'module' | 'hugepages' | 'acs'
   /** The parameter, address, module, or number and size of pages. */
   name: string
@@ -43,18 +43,18 @@ export interface Thing {
 
 /** A boot entry, its machine, and what the boot entry requires of the machine. */
 export interface MachineState {
-  entry: BootEntry
+  entry: ComparedEntry
   machine: Machine
   references: readonly DeviceReference[]
   required: Requirements
 }
 
 /** All things that a boot entry requests; each comes after the things that it needs. */
-export function thingsOf(state: MachineState): Thing[] {
+export function settingStatuses(state: MachineState): SettingStatus[] {
   return [
     ...system(state),
     ...iommu(state),
-    ...state.required.params.map(({ param }): Thing => {
+    ...state.required.params.map(({ param }): SettingStatus => {
       return { kind: 'kernel-parameter', name: param, verdict: ofParam(param, state) }
     }),
     ...splitGroups(state),
@@ -85,7 +85,7 @@ function isPending({ entry, machine: { systems } }: MachineState): boolean {
   return of(booted) !== of(built)
 }
 
-function system(state: MachineState): Thing[] {
+function system(state: MachineState): SettingStatus[] {
   const { booted, next } = state.machine.systems ?? {}
   if (!booted || !next) return []
   const thing = { kind: 'system', name: LATEST_BUILD } as const
@@ -96,7 +96,7 @@ function system(state: MachineState): Thing[] {
   return [{ ...thing, verdict: 'after-reboot', because }]
 }
 
-function iommu(state: MachineState): Thing[] {
+function iommu(state: MachineState): SettingStatus[] {
   const { groups, isOffered } = state.machine.iommu
   const thing = { kind: 'iommu', name: 'IOMMU' } as const
   if (groups > 0) {
@@ -115,14 +115,14 @@ function iommu(state: MachineState): Thing[] {
 
 /** Whether the systems turn on Intel's IOMMU, possibly with other values next to `on`. */
 function ofSwitch({ entry, machine }: MachineState): BuildVerdict {
-  if (entry.isRunning && intelIommu(machine.kernelParams) === 'on') return 'active'
-  return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
+  if (entry.isRunning && intelIommuState(machine.kernelParams) === 'on') return 'active'
+  return intelIommuState(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
 }
 
 /** Only the kernel log shows whether the kernel has the patch that the parameter needs. */
-function splitGroups(state: MachineState): Thing[] {
-  const { splits } = state.required
-  if (!splits || ofParam(splits.param, state) !== 'active') return []
+function splitGroups(state: MachineState): SettingStatus[] {
+  const { acsOverride } = state.required
+  if (!acsOverride || ofParam(acsOverride.param, state) !== 'active') return []
   const thing = { kind: 'acs', name: 'ACS override' } as const
   const { log } = state.machine
   if (log?.hasAcsOverride) return [{ ...thing, verdict: 'active' }]
@@ -133,7 +133,7 @@ function splitGroups(state: MachineState): Thing[] {
   return [{ ...thing, verdict: 'unknown', because }]
 }
 
-function loaded(name: string, state: MachineState): Thing[] {
+function loaded(name: string, state: MachineState): SettingStatus[] {
   const { modules, devices: all } = state.machine
   const thing = { kind: 'module', name } as const
   const isInUse = name === 'vfio_pci' && all.some(it => it.driver === 'vfio-pci')
@@ -145,7 +145,10 @@ function loaded(name: string, state: MachineState): Thing[] {
     : [{ ...thing, verdict }]
 }
 
-function devices({ by, devices: found, virtual }: DeviceReference, state: MachineState): Thing[] {
+function devices(
+  { by, devices: found, virtual }: DeviceReference,
+  state: MachineState
+): SettingStatus[] {
   if (found.length === 0 && virtual.length > 0) {
     const because = BECAUSE.virtualAtBoot
     return virtual.map(device => {
@@ -186,8 +189,8 @@ export function wasReserved(
   return by.kind === 'id' && isBoundByID(machine.kernelParams, by.id)
 }
 
-function hugepages(state: MachineState): Thing[] {
-  return state.required.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
+function hugepages(state: MachineState): SettingStatus[] {
+  return state.required.hugepages.map(({ sizeKiB, count, isSysctl }): SettingStatus => {
     const size = sizeKiB === 2048 ? '2M' : '1G'
     const thing = { kind: 'hugepages', name: pagesName(count, size) } as const
     const reserved = reservedPages(state.machine, sizeKiB)
@@ -206,8 +209,8 @@ export function reservedPages({ memory }: Machine, sizeKiB: number): number {
 }
 
 /** The boot entry that is compared with the machine. */
-interface BootEntry {
-  view: View
+interface ComparedEntry {
+  view: BootEntryView
   /** Whether the machine was booted with this entry, possibly with an older build of it. */
   isRunning: boolean
   /** The latest build of the entry; undefined if there is none, or the system is not NixOS. */
@@ -220,7 +223,10 @@ interface BootEntry {
  * Among the boot entries that pass devices through: the running one, else the system itself, else the first
  * specialisation. Undefined if no boot entry passes devices through.
  */
-export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry | undefined {
+export function bootEntryOf(
+  views: readonly BootEntryView[],
+  machine: Machine
+): ComparedEntry | undefined {
   const systems = withNames(machine.systems, views)
   const running = systems?.entry ?? ''
   const passing = views.filter(passesDevices)
@@ -237,7 +243,10 @@ export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry
  * In a dump, entries have placeholders instead of names. If the configuration has exactly one entry that is not
  * built under its name, and the machine has exactly one entry with a placeholder, the two are the same entry.
  */
-function withNames(systems: Systems | undefined, views: readonly View[]): Systems | undefined {
+function withNames(
+  systems: Systems | undefined,
+  views: readonly BootEntryView[]
+): Systems | undefined {
   const latest = systems?.next ?? systems?.current
   const built = new Set((latest?.specialisations ?? []).map(it => it.name))
   const unbuilt = views.map(it => it.name).filter(it => it !== '' && !built.has(it))

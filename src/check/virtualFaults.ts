@@ -18,7 +18,7 @@ import type { MachineState } from './state.ts'
  * Places that name virtual functions, possibly along with other devices that have the same ID, and devices whose
  * virtual functions would be removed.
  */
-export function virtualFaults({ machine, references, entry }: MachineState): Finding[] {
+export function findVirtualFunctionFaults({ machine, references, entry }: MachineState): Finding[] {
   return references.flatMap(place => {
     const { by } = place
     const found = by.kind === 'id' ? ofID(machine, place, by.id) : ofAddress(machine, place, by)
@@ -29,7 +29,7 @@ export function virtualFaults({ machine, references, entry }: MachineState): Fin
 }
 
 /** Whether a place names only virtual functions, including those that do not exist now. */
-export function isVirtualPlace(
+export function namesOnlyVirtualFunctions(
   machine: Machine,
   { by, devices, virtual }: DeviceReference
 ): boolean {

@@ -1,8 +1,8 @@
 import {
   dependsOnKernelVersion,
-  idBindings,
+  idPlaces,
   kernelParams,
-  LOADED,
+  LOADED_MODULE_LISTS,
   modprobeLines,
   vendorsOf
 } from './bindings.ts'
@@ -26,18 +26,18 @@ import {
 } from './messages/hooks.ts'
 import { stringLiterals } from './values.ts'
 import {
+  type BootEntryView,
   canApplyTogether,
-  type Entry,
-  type EntryText,
+  type DefinitionString,
   hasKernel,
-  isOn,
-  isSince,
-  type View,
+  hasRelease,
+  isOptionOn,
+  type OptionDefinition,
   valueText
 } from './view.ts'
 
 /** Findings about kernel modules and their load order, the initrd and the kernel. */
-export function lintBoot(view: View): Finding[] {
+export function lintBoot(view: BootEntryView): Finding[] {
   return [
     ...virqfd(view),
     ...loadOrder(view),
@@ -49,12 +49,12 @@ export function lintBoot(view: View): Finding[] {
   ]
 }
 
-function virqfd(view: View): Finding[] {
+function virqfd(view: BootEntryView): Finding[] {
   if (!hasKernel(view, '6.2')) return []
-  const lists = [...LOADED, 'boot.initrd.availableKernelModules']
+  const lists = [...LOADED_MODULE_LISTS, 'boot.initrd.availableKernelModules']
   return lists.flatMap(list =>
     view
-      .items(list)
+      .itemsIn(list)
       .filter(it => /^vfio[-_]virqfd$/.test(it.text ?? '') && !dependsOnKernelVersion(it))
       .map(it =>
         findingAt(it, {
@@ -73,15 +73,15 @@ const DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
 ])
 
 /** Drivers that are loaded before vfio-pci and take the guest's card. */
-function loadOrder(view: View): Finding[] {
+function loadOrder(view: BootEntryView): Finding[] {
   // vfio-patch's modules load vfio-pci first.
   if (
     view.facts.importsModules &&
     view.definitionsWith('virtualisation.vfio.enable', true).length > 0
   )
     return []
-  if (!isSince(view, '25.11')) return []
-  const vendors = vendorsOf(idBindings(view))
+  if (!hasRelease(view, '25.11')) return []
+  const vendors = vendorsOf(idPlaces(view))
   const drivers = [...vendors].flatMap(it => DRIVERS.get(it) ?? [])
   const softdeps = modprobeLines(view).map(it => it.line)
   const waitsForVfio = (driver: string) =>
@@ -91,13 +91,13 @@ function loadOrder(view: View): Finding[] {
     })
   const mayTakeCard = (driver: string) =>
     drivers.some(it => same(it, driver)) && !waitsForVfio(driver)
-  const listed = view.items('boot.initrd.kernelModules').filter(it => mayTakeCard(it.text ?? ''))
+  const listed = view.itemsIn('boot.initrd.kernelModules').filter(it => mayTakeCard(it.text ?? ''))
   const amdgpu = mayTakeCard('amdgpu')
     ? view.definitionsWith('hardware.amdgpu.initrd.enable', true)
     : []
   return [
     ...listed.map(it => {
-      const { fullPath } = it.entry
+      const { fullPath } = it.definition
       const path = [...fullPath.slice(0, fullPath.indexOf('boot')), 'boot', 'extraModprobeConfig']
       const fix = [{ op: 'add-line', path, line: `softdep ${it.text} pre: vfio-pci` }] as const
       return findingAt(it, { ...loadsBeforeVfio(it.text ?? '', 'boot.initrd.kernelModules'), fix })
@@ -110,25 +110,25 @@ function same(a: string, b: string): boolean {
   return moduleName(a) === moduleName(b)
 }
 
-function softdepDrm(view: View): Finding[] {
+function softdepDrm(view: BootEntryView): Finding[] {
   return modprobeLines(view)
     .filter(it => /^softdep\s+drm\s.*vfio/.test(it.line))
     .map(({ at, line, index }) => findingAt(placeWithin(at, index, line.length), softdepOnDrm()))
 }
 
-function preDeviceCommands(view: View): Finding[] {
-  if (isOn(view, 'boot.initrd.systemd.enable', isSince(view, '26.05')) !== true) return []
+function preDeviceCommands(view: BootEntryView): Finding[] {
+  if (isOptionOn(view, 'boot.initrd.systemd.enable', hasRelease(view, '26.05')) !== true) return []
   return SCRIPTED.map(it => `boot.initrd.${it}`).flatMap(option =>
     view
-      .at(option)
+      .definitionsOf(option)
       .filter(it => /vfio|driver_override/.test(valueText(it)) && !dependsOnInitrdKind(it))
       .map(it => findingAt(it, scriptedInitrdOnly(option)))
   )
 }
 
 /** Whether a definition depends on the kind of initrd, as `mkIf (!config.boot.initrd.systemd.enable)` does. */
-function dependsOnInitrdKind(entry: Entry): boolean {
-  return [...entry.conditions, valueText(entry)].some(it =>
+function dependsOnInitrdKind(definition: OptionDefinition): boolean {
+  return [...definition.conditions, valueText(definition)].some(it =>
     /\bboot\.initrd\.systemd\.enable\b/.test(it)
   )
 }
@@ -153,10 +153,10 @@ const REMOVED: readonly { option: RemovedOption; since: string }[] = [
   { option: 'boot.vesa', since: '26.11' }
 ]
 
-function removedOptions(view: View): Finding[] {
-  return REMOVED.filter(it => isSince(view, it.since)).flatMap(({ option }) =>
+function removedOptions(view: BootEntryView): Finding[] {
+  return REMOVED.filter(it => hasRelease(view, it.since)).flatMap(({ option }) =>
     view
-      .at(option)
+      .definitionsOf(option)
       .map(it =>
         findingAt(it, { ...optionRemoved(option), fix: [{ op: 'drop', path: it.fullPath }] })
       )
@@ -167,18 +167,20 @@ const WITH_ACS = /zen|lqx|liquorix|xanmod|cachyos|acs/i
 const WITHOUT_ACS =
   /^(?:\w+\.)*linux(?:Packages|kernel\.packages\.linux)(?:_latest|_testing|_hardened|_lts|_\d+_\d+)*$/i
 
-function acsWithoutPatch(view: View): Finding[] {
+function acsWithoutPatch(view: BootEntryView): Finding[] {
   const params = kernelParams(view).filter(it => it.param.startsWith('pcie_acs_override='))
   const requests = [
     ...params.map(it => it.item),
     ...view.definitionsWith('virtualisation.vfio.applyACSpatch', true)
   ]
   if (requests.length === 0) return []
-  const kernels = view.at('boot.kernelPackages').map(valueText)
-  const patches = view.at('boot.kernelPatches').concat(view.below('boot.kernelPatches'))
-  if (patches.length > 0 || view.at('virtualisation.vfio.acsPatch').length > 0) return []
+  const kernels = view.definitionsOf('boot.kernelPackages').map(valueText)
+  const patches = view
+    .definitionsOf('boot.kernelPatches')
+    .concat(view.definitionsBelow('boot.kernelPatches'))
+  if (patches.length > 0 || view.definitionsOf('virtualisation.vfio.acsPatch').length > 0) return []
   // The kernel may be chosen in a file that was not read.
-  if (kernels.length === 0 && !view.isWhole) return []
+  if (kernels.length === 0 && !view.isComplete) return []
   if (kernels.some(it => WITH_ACS.test(it) || !WITHOUT_ACS.test(it))) return []
   // Other modules may patch the kernel in any of the files.
   const patch = /boot\.kernelPatches|kernelPatches\s*=/
@@ -187,12 +189,12 @@ function acsWithoutPatch(view: View): Finding[] {
 }
 
 /** Kernel modules that are not part of Linux and often do not build with the newest kernel. */
-function fragileModules(view: View): Finding[] {
+function fragileModules(view: BootEntryView): Finding[] {
   const newest = view
-    .at('boot.kernelPackages')
+    .definitionsOf('boot.kernelPackages')
     .find(it => /_(?:latest|testing|zen|xanmod|lqx)|cachyos/.test(valueText(it)))
   if (!newest) return []
-  return view.items('boot.extraModulePackages').flatMap(it => {
+  return view.itemsIn('boot.extraModulePackages').flatMap(it => {
     const source = it.node.text
     const name = /\b(?:vendor-reset|kvmfr)\b/.exec(source)?.[0]
     if (name === undefined || !canApplyTogether(it, newest)) return []
@@ -203,14 +205,16 @@ function fragileModules(view: View): Finding[] {
 const HOOKS_IN_ETC = /^(?:\/?etc\/)?libvirt\/hooks(?:\/|$)/
 
 /** Findings about the scripts that libvirt runs when a guest starts and stops. */
-export function lintHooks(view: View): Finding[] {
+export function lintHooks(view: BootEntryView): Finding[] {
   const hooks = [
-    ...view.below('virtualisation.libvirtd.hooks'),
+    ...view.definitionsBelow('virtualisation.libvirtd.hooks'),
     ...view
-      .below('virtualisation.vfio.guests')
+      .definitionsBelow('virtualisation.vfio.guests')
       .filter(it => !/hostCPUs$/.test(it.path.at(-1) ?? ''))
   ]
-  const misplaced = view.below('environment.etc').filter(it => HOOKS_IN_ETC.test(it.path[2] ?? ''))
+  const misplaced = view
+    .definitionsBelow('environment.etc')
+    .filter(it => HOOKS_IN_ETC.test(it.path[2] ?? ''))
   // One finding per file, at its content if possible, not at its mode.
   const places = [...new Set(misplaced.map(it => it.path[2]))].flatMap(name => {
     const parts = misplaced.filter(it => it.path[2] === name)
@@ -223,11 +227,11 @@ export function lintHooks(view: View): Finding[] {
 }
 
 /** The scripts that are string literals in a definition. */
-function scriptsIn(entry: Entry): EntryText[] {
-  return stringLiterals(entry.value).map(it => ({ ...it, entry }))
+function scriptsIn(definition: OptionDefinition): DefinitionString[] {
+  return stringLiterals(definition.value).map(it => ({ ...it, definition }))
 }
 
-function virsh(script: EntryText): Finding[] {
+function virsh(script: DefinitionString): Finding[] {
   // Finds virsh as a command, not as a word in a comment or a message.
   const found = /^(?![ \t]*#)(?:[^\n#]*?[\s;&|(/\ue000])?(virsh)[ \t]/m.exec(script.text)
   if (!found || /\becho\b/.test(found[0])) return []
@@ -235,9 +239,9 @@ function virsh(script: EntryText): Finding[] {
   return [findingAt(placeWithin(script, at, 'virsh'.length), hookCallsVirsh())]
 }
 
-function shell(script: EntryText): Finding[] {
+function shell(script: DefinitionString): Finding[] {
   // writeShell… adds its own shebang line, so this line is only a comment.
-  if (valueText(script.entry).includes('writeShell')) return []
+  if (valueText(script.definition).includes('writeShell')) return []
   const found = /^\s*#!(\/(?:usr\/)?bin\/(?!sh\b|env\b)\w+|\/usr\/bin\/env\s+bash)/.exec(
     script.text
   )

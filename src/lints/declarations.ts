@@ -1,7 +1,7 @@
 import { formatPath, type SyntaxNode } from '../nix/index.ts'
 import { type Finding, findingAt } from './finding.ts'
 import { moduleReplaceable, optionDeclaredTwice } from './messages/modules.ts'
-import type { LintFile, View } from './view.ts'
+import type { BootEntryView, LintFile } from './view.ts'
 
 /** A declaration that only extends the submodule of an option, which several modules may do. */
 const EXTENDS_SUBMODULE = /^(?:lib\.)?mkOption\s*\{\s*type\s*=[^;{]*\bsubmodule\b[^;{]*;\s*\}$/
@@ -19,7 +19,7 @@ export function declarationsIn({ doc }: LintFile): { option: string; value: Synt
 }
 
 /** Options that two modules declare, and modules that vfio-patch's modules can replace. */
-export function lintDeclarations({ files, facts }: View): Finding[] {
+export function lintDeclarations({ files, facts }: BootEntryView): Finding[] {
   const owners = new Map<string, LintFile>()
   const findings: Finding[] = []
   for (const [i, file] of files.entries()) {

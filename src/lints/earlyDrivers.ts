@@ -1,8 +1,14 @@
 // Which graphics drivers the initrd loads, and whether it loads vfio-pci, as far as the text shows.
 
 import { formatPath } from '../nix/index.ts'
-import { isPlain, isUnconditional, kernelParams, modprobeLines } from './bindings.ts'
-import { type Entry, type EntryText, plainStringOf, type View, valueText } from './view.ts'
+import { hasNoInterpolation, isUnconditional, kernelParams, modprobeLines } from './bindings.ts'
+import {
+  type BootEntryView,
+  type DefinitionString,
+  type OptionDefinition,
+  plainStringOf,
+  valueText
+} from './view.ts'
 
 /** Drivers that draw a console, with the vendor of their cards. nvidia draws a console only with nvidia_drm. */
 const VENDORS: ReadonlyMap<string, string> = new Map([
@@ -33,16 +39,16 @@ export function consoleDriversOf(vendor: string): string[] {
 
 export interface EarlyDrivers {
   /** Drivers that draw a console and that the initrd always loads. */
-  forced: ReadonlySet<string>
+  alwaysLoaded: ReadonlySet<string>
   /**
    * Drivers that the initrd has and loads if a card needs one. udev runs in both kinds of initrd and loads the
    * modules whose aliases match a device (documented in nixpkgs at `boot.initrd.availableKernelModules`).
    */
   available: ReadonlySet<string>
   /** Whether the initrd loads the drivers of all cards except nouveau, because of a report of nixos-facter. */
-  isEvery: boolean
+  loadsAllDrivers: boolean
   /** Whether the initrd may load more drivers than the text shows. */
-  isVague: boolean
+  mayLoadMore: boolean
   /** Drivers that can't load or can't draw a console, and what blocks them. */
   blocked: ReadonlyMap<string, Blocker>
 }
@@ -53,33 +59,33 @@ export type Blocker = { kind: 'blacklist' } | { kind: 'setting'; setting: string
 const LISTS = ['boot.initrd.kernelModules', 'boot.initrd.availableKernelModules'] as const
 
 /** The graphics drivers in the initrd of a view. */
-export function earlyDriversOf(view: View): EarlyDrivers {
+export function earlyDriversOf(view: BootEntryView): EarlyDrivers {
   const blocked = blockedDrivers(view)
   const drawing = (names: readonly string[]) =>
     new Set(names.map(moduleName).filter(it => VENDORS.has(it) && !blocked.has(it)))
   const listed = (list: string, isCertain: boolean) =>
     view
-      .items(list)
+      .itemsIn(list)
       .filter(it => isUnconditional(it) === isCertain)
       .flatMap(it => it.text ?? [])
   const [forced, available] = LISTS
   // Computed and conditional drivers may be loaded.
   const isComputedSwitch = [...AMDGPU, INTEL]
-    .flatMap(view.at)
+    .flatMap(view.definitionsOf)
     .some(it => !/^(?:true|false)$/.test(valueText(it)))
   const conditional = drawing([
     ...LISTS.flatMap(it => listed(it, false)),
     ...byOptions(view, at => at.conditions.length > 0)
   ])
   return {
-    forced: drawing([
+    alwaysLoaded: drawing([
       ...listed(forced, true),
       ...byOptions(view, at => at.conditions.length === 0),
       ...byHardware(view)
     ]),
     available: drawing(listed(available, true)),
-    isEvery: hasFacter(view) && detectedBy(view).length === 0,
-    isVague:
+    loadsAllDrivers: hasFacter(view) && detectedBy(view).length === 0,
+    mayLoadMore:
       conditional.size > 0 ||
       isComputedSwitch ||
       LISTS.some(list => isComputed(view, list)) ||
@@ -97,18 +103,21 @@ const INTEL = 'hardware.intelgpu.loadInInitrd'
  * The drivers that options of NixOS, nixos-hardware and nixos-facter add to `boot.initrd.kernelModules`, by
  * the definitions for which `isIncluded` is true.
  */
-function byOptions(view: View, isIncluded: (entry: Entry) => boolean): string[] {
+function byOptions(
+  view: BootEntryView,
+  isIncluded: (definition: OptionDefinition) => boolean
+): string[] {
   const isOn = (option: string) => view.definitionsWith(option, true).some(isIncluded)
-  const detected = detectedBy(view).flatMap(view.items)
+  const detected = detectedBy(view).flatMap(view.itemsIn)
   return [
     ...(AMDGPU.some(isOn) ? ['amdgpu'] : []),
     ...(isOn(INTEL) ? [driverOfIntel(view)] : []),
-    ...detected.filter(it => isIncluded(it.entry)).flatMap(it => it.text ?? [])
+    ...detected.filter(it => isIncluded(it.definition)).flatMap(it => it.text ?? [])
   ]
 }
 
 /** The drivers that imported modules of nixos-hardware add by default. */
-function byHardware(view: View): string[] {
+function byHardware(view: BootEntryView): string[] {
   const isOff = (option: string) => view.definitionsWith(option, false).length > 0
   // The module for Intel processors imports the one for their graphics.
   const isIntel = importsHardware(view, '[cg]pu[-/]intel') && !isOff(INTEL)
@@ -116,57 +125,59 @@ function byHardware(view: View): string[] {
   return [...(isAmd ? ['amdgpu'] : []), ...(isIntel ? [driverOfIntel(view)] : [])]
 }
 
-function driverOfIntel(view: View): string {
-  return view.at('hardware.intelgpu.driver').map(plainStringOf)[0] ?? 'i915'
+function driverOfIntel(view: BootEntryView): string {
+  return view.definitionsOf('hardware.intelgpu.driver').map(plainStringOf)[0] ?? 'i915'
 }
 
 const FACTER = ['hardware.facter', 'facter'] as const
 
-function hasFacter(view: View): boolean {
+function hasFacter(view: BootEntryView): boolean {
   return FACTER.some(
     it =>
-      view.at(`${it}.reportPath`).some(at => valueText(at) !== 'null') &&
+      view.definitionsOf(`${it}.reportPath`).some(at => valueText(at) !== 'null') &&
       view.definitionsWith(`${it}.detected.boot.graphics.enable`, false).length === 0 &&
       view.definitionsWith(`${it}.detected.graphics.enable`, false).length === 0
   )
 }
 
 /** The options whose lists of drivers replace the list that nixos-facter would detect. */
-function detectedBy(view: View): string[] {
+function detectedBy(view: BootEntryView): string[] {
   return FACTER.map(it => `${it}.detected.boot.graphics.kernelModules`).filter(
-    it => view.at(it).length > 0
+    it => view.definitionsOf(it).length > 0
   )
 }
 
 /** The text, without comments, of the files that mention nixos-hardware. */
-function hardwareImports({ files }: View): string {
+function hardwareImports({ files }: BootEntryView): string {
   const texts = files.map(it => it.doc.text).filter(it => it.includes('nixos-hardware'))
   return texts.map(it => it.replace(/#.*/g, '')).join('\n')
 }
 
 /** Whether the module `common-NAME` (`common/NAME`) of nixos-hardware is imported; `name` is a regular expression. */
-function importsHardware(view: View, name: string): boolean {
+function importsHardware(view: BootEntryView, name: string): boolean {
   return new RegExp(`\\bnixos-hardware\\b.*\\bcommon[-/]${name}\\b`).test(hardwareImports(view))
 }
 
 /** Whether the files import modules of nixos-hardware that may load any driver: for a model, or computed ones. */
-function importsModel(view: View): boolean {
+function importsModel(view: BootEntryView): boolean {
   return /\bnixos-hardware(?:\.nixosModules\s*(?:;|\.(?!common-))|\/(?!common\/))/.test(
     hardwareImports(view)
   )
 }
 
 /** Whether a list has more items than its string literals. */
-function isComputed(view: View, list: string): boolean {
-  const items = view.items(list)
+function isComputed(view: BootEntryView, list: string): boolean {
+  const items = view.itemsIn(list)
   return (
-    items.some(it => it.text === undefined || !isPlain(it.text)) ||
-    view.at(list).some(it => !/^\[\s*\]$/.test(valueText(it)) && !items.some(at => at.entry === it))
+    items.some(it => it.text === undefined || !hasNoInterpolation(it.text)) ||
+    view
+      .definitionsOf(list)
+      .some(it => !/^\[\s*\]$/.test(valueText(it)) && !items.some(at => at.definition === it))
   )
 }
 
 /** The drivers that can't load or can't draw a console, and what blocks them. */
-function blockedDrivers(view: View): Map<string, Blocker> {
+function blockedDrivers(view: BootEntryView): Map<string, Blocker> {
   const params = kernelParams(view).map(it => it.param)
   const blocked = new Map<string, Blocker>()
   const block = (by: Blocker, drivers: Iterable<string>) => {
@@ -176,7 +187,7 @@ function blockedDrivers(view: View): Map<string, Blocker> {
   const disable = (setting: string, drivers: Iterable<string>) =>
     block({ kind: 'setting', setting }, drivers)
   const lines = modprobeLines(view).map(it => /^blacklist\s+(\S+)$/.exec(it.line)?.[1] ?? '')
-  const listed = view.items('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
+  const listed = view.itemsIn('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
   blacklist([...lines, ...listed])
   const isOff = view.definitionsWith('virtualisation.vfio.blacklistNvidia', true).length > 0
   if (isOff) blacklist(['nouveau', 'nvidia_drm'])
@@ -195,12 +206,12 @@ function blockedDrivers(view: View): Map<string, Blocker> {
 }
 
 /** The literal items of `services.xserver.videoDrivers`. */
-export function videoDriversOf(view: View): string[] {
-  return view.items('services.xserver.videoDrivers').flatMap(it => it.text ?? [])
+export function videoDriversOf(view: BootEntryView): string[] {
+  return view.itemsIn('services.xserver.videoDrivers').flatMap(it => it.text ?? [])
 }
 
 /** Whether the initrd loads vfio-pci, so that devices are bound in the initrd. */
-export function loadsVfioEarly(view: View): boolean {
+export function loadsVfioEarly(view: BootEntryView): boolean {
   const [loaded, available] = LISTS.map(it => namesVfio(view, it))
   if (bindsAtBoot(view) || loaded) return true
   if (!available) return false
@@ -209,12 +220,12 @@ export function loadsVfioEarly(view: View): boolean {
   return modprobeLines(view).some(({ line }) => {
     const driver = /^softdep\s+(\S+)\s+pre:.*\bvfio[-_]pci\b/.exec(line)?.[1]
     const name = moduleName(driver ?? '')
-    return early.forced.has(name) || early.available.has(name)
+    return early.alwaysLoaded.has(name) || early.available.has(name)
   })
 }
 
-function namesVfio(view: View, list: string): boolean {
-  return view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
+function namesVfio(view: BootEntryView, list: string): boolean {
+  return view.itemsIn(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
 }
 
 // The string options of the initrd in which guides bind devices to vfio-pci. systemd services are separate.
@@ -222,15 +233,15 @@ const SCRIPTS = ['preDeviceCommands', 'preLVMCommands', 'postDeviceCommands', 's
 
 /** The PCI addresses in scripts and udev rules of the initrd that bind devices; none if the initrd lacks vfio-pci. */
 export function addressesInScripts(
-  view: View
-): { text: EntryText; index: number; address: string }[] {
+  view: BootEntryView
+): { text: DefinitionString; index: number; address: string }[] {
   if (!LISTS.some(list => namesVfio(view, list))) return []
   const services = view
-    .below('boot.initrd.systemd.services')
+    .definitionsBelow('boot.initrd.systemd.services')
     .filter(it => it.path.at(-1) === 'script')
     .map(it => formatPath(it.path))
   return [...SCRIPTS.map(it => `boot.initrd.${it}`), ...new Set(services)]
-    .flatMap(view.texts)
+    .flatMap(view.stringsIn)
     .filter(it => /driver_override/.test(it.text) && /vfio/.test(it.text))
     .flatMap(text =>
       [...text.text.matchAll(/\b[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\b/gi)].map(it => ({
@@ -242,7 +253,7 @@ export function addressesInScripts(
 }
 
 /** Whether `virtualisation.vfio` binds its devices at boot. */
-export function bindsAtBoot(view: View): boolean {
+export function bindsAtBoot(view: BootEntryView): boolean {
   const isSetTo = (name: string, value: boolean) =>
     view.definitionsWith(`virtualisation.vfio.${name}`, value).length > 0
   // A specialisation may enable what the system disables.

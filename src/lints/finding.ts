@@ -1,5 +1,5 @@
 import type { NixValue, Range } from '../nix/index.ts'
-import type { Entry, EntryItem, EntryText } from './view.ts'
+import type { DefinitionItem, DefinitionString, OptionDefinition } from './view.ts'
 
 /** Where something is written. */
 export interface Place {
@@ -31,19 +31,23 @@ export type FindingText = Pick<Finding, 'code' | 'level' | 'message' | 'why' | '
 type FindingInit = Omit<Finding, keyof Place>
 
 /** The place of a definition's value, or of a list item. */
-export function findingPlace(at: Entry | EntryItem): Place {
-  const [file, { start, end }] = 'entry' in at ? [at.entry.file, at.node] : [at.file, at.value]
+export function findingPlace(at: OptionDefinition | DefinitionItem): Place {
+  const [file, { start, end }] =
+    'definition' in at ? [at.definition.file, at.node] : [at.file, at.value]
   return { path: file.path, range: { start, end } }
 }
 
 /** The place of a part of a string; `index` is an offset in its text. */
-export function placeWithin(at: EntryText, index: number, length: number): Place {
+export function placeWithin(at: DefinitionString, index: number, length: number): Place {
   const start = at.start + index
-  return { path: at.entry.file.path, range: { start, end: start + length } }
+  return { path: at.definition.file.path, range: { start, end: start + length } }
 }
 
 /** A finding about a definition, a list item or a place. */
-export function findingAt(at: Entry | EntryItem | Place, init: FindingInit): Finding {
+export function findingAt(
+  at: OptionDefinition | DefinitionItem | Place,
+  init: FindingInit
+): Finding {
   const { path, range } = 'range' in at ? at : findingPlace(at)
   return { ...init, path, range }
 }
@@ -66,13 +70,13 @@ export type FixStep =
 
 /** Replaces a string in a list by `items`; undefined if the item is not exactly that string. */
 export function replaceItem(
-  { entry, node, text }: EntryItem,
+  { definition, node, text }: DefinitionItem,
   replaced: string,
   items: readonly string[]
 ): Fix | undefined {
   if (text !== replaced || node.type !== 'string_expression') return undefined
-  const remove = { op: 'remove', path: entry.fullPath, items: [replaced] } as const
-  return items.length === 0 ? [remove] : [remove, { op: 'add', path: entry.fullPath, items }]
+  const remove = { op: 'remove', path: definition.fullPath, items: [replaced] } as const
+  return items.length === 0 ? [remove] : [remove, { op: 'add', path: definition.fullPath, items }]
 }
 
 /** Codes of findings in the text. */
@@ -113,7 +117,7 @@ export const TEXT_CODES = [
 ] as const
 
 /** The codes in TEXT_CODES whose findings are replaced by more exact ones if the machine is known. */
-export const DECIDED_CODES: readonly LintCode[] = ['DARK_PASSPHRASE']
+export const CODES_DECIDED_BY_MACHINE: readonly LintCode[] = ['DARK_PASSPHRASE']
 
 /** Codes of findings that need the machine. */
 export const MACHINE_CODES = [

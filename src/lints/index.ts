@@ -12,10 +12,16 @@ import { lintLibvirt } from './libvirt.ts'
 import { lintNvidia } from './nvidia.ts'
 import { lintDarkPassphrase } from './passphrase.ts'
 import { lintImages, lintTexts } from './texts.ts'
-import { type Facts, type LintFile, type View, viewsOf, withParts } from './view.ts'
+import {
+  type BootEntryView,
+  type LintFile,
+  type SystemFacts,
+  viewsOf,
+  withInnerModules
+} from './view.ts'
 
 export {
-  DECIDED_CODES,
+  CODES_DECIDED_BY_MACHINE,
   type Finding,
   type Fix,
   GIT_CODES,
@@ -26,9 +32,9 @@ export {
   MACHINE_CODES,
   TEXT_CODES
 } from './finding.ts'
-export type { Facts, LintFile } from './view.ts'
+export type { LintFile, SystemFacts } from './view.ts'
 
-const LINTS: readonly ((view: View) => Finding[])[] = [
+const LINTS: readonly ((view: BootEntryView) => Finding[])[] = [
   lintKernelParams,
   lintBindings,
   lintBoot,
@@ -46,10 +52,10 @@ const LINTS: readonly ((view: View) => Finding[])[] = [
  * place. In files that are not modules, only strings are checked. vfio-patch's modules are not among the files;
  * `facts.importsModules` states whether they are imported.
  */
-export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
+export function lint(files: readonly LintFile[], facts: SystemFacts): Finding[] {
   const found = new Map<string, Finding>()
-  const all = files.flatMap(withParts)
-  const parts = new Set(all.filter(it => it.isPart).map(it => it.path))
+  const all = files.flatMap(withInnerModules)
+  const parts = new Set(all.filter(it => it.isInnerModule).map(it => it.path))
   for (const view of viewsOf(all, facts)) {
     for (const it of LINTS.flatMap(rule => rule(view))) {
       const key = `${it.code} ${it.path} ${it.range.start}`

@@ -1,4 +1,4 @@
-import { dependsOnKernelVersion, isPlain, kernelParams } from './bindings.ts'
+import { dependsOnKernelVersion, hasNoInterpolation, kernelParams } from './bindings.ts'
 import {
   type Finding,
   type FindingText,
@@ -16,10 +16,16 @@ import {
   pciNomsi,
   severalParamsInOne
 } from './messages/kernelParams.ts'
-import { type Entry, type EntryItem, hasKernel, type View, valueText } from './view.ts'
+import {
+  type BootEntryView,
+  type DefinitionItem,
+  hasKernel,
+  type OptionDefinition,
+  valueText
+} from './view.ts'
 
 /** Kernel parameters from old guides, and those that the kernel does not know. */
-export function lintKernelParams(view: View): Finding[] {
+export function lintKernelParams(view: BootEntryView): Finding[] {
   const params = kernelParams(view)
   const findings = params.flatMap(({ item, param }) => {
     const found = paramFinding(view, param)
@@ -40,7 +46,7 @@ interface ParamFinding {
   replacement?: readonly string[]
 }
 
-function paramFinding(view: View, param: string): ParamFinding | undefined {
+function paramFinding(view: BootEntryView, param: string): ParamFinding | undefined {
   const [name = '', value = ''] = splitParam(param)
   const words = value.split(',')
   /** The parameter without these values; none if no value is left. */
@@ -66,15 +72,15 @@ function paramFinding(view: View, param: string): ParamFinding | undefined {
 }
 
 /** List items that hold several parameters. */
-function inOneString(view: View): Finding[] {
-  return view.items('boot.kernelParams').flatMap(item => {
+function inOneString(view: BootEntryView): Finding[] {
+  return view.itemsIn('boot.kernelParams').flatMap(item => {
     const text = item.text?.trim() ?? ''
     // A space inside quotation marks is part of a value.
     const unquoted = text.replace(/\\?"[^"]*"/g, '')
     if (!/\s/.test(unquoted)) return []
     const parts = text.split(/\s+/)
-    const isSimple = unquoted === text && isPlain(text) && !/[\\$]/.test(text)
-    const path = item.entry.fullPath
+    const isSimple = unquoted === text && hasNoInterpolation(text) && !/[\\$]/.test(text)
+    const path = item.definition.fullPath
     return findingAt(item, {
       ...severalParamsInOne(parts),
       fix: isSimple
@@ -88,8 +94,8 @@ function inOneString(view: View): Finding[] {
 }
 
 /** Pages of 1M in options of other modules; vfio-patch's modules do not accept this size. */
-function wrongPageSizes(view: View): Finding[] {
-  const at = (name: string) => view.at(`virtualisation.hugepages.${name}`)
+function wrongPageSizes(view: BootEntryView): Finding[] {
+  const at = (name: string) => view.definitionsOf(`virtualisation.hugepages.${name}`)
   const wrong = ['defaultPageSize', 'pageSize'].flatMap(at).filter(it => valueText(it) === '"1M"')
   const fix = largerPagesIn(wrong, at('pageSize'), at('numPages'))
   return wrong.map(it => findingAt(it, { ...pageSizeOption(), fix }))
@@ -97,9 +103,9 @@ function wrongPageSizes(view: View): Finding[] {
 
 /** Replaces pages of 1M with half as many of 2M; undefined if their number is unknown. */
 function largerPagesIn(
-  wrong: readonly Entry[],
-  sizes: readonly Entry[],
-  counts: readonly Entry[]
+  wrong: readonly OptionDefinition[],
+  sizes: readonly OptionDefinition[],
+  counts: readonly OptionDefinition[]
 ): Fix | undefined {
   const sized: FixStep[] = wrong.map(it => ({ op: 'set', path: it.fullPath, value: '2M' }))
   // If pageSize is set, numPages does not count pages of the default size.
@@ -112,13 +118,13 @@ function largerPagesIn(
 }
 
 /** Does the same for kernel parameters; undefined unless they are plain items of one list with one page size. */
-function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix | undefined {
+function largerPages(params: readonly { item: DefinitionItem; param: string }[]): Fix | undefined {
   const pageParams = params.filter(it => /^(?:(?:default_)?hugepagesz|hugepages)=/.test(it.param))
   const [first] = pageParams
   const isWholeItem = ({ item, param }: (typeof pageParams)[number]) =>
     item.text === param &&
     item.node.type === 'string_expression' &&
-    item.entry === first?.item.entry
+    item.definition === first?.item.definition
   if (!first || !pageParams.every(isWholeItem)) return undefined
   const replaced = pageParams.map(({ param }) => {
     const [name, value] = splitParam(param)
@@ -133,7 +139,7 @@ function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix
   ) {
     return undefined
   }
-  const path = first.item.entry.fullPath
+  const path = first.item.definition.fullPath
   // All are replaced together because hugepages= counts pages of the size before it.
   return [
     { op: 'remove', path, items: pageParams.map(it => it.param) },
@@ -154,21 +160,21 @@ function splitParam(param: string): [string, string] {
 // them in drivers/iommu/intel/iommu.c, drivers/iommu/amd/init.c and arch/x86/kernel/pci-dma.c.
 
 /** The values in the list of a parameter; none if the parameter has another name. `-` in a name equals `_`. */
-export function wordsOf(param: string, name: string): readonly string[] {
+export function paramValues(param: string, name: string): readonly string[] {
   const [, paramName = '', value = ''] = /^([^=]*)=(.*)$/s.exec(param) ?? []
   return paramName.replaceAll('-', '_') === name ? value.replace(/^"(.*)"$/, '$1').split(',') : []
 }
 
 /** The value that takes effect among these contradictory ones: the last one in all parameters of this name. */
-export function lastWord(
+export function effectiveParamValue(
   params: readonly string[],
   name: string,
   words: readonly string[]
 ): string | undefined {
-  return params.flatMap(it => wordsOf(it, name)).findLast(it => words.includes(it))
+  return params.flatMap(it => paramValues(it, name)).findLast(it => words.includes(it))
 }
 
 /** Whether these parameters turn Intel's IOMMU on or off; undefined if they do neither. */
-export function intelIommu(params: readonly string[]): 'on' | 'off' | undefined {
-  return lastWord(params, 'intel_iommu', ['on', 'off']) as 'on' | 'off' | undefined
+export function intelIommuState(params: readonly string[]): 'on' | 'off' | undefined {
+  return effectiveParamValue(params, 'intel_iommu', ['on', 'off']) as 'on' | 'off' | undefined
 }

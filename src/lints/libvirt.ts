@@ -13,11 +13,11 @@ import {
 } from './messages/libvirt.ts'
 import { MASK } from './values.ts'
 import {
+  type BootEntryView,
   canApplyTogether,
-  type Entry,
-  type EntryText,
-  isSince,
-  type View,
+  type DefinitionString,
+  hasRelease,
+  type OptionDefinition,
   valueText
 } from './view.ts'
 
@@ -25,7 +25,7 @@ const LIBVIRTD = 'virtualisation.libvirtd'
 const VERBATIM = [`${LIBVIRTD}.qemu.verbatimConfig`, `${LIBVIRTD}.qemuVerbatimConfig`]
 
 /** Options of libvirt and settings for QEMU. */
-export function lintLibvirt(view: View): Finding[] {
+export function lintLibvirt(view: BootEntryView): Finding[] {
   return [
     ...ovmf(view),
     ...renamed(view),
@@ -37,14 +37,18 @@ export function lintLibvirt(view: View): Finding[] {
   ]
 }
 
-function ovmf(view: View): Finding[] {
-  if (!isSince(view, '25.11')) return []
+function ovmf(view: BootEntryView): Finding[] {
+  if (!hasRelease(view, '25.11')) return []
   const option = `${LIBVIRTD}.qemu.ovmf`
   const oldNames = [`${LIBVIRTD}.qemuOvmf`, `${LIBVIRTD}.qemuOvmfPackage`]
-  const entries = [...view.at(option), ...view.below(option), ...oldNames.flatMap(view.at)]
-  const set = entries.filter(it => valueText(it) !== 'null')
+  const definitions = [
+    ...view.definitionsOf(option),
+    ...view.definitionsBelow(option),
+    ...oldNames.flatMap(view.definitionsOf)
+  ]
+  const set = definitions.filter(it => valueText(it) !== 'null')
   // One finding per set, at the first of its options.
-  const parentOf = ({ fullPath, path }: Entry) =>
+  const parentOf = ({ fullPath, path }: OptionDefinition) =>
     fullPath.slice(0, fullPath.length - Math.max(0, path.length - 4))
   return uniqueBy(set, it => [it.file.path, ...parentOf(it)].join('\0')).map(it =>
     findingAt(it, { ...ovmfOption(), fix: [{ op: 'drop', path: parentOf(it) }] })
@@ -59,9 +63,9 @@ const RENAMED = [
   ['qemuSwtpm', 'qemu.swtpm.enable']
 ] as const
 
-function renamed(view: View): Finding[] {
+function renamed(view: BootEntryView): Finding[] {
   return RENAMED.flatMap(([name, newName]) =>
-    view.at(`${LIBVIRTD}.${name}`).map(it =>
+    view.definitionsOf(`${LIBVIRTD}.${name}`).map(it =>
       findingAt(it, {
         ...optionRenamed(name, newName),
         fix: [{ op: 'rename', path: it.fullPath, to: [...parentPath(it), ...newName.split('.')] }]
@@ -80,12 +84,12 @@ const KVM = '/dev/kvm'
 const USUAL = ['/dev/full', '/dev/random', '/dev/userfaultfd']
 
 /** `cgroup_device_acl` replaces libvirt's own list. */
-function incompleteList(view: View): Finding[] {
-  const needed = [...NEEDED, ...(isSince(view, '26.05') ? [] : [KVM])]
-  return VERBATIM.flatMap(view.texts).flatMap(at => {
-    const list = listIn(at.text, 'cgroup_device_acl')
+function incompleteList(view: BootEntryView): Finding[] {
+  const needed = [...NEEDED, ...(hasRelease(view, '26.05') ? [] : [KVM])]
+  return VERBATIM.flatMap(view.stringsIn).flatMap(at => {
+    const list = qemuConfList(at.text, 'cgroup_device_acl')
     if (!list) return []
-    const { text } = at.entry.file.doc
+    const { text } = at.definition.file.doc
     // If the list is computed, the devices may be anywhere in the file.
     const isListed = (it: string) =>
       list.items.includes(it) || (!list.isPlain && new RegExp(`${it}(?![\\w./-])`).test(text))
@@ -102,9 +106,12 @@ function incompleteList(view: View): Finding[] {
  * The fix that adds all devices that some libvirt release allows by default, at the start of the list;
  * undefined if the value is more than this string, or the list is computed or not closed.
  */
-function addDevices({ entry, node, text, start }: EntryText, list: ConfList): Fix | undefined {
+function addDevices(
+  { definition, node, text, start }: DefinitionString,
+  list: ConfList
+): Fix | undefined {
   const source = node.text
-  const isWhole = entry.conditions.length === 0 && valueText(entry) === source
+  const isWhole = definition.conditions.length === 0 && valueText(definition) === source
   if (!isWhole || !list.isPlain || !list.isClosed || !source.startsWith("''")) return undefined
   const [indent] = /^[ \t]*\n[ \t]*(?=\S)/.exec(text.slice(list.open + 1, list.end - 1)) ?? [' ']
   const missing = [...NEEDED, KVM, ...USUAL].filter(it => !list.items.includes(it))
@@ -112,11 +119,11 @@ function addDevices({ entry, node, text, start }: EntryText, list: ConfList): Fi
   const at = start - node.start + list.open + 1
   const added = `${indent}${devices}${list.items.length === 0 ? '' : ','}`
   const value = expr(source.slice(0, at) + added + source.slice(at))
-  return [{ op: 'set', path: entry.fullPath, value }]
+  return [{ op: 'set', path: definition.fullPath, value }]
 }
 
-function storePaths(view: View): Finding[] {
-  return VERBATIM.flatMap(view.texts).flatMap(at => {
+function storePaths(view: BootEntryView): Finding[] {
+  return VERBATIM.flatMap(view.stringsIn).flatMap(at => {
     const found = /\/nix\/store\/[^"\s:]+/.exec(at.text)
     if (!found) return []
     return findingAt(placeWithin(at, found.index, found[0].length), storePathInQemuConf(found[0]))
@@ -124,29 +131,29 @@ function storePaths(view: View): Finding[] {
 }
 
 /** Any definition of verbatimConfig replaces its default, which sets `namespaces`. */
-function namespaces(view: View): Finding[] {
-  const texts = VERBATIM.flatMap(view.texts)
-  const entries = VERBATIM.flatMap(view.at)
+function namespaces(view: BootEntryView): Finding[] {
+  const texts = VERBATIM.flatMap(view.stringsIn)
+  const definitions = VERBATIM.flatMap(view.definitionsOf)
   const [first] = texts
   // A computed text may set `namespaces`.
-  if (!first || entries.length !== texts.length) return []
+  if (!first || definitions.length !== texts.length) return []
   if (texts.some(it => /^[ \t]*namespaces\b/m.test(it.text) || /^\W*$/.test(it.text))) return []
-  const { path, fullPath } = first.entry
+  const { path, fullPath } = first.definition
   // An option with its old name is renamed first.
   const isFixable =
     first.conditions.length === 0 && texts.length === 1 && path.at(-1) === 'verbatimConfig'
   return [
-    findingAt(first.entry, {
+    findingAt(first.definition, {
       ...namespacesLost(),
       fix: isFixable ? [{ op: 'add-line', path: fullPath, line: 'namespaces = []' }] : undefined
     })
   ]
 }
 
-function shutdown(view: View): Finding[] {
+function shutdown(view: BootEntryView): Finding[] {
   if (!passesDevices(view)) return []
   const option = `${LIBVIRTD}.onShutdown`
-  const wrong = view.at(option).filter(it => valueText(it) === '"suspend"')
+  const wrong = view.definitionsOf(option).filter(it => valueText(it) === '"suspend"')
   if (wrong.length > 0) {
     return wrong.map(it =>
       findingAt(it, {
@@ -157,7 +164,7 @@ function shutdown(view: View): Finding[] {
   }
   const usesModules =
     view.facts.importsModules && view.definitionsWith('virtualisation.vfio.enable', true).length > 0
-  if (usesModules || !view.isWhole || view.at(option).length > 0) return []
+  if (usesModules || !view.isComplete || view.definitionsOf(option).length > 0) return []
   return view
     .definitionsWith(`${LIBVIRTD}.enable`, true)
     .slice(0, 1)
@@ -169,18 +176,19 @@ function shutdown(view: View): Finding[] {
     )
 }
 
-function parentPath({ fullPath }: Entry): string[] {
+function parentPath({ fullPath }: OptionDefinition): string[] {
   return fullPath.slice(0, -1)
 }
 
 /** With nftables, NixOS' firewall drops the guests' DHCP and DNS requests to the host. */
-function network(view: View): Finding[] {
+function network(view: BootEntryView): Finding[] {
   const enabled = view.definitionsWith(`${LIBVIRTD}.enable`, true)
   const hasFirewall = view.definitionsWith('networking.firewall.enable', false).length === 0
-  if (!view.isWhole || enabled.length === 0 || !hasFirewall) return []
+  if (!view.isComplete || enabled.length === 0 || !hasFirewall) return []
   // With bridges or trusted interfaces, guests may use another network.
   const others = ['networking.bridges', 'networking.firewall.trustedInterfaces']
-  if (others.some(it => view.at(it).length + view.below(it).length > 0)) return []
+  if (others.some(it => view.definitionsOf(it).length + view.definitionsBelow(it).length > 0))
+    return []
   if (view.files.some(it => it.doc.text.includes('virbr'))) return []
   const firewalls = view
     .definitionsWith('networking.nftables.enable', true)
@@ -211,7 +219,7 @@ const TOKEN = /#[^\n]*|\\?"([^"\n]*?)\\?"|'([^'\n]*)'|[\s,]+|\]|[\s\S]/y
  * The list that is the value of `name` in a text of qemu.conf; undefined if there is none. If there are several,
  * libvirt uses the first. Quotation marks may be escaped, as in a Nix string on one line.
  */
-export function listIn(text: string, name: string): ConfList | undefined {
+export function qemuConfList(text: string, name: string): ConfList | undefined {
   const found = new RegExp(`^[ \\t]*(${name})[ \\t]*=\\s*\\[`, 'm').exec(text)
   if (!found) return undefined
   const key = found.index + found[0].indexOf(name)

@@ -1,28 +1,35 @@
 // Passphrase prompts in the initrd that no screen shows.
 
-import { idBindings, kernelParams, vendorsOf } from './bindings.ts'
+import { idPlaces, kernelParams, vendorsOf } from './bindings.ts'
 import { type Blocker, consoleVendorOf, earlyDriversOf, videoDriversOf } from './earlyDrivers.ts'
 import { type Finding, findingAt } from './finding.ts'
-import { wordsOf } from './kernelParams.ts'
+import { paramValues } from './kernelParams.ts'
 import { type InvisiblePrompts, noHostDriverInInitrd } from './messages/passphrase.ts'
 import { type Prompt, promptsOf } from './prompts.ts'
-import { type Entry, type EntryItem, type EntryPart, hasKernel, type View } from './view.ts'
+import {
+  type BootEntryView,
+  type DefinitionItem,
+  type DefinitionPart,
+  hasKernel,
+  type OptionDefinition
+} from './view.ts'
 
 /**
  * Prompts that are invisible according to the text alone: the firmware's framebuffer is off, and the initrd
  * loads no driver of a card that may be the host's. Only the machine shows which card the firmware draws on,
  * and so whether vfio-pci removes its framebuffer; if the machine is read, `check/darkPassphrase.ts` replaces this lint.
  */
-export function lintDarkPassphrase(view: View): Finding[] {
+export function lintDarkPassphrase(view: BootEntryView): Finding[] {
   const off = firmwareFramebufferOff(view)
   const prompts = off.length > 0 ? promptsOf(view) : []
   if (prompts.length === 0) return []
   const early = earlyDriversOf(view)
-  const drivers = [...new Set([...early.forced, ...early.available])]
-  if (early.isEvery || drivers.some(it => mayBeOfHost(view, it))) return []
+  const drivers = [...new Set([...early.alwaysLoaded, ...early.available])]
+  if (early.loadsAllDrivers || drivers.some(it => mayBeOfHost(view, it))) return []
   const driver = driverByText(view, early.blocked)
-  const invisible = invisiblePrompts(view, prompts, !early.isVague)
-  const edit = (at: Entry | EntryItem) => invisible.level === 'problem' && loadEarly(at, driver)
+  const invisible = invisiblePrompts(view, prompts, !early.mayLoadMore)
+  const edit = (at: OptionDefinition | DefinitionItem) =>
+    invisible.level === 'problem' && loadEarly(at, driver)
   return off.map(({ at, name }) =>
     findingAt(at, { ...noHostDriverInInitrd(invisible, name, drivers, driver), ...edit(at) })
   )
@@ -33,7 +40,7 @@ export function lintDarkPassphrase(view: View): Finding[] {
  * invisible, and can't be answered elsewhere. Only a problem gets a fix.
  */
 export function invisiblePrompts(
-  view: View,
+  view: BootEntryView,
   prompts: readonly Prompt[],
   isCertain: boolean
 ): InvisiblePrompts {
@@ -43,7 +50,7 @@ export function invisiblePrompts(
 }
 
 /** Whether a prompt can also be answered over SSH in the initrd, or on a serial line. */
-export function hasOtherConsole(view: View): boolean {
+export function hasOtherConsole(view: BootEntryView): boolean {
   return (
     view.definitionsWith('boot.initrd.network.ssh.enable', true).length > 0 ||
     kernelParams(view).some(it => /^console=(?:ttyS|ttyUSB|ttyAMA|hvc)\d/.test(it.param))
@@ -51,10 +58,12 @@ export function hasOtherConsole(view: View): boolean {
 }
 
 /** The definitions that turn the firmware's framebuffer off; `name` is the parameter or option. */
-export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; name: string }[] {
+export function firmwareFramebufferOff(
+  view: BootEntryView
+): { at: OptionDefinition | DefinitionItem; name: string }[] {
   const params = kernelParams(view).filter(
     ({ param }) =>
-      wordsOf(param, 'initcall_blacklist').includes('sysfb_init') ||
+      paramValues(param, 'initcall_blacklist').includes('sysfb_init') ||
       // Only efifb reads this parameter, and later kernels have no efifb.
       (/^video=efifb:off\b/.test(param) && !hasKernel(view, '5.15'))
   )
@@ -70,15 +79,15 @@ export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; nam
  * driver. There is no fix in a module that is a value inside a file.
  */
 export function loadEarly(
-  at: EntryPart,
+  at: DefinitionPart,
   driver: string | undefined
 ): Pick<Finding, 'fix' | 'initrdModules'> {
   if (driver === undefined) return {}
-  const { path, fullPath, file } = 'entry' in at ? at.entry : at
+  const { path, fullPath, file } = 'definition' in at ? at.definition : at
   const entry = fullPath.slice(0, fullPath.length - path.length)
   const option = [...entry, 'boot', 'initrd', 'kernelModules']
   const fix = [{ op: 'add', path: option, items: [driver] }] as const
-  return { initrdModules: [driver], ...(file.isPart ? {} : { fix }) }
+  return { initrdModules: [driver], ...(file.isInnerModule ? {} : { fix }) }
 }
 
 /** X drivers, with the vendor of their cards. Drivers for cards of any vendor are left out. */
@@ -95,16 +104,19 @@ const VENDORS_OF_X: ReadonlyMap<string, string> = new Map([
  * Whether a driver in the initrd may be for the host's card. The host may have a card of the guest's vendor as
  * well, unless its desktop uses only other vendors' cards.
  */
-function mayBeOfHost(view: View, driver: string): boolean {
+function mayBeOfHost(view: BootEntryView, driver: string): boolean {
   const vendor = consoleVendorOf(driver)
-  if (vendor === undefined || !vendorsOf(idBindings(view)).has(vendor)) return true
+  if (vendor === undefined || !vendorsOf(idPlaces(view)).has(vendor)) return true
   const desktop = videoDriversOf(view).map(it => VENDORS_OF_X.get(it))
   return desktop.length === 0 || desktop.includes(undefined) || desktop.includes(vendor)
 }
 
 /** The desktop's driver for cards of another vendor than the guest's; undefined unless there is exactly one. */
-function driverByText(view: View, blocked: ReadonlyMap<string, Blocker>): string | undefined {
-  const passed = vendorsOf(idBindings(view))
+function driverByText(
+  view: BootEntryView,
+  blocked: ReadonlyMap<string, Blocker>
+): string | undefined {
+  const passed = vendorsOf(idPlaces(view))
   const drivers = videoDriversOf(view).flatMap(it => {
     const vendor = VENDORS_OF_X.get(it)
     if (vendor === undefined || passed.has(vendor)) return []

@@ -3,7 +3,7 @@
 import { groupBy, uniqueBy } from '../collections.ts'
 import { formatPath } from '../nix/index.ts'
 import { itemsOfValue } from './values.ts'
-import { type Entry, plainStringOf, type View, valueText } from './view.ts'
+import { type BootEntryView, type OptionDefinition, plainStringOf, valueText } from './view.ts'
 
 /** A passphrase that the initrd asks for. */
 export interface Prompt {
@@ -19,7 +19,7 @@ export interface Prompt {
  * themselves are left out: with a key file, TPM2 without a PIN, or clevis. File systems that are mounted after
  * the initrd are also left out: by then, udev has loaded all graphics drivers.
  */
-export function promptsOf(view: View): Prompt[] {
+export function promptsOf(view: BootEntryView): Prompt[] {
   const all = [
     ...luksDevices(view),
     ...encryptedFileSystems(view),
@@ -33,17 +33,19 @@ export function promptsOf(view: View): Prompt[] {
 
 const LUKS = 'boot.initrd.luks.devices'
 
-function luksDevices(view: View): Prompt[] {
-  const named = optionsByName(view.below(LUKS), LUKS.split('.').length).flatMap(([name, options]) =>
-    luksPrompt(view, name, options)
+function luksDevices(view: BootEntryView): Prompt[] {
+  const named = optionsByName(view.definitionsBelow(LUKS), LUKS.split('.').length).flatMap(
+    ([name, options]) => luksPrompt(view, name, options)
   )
   // A list, which old NixOS releases accepted, or a computed value.
-  const whole = view.at(LUKS).filter(it => !isEmptyValue(it) && !/\bkeyFile\b/.test(valueText(it)))
+  const whole = view
+    .definitionsOf(LUKS)
+    .filter(it => !isEmptyValue(it) && !/\bkeyFile\b/.test(valueText(it)))
   return [...named, ...whole.map((): Prompt => ({ kind: 'LUKS', name: LUKS }))]
 }
 
 /** The prompt for a LUKS device with these options; none if it unlocks by itself. */
-function luksPrompt(view: View, name: string, options: Options): Prompt[] {
+function luksPrompt(view: BootEntryView, name: string, options: Options): Prompt[] {
   const unlocksItself =
     isOptionSet(options, 'keyFile') ||
     optionHas(options, 'yubikey.twoFactor', 'false') ||
@@ -66,18 +68,20 @@ function withToken(prompt: Prompt, crypttabOptions: readonly string[]): Prompt[]
 }
 
 /** LUKS devices from `fileSystems.NAME.encrypted`. */
-function encryptedFileSystems(view: View): Prompt[] {
-  return optionsByName(view.below('fileSystems'), 1).flatMap(([point, options]): Prompt[] => {
-    const isOn = optionHas(options, 'encrypted.enable', 'true')
-    if (!isOn || isOptionSet(options, 'encrypted.keyFile')) return []
-    const [label] = options.get('encrypted.label') ?? []
-    return [{ kind: 'LUKS', name: (label && plainStringOf(label)) ?? point }]
-  })
+function encryptedFileSystems(view: BootEntryView): Prompt[] {
+  return optionsByName(view.definitionsBelow('fileSystems'), 1).flatMap(
+    ([point, options]): Prompt[] => {
+      const isOn = optionHas(options, 'encrypted.enable', 'true')
+      if (!isOn || isOptionSet(options, 'encrypted.keyFile')) return []
+      const [label] = options.get('encrypted.label') ?? []
+      return [{ kind: 'LUKS', name: (label && plainStringOf(label)) ?? point }]
+    }
+  )
 }
 
 /** LUKS devices from `encrypted` in the items of `swapDevices`. */
-function encryptedSwap(view: View): Prompt[] {
-  return view.items('swapDevices').flatMap(({ node }): Prompt[] => {
+function encryptedSwap(view: BootEntryView): Prompt[] {
+  return view.itemsIn('swapDevices').flatMap(({ node }): Prompt[] => {
     const source = node.text.replace(/#.*/g, '')
     const isOn = /\bencrypted\b[^;]*\benable\s*=\s*true\b/.test(source)
     const name = /\blabel\s*=\s*"([^"$]*)"/.exec(source.slice(source.search(/\bencrypted\b/)))?.[1]
@@ -86,8 +90,8 @@ function encryptedSwap(view: View): Prompt[] {
 }
 
 /** LUKS devices in disko's layout that the initrd unlocks. */
-function diskoDevices(view: View): Prompt[] {
-  const all = view.below('disko.devices')
+function diskoDevices(view: BootEntryView): Prompt[] {
+  const all = view.definitionsBelow('disko.devices')
   return all
     .filter(it => it.path.at(-1) === 'type' && valueText(it) === '"luks"')
     .flatMap((type): Prompt[] => {
@@ -109,10 +113,10 @@ const MOUNTED_EARLY = '/ /nix /nix/store /var /var/log /var/lib /var/lib/nixos /
 
 /** The mount points and devices of the file systems of a type that the initrd mounts. */
 function earlyFileSystems(
-  view: View,
+  view: BootEntryView,
   type: string
 ): { point: string; device?: string | undefined }[] {
-  const all = optionsByName(view.below('fileSystems'), 1)
+  const all = optionsByName(view.definitionsBelow('fileSystems'), 1)
   return all
     .filter(([, options]) => optionHas(options, 'fsType', `"${type}"`))
     .filter(
@@ -128,10 +132,10 @@ const REQUEST = 'boot.zfs.requestEncryptionCredentials'
  * Pools that the initrd imports. By default, NixOS asks for the key of every encrypted dataset in them. The
  * text shows only for the datasets that it names that they are encrypted.
  */
-function zfsPools(view: View): Prompt[] {
-  const requests = view.at(REQUEST)
+function zfsPools(view: BootEntryView): Prompt[] {
+  const requests = view.definitionsOf(REQUEST)
   if (requests.some(it => valueText(it) === 'false')) return []
-  const named = view.items(REQUEST).flatMap(it => it.text ?? [])
+  const named = view.itemsIn(REQUEST).flatMap(it => it.text ?? [])
   if (requests.length > 0 && requests.every(isEmptyValue)) return []
   const prompts = (names: readonly string[], condition?: Prompt['condition']) =>
     names
@@ -140,7 +144,7 @@ function zfsPools(view: View): Prompt[] {
   const early = earlyFileSystems(view, 'zfs')
   if (early.length === 0) {
     // If the files define no file systems, it is unknown which are mounted early.
-    return view.below('fileSystems').length === 0 ? prompts(named) : []
+    return view.definitionsBelow('fileSystems').length === 0 ? prompts(named) : []
   }
   const pools = new Set(early.flatMap(it => it.device?.split('/')[0] ?? []))
   const isKnown = early.every(it => it.device !== undefined)
@@ -148,7 +152,9 @@ function zfsPools(view: View): Prompt[] {
     return prompts(named.filter(it => !isKnown || pools.has(it.split('/')[0] ?? '')))
   }
   // A pool or dataset in disko's layout may be created with encryption.
-  const encryption = view.below('disko.devices').filter(it => it.path.at(-1) === 'encryption')
+  const encryption = view
+    .definitionsBelow('disko.devices')
+    .filter(it => it.path.at(-1) === 'encryption')
   const isCertain =
     requests.some(it => valueText(it) === 'true') ||
     encryption.some(it => valueText(it) !== '"off"')
@@ -158,29 +164,32 @@ function zfsPools(view: View): Prompt[] {
     : [{ kind: 'ZFS', name: undefined, condition }]
 }
 
-function bcachefs(view: View): Prompt[] {
+function bcachefs(view: BootEntryView): Prompt[] {
   return earlyFileSystems(view, 'bcachefs')
     .filter(it => it.device === undefined || !hasClevis(view, it.device))
     .map(({ point }) => ({ kind: 'bcachefs', name: point, condition: 'encrypted' }))
 }
 
-function hasClevis(view: View, name: string): boolean {
+function hasClevis(view: BootEntryView, name: string): boolean {
   const isOn = view.definitionsWith('boot.initrd.clevis.enable', true).length > 0
   const path = ['boot', 'initrd', 'clevis', 'devices', name]
   const device = formatPath(path)
-  return isOn && view.at(device).length + view.below(device).length > 0
+  return isOn && view.definitionsOf(device).length + view.definitionsBelow(device).length > 0
 }
 
-type Options = ReadonlyMap<string, readonly Entry[]>
+type Options = ReadonlyMap<string, readonly OptionDefinition[]>
 
 /** Definitions by the name at this position of their paths, then by the rest of the path. */
-function optionsByName(entries: readonly Entry[], position: number): [string, Options][] {
-  const groups = groupBy(entries, it => it.path[position] ?? '')
+function optionsByName(
+  definitions: readonly OptionDefinition[],
+  position: number
+): [string, Options][] {
+  const groups = groupBy(definitions, it => it.path[position] ?? '')
   return [...groups].map(([name, group]) => [name, optionsBelow(group, position + 1)])
 }
 
-function optionsBelow(entries: readonly Entry[], position: number): Options {
-  return groupBy(entries, it => it.path.slice(position).join('.'))
+function optionsBelow(definitions: readonly OptionDefinition[], position: number): Options {
+  return groupBy(definitions, it => it.path.slice(position).join('.'))
 }
 
 function optionHas(options: Options, name: string, value: string): boolean {
@@ -191,10 +200,10 @@ function isOptionSet(options: Options, name: string): boolean {
   return options.get(name)?.some(it => valueText(it) !== 'null') === true
 }
 
-function isEmptyValue(entry: Entry): boolean {
-  return /^(?:\[\s*\]|\{\s*\})$/.test(valueText(entry))
+function isEmptyValue(definition: OptionDefinition): boolean {
+  return /^(?:\[\s*\]|\{\s*\})$/.test(valueText(definition))
 }
 
-function stringItems(entries: readonly Entry[] = []): string[] {
-  return entries.flatMap(({ value }) => itemsOfValue(value).flatMap(it => it.text ?? []))
+function stringItems(definitions: readonly OptionDefinition[] = []): string[] {
+  return definitions.flatMap(({ value }) => itemsOfValue(value).flatMap(it => it.text ?? []))
 }

@@ -2,10 +2,10 @@ import { type SyntaxNode, visit } from '../nix/index.ts'
 import { type Finding, findingAt } from './finding.ts'
 import { diskInHome, firmwareFileRemoved, storePathInDomain } from './messages/libvirt.ts'
 import { isStringNode, stringLiterals } from './values.ts'
-import type { LintFile, View } from './view.ts'
+import type { BootEntryView, LintFile } from './view.ts'
 
 /** Findings in strings, such as parts of a domain's XML. */
-export function lintTexts({ files }: View): Finding[] {
+export function lintTexts({ files }: BootEntryView): Finding[] {
   return files
     .filter(it => LINTED_PATH.test(it.doc.text))
     .flatMap(file => stringsOf(file).flatMap(it => [...firmware(file, it), ...store(file, it)]))
@@ -50,7 +50,7 @@ function store({ path }: LintFile, { text, start }: Text): Finding[] {
 }
 
 /** Disks of guests that QEMU may not reach because it does not run as root. */
-export function lintImages(view: View): Finding[] {
+export function lintImages(view: BootEntryView): Finding[] {
   const options = ['qemu.runAsRoot', 'qemuRunAsRoot'].map(it => `virtualisation.libvirtd.${it}`)
   if (options.every(it => view.definitionsWith(it, false).length === 0)) return []
   return view.files.flatMap(file =>

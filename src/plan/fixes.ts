@@ -3,13 +3,13 @@ import type { ImportWalk, UnreadImport } from '../configuration/imports.ts'
 import { isGenerated } from '../configuration/kind.ts'
 import { isInFlake } from '../configuration/repository.ts'
 import {
-  type Facts,
   type Finding,
   type Fix,
   isSameFinding,
   type LintFile,
   lint,
-  planFixes
+  planFixes,
+  type SystemFacts
 } from '../lints/index.ts'
 import { type NixError, type Plan, parseDocument, type Range } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
@@ -131,7 +131,7 @@ export interface Faults {
   /** In the order of the files, then by place. */
   findings: Finding[]
   /** The facts that the lints were given. */
-  facts: Facts
+  facts: SystemFacts
   /** Imports that were not followed. */
   unread: readonly UnreadImport[]
 }
@@ -142,8 +142,12 @@ export function findFaults(
   release: string | undefined
 ): Faults {
   const files = all.map(({ path, doc }) => ({ path, doc }))
-  const isPartial = unread.length > 0 || isInFlake(files[0]?.path ?? '/')
-  const facts = { importsModules: installed.length > 0, isPartial, ...defined({ release }) }
+  const mayHaveUnreadModules = unread.length > 0 || isInFlake(files[0]?.path ?? '/')
+  const facts = {
+    importsModules: installed.length > 0,
+    mayHaveUnreadModules,
+    ...defined({ release })
+  }
   return { files, findings: lint(files, facts), facts, unread }
 }
 

@@ -1,7 +1,7 @@
 // Invisible passphrase prompts on the machine that a configuration is for.
 
 import { describe, expect, it } from 'vitest'
-import { darkPassphrases } from '../../src/check/darkPassphrase.ts'
+import { findDarkPassphrases } from '../../src/check/darkPassphrase.ts'
 import { type Finding, planFixes } from '../../src/lints/index.ts'
 import { type Files, filesOf, inShort } from '../lints/support.ts'
 import { machineWith, type Tree } from './support.ts'
@@ -11,7 +11,7 @@ const LUKS = 'boot.initrd.luks.devices.root.device = "/dev/sda2";'
 const GUEST = 'virtualisation.vfio = { enable = true; devices = [ "1002:67df" "1002:aaf0" ]; };'
 
 function found(files: Files, machine = 'amd-reset', tree: Tree = {}): Finding[] {
-  return darkPassphrases(filesOf(files), { importsModules: true }, machineWith(machine, tree))
+  return findDarkPassphrases(filesOf(files), { importsModules: true }, machineWith(machine, tree))
 }
 
 function module(...lines: string[]): string {

@@ -3,7 +3,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
-import { gitFaults } from '../../src/check/gitFaults.ts'
+import { findGitFaults } from '../../src/check/gitFaults.ts'
 import { openFiles } from '../../src/configuration/files.ts'
 import { walkImports } from '../../src/configuration/imports.ts'
 import { installedModules } from '../cli/support/modules.ts'
@@ -34,7 +34,7 @@ function found(place: Repository, name = 'configuration.nix'): string[] {
   const module = sources.module(join(place.nixos, name))
   if (!module) throw new Error('no file')
   const { files } = walkImports(module, sources)
-  return gitFaults(files, sources).map(({ path, range, message, remedy }) => {
+  return findGitFaults(files, sources).map(({ path, range, message, remedy }) => {
     const text = files.find(it => it.path === path)?.doc.text.slice(range.start, range.end)
     return place.plain(`${path}: ${text}: ${message}; ${remedy}`)
   })

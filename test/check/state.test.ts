@@ -1,7 +1,7 @@
 // Which things of a configuration are active, with their verdicts, from one boot to the next.
 
 import { describe, expect, it } from 'vitest'
-import type { Thing } from '../../src/check/state.ts'
+import type { SettingStatus } from '../../src/check/state.ts'
 import { comparisonOf, machineWith, pathOf, system, systems, type Tree } from './support.ts'
 
 const CONFIGURATION = `{
@@ -26,7 +26,7 @@ function things(tree: Tree, configuration = CONFIGURATION): string[] {
   return comparisonOf(configuration, machineWith('x570-two-makers', tree)).things.map(inShort)
 }
 
-function inShort({ name, verdict, because }: Thing): string {
+function inShort({ name, verdict, because }: SettingStatus): string {
   return `${name}: ${verdict}${because === undefined ? '' : ` (${because})`}`
 }
 

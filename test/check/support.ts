@@ -1,5 +1,5 @@
-import { compareWithMachine, type OnMachine } from '../../src/check/onMachine.ts'
-import type { Facts } from '../../src/lints/view.ts'
+import { compareWithMachine, type MachineComparison } from '../../src/check/onMachine.ts'
+import type { SystemFacts } from '../../src/lints/view.ts'
 import { parseDump } from '../../src/machine/dump/dump.ts'
 import type { Machine } from '../../src/machine/machine.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
@@ -34,8 +34,8 @@ export function recordingWith(name: string, tree: Tree = {}): Recording {
 export function comparisonOf(
   files: Files,
   machine: Machine,
-  facts: Partial<Facts> = {}
-): OnMachine {
+  facts: Partial<SystemFacts> = {}
+): MachineComparison {
   const on = compareWithMachine(filesOf(files), { importsModules: true, ...facts }, machine)
   if (!on) throw new Error('nothing is given to guests')
   return on

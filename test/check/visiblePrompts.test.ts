@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { darkPassphrases } from '../../src/check/darkPassphrase.ts'
+import { findDarkPassphrases } from '../../src/check/darkPassphrase.ts'
 import { type Finding, planFixes } from '../../src/lints/index.ts'
 import type { Machine, PciDevice } from '../../src/machine/machine.ts'
 import { planApply } from '../../src/plan/apply.ts'
@@ -238,7 +238,7 @@ function outcomes(it: World): boolean[][] {
 }
 
 function reported(text: string, machine: Machine): Finding[] {
-  return darkPassphrases(filesOf(text), { importsModules: true }, machine)
+  return findDarkPassphrases(filesOf(text), { importsModules: true }, machine)
 }
 
 test('reports all invisible prompts, and no visible ones', { timeout: 120_000 }, () => {

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import {
-  DECIDED_CODES,
+  CODES_DECIDED_BY_MACHINE,
   GIT_CODES,
   GUEST_CODES,
   LINT_CODES,
@@ -91,7 +91,7 @@ const CASES = [...IN_TEXTS, ...ON_MACHINES]
 
 function sourceOf(code: LintCode): string {
   const includes = (codes: readonly LintCode[]) => codes.includes(code)
-  if (includes(DECIDED_CODES)) return 'text or machine'
+  if (includes(CODES_DECIDED_BY_MACHINE)) return 'text or machine'
   if (includes(GUEST_CODES)) return 'guests'
   return includes(MACHINE_CODES) ? 'machine' : includes(GIT_CODES) ? 'git' : 'text'
 }

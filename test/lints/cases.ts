@@ -1,6 +1,6 @@
 // For each code a configuration with the finding and its place, and one without.
 
-import type { Facts, LintCode } from '../../src/lints/index.ts'
+import type { LintCode, SystemFacts } from '../../src/lints/index.ts'
 import { nix } from '../nix/support.ts'
 import { type State, untouched } from '../oracle/machines.ts'
 import type { Files } from './support.ts'
@@ -17,7 +17,7 @@ export interface LintCase {
   /** How Nix evaluates that file. */
   gives?: Partial<State>
   good: Files
-  facts?: Partial<Facts>
+  facts?: Partial<SystemFacts>
 }
 
 const passing = '"vfio-pci.ids=10de:1b80,10de:10f0"'

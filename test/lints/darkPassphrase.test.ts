@@ -180,9 +180,9 @@ describe('passphrase prompts of the initrd', () => {
 
 describe('graphics drivers of the initrd', () => {
   const early = (text: string) => {
-    const { forced, available, isEvery, isVague } = earlyDriversOf(viewOf(text))
-    const marks = [...(isEvery ? ['every'] : []), ...(isVague ? ['and more'] : [])]
-    return [...forced, ...[...available].map(it => `${it}?`), ...marks]
+    const { alwaysLoaded, available, loadsAllDrivers, mayLoadMore } = earlyDriversOf(viewOf(text))
+    const marks = [...(loadsAllDrivers ? ['every'] : []), ...(mayLoadMore ? ['and more'] : [])]
+    return [...alwaysLoaded, ...[...available].map(it => `${it}?`), ...marks]
   }
 
   it.each<[what: string, text: string, ...drivers: string[]]>([

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { isBoundByID } from '../../src/check/requirements.ts'
 import { planFixes } from '../../src/lints/index.ts'
-import { intelIommu, lastWord, wordsOf } from '../../src/lints/kernelParams.ts'
+import { effectiveParamValue, intelIommuState, paramValues } from '../../src/lints/kernelParams.ts'
 import { filesOf, inShort, lintFiles } from './support.ts'
 
 const params = (...all: string[]) =>
@@ -20,18 +20,20 @@ function fixed(text: string): string | undefined {
 
 describe('values in the list of a parameter', () => {
   it('are separated by commas, in the parameter of this name only', () => {
-    expect(wordsOf('intel_iommu=on,sm_on', 'intel_iommu')).toEqual(['on', 'sm_on'])
-    expect(wordsOf('intel-iommu=on', 'intel_iommu')).toEqual(['on'])
-    expect(wordsOf('intel_iommu="on,sm_on"', 'intel_iommu')).toEqual(['on', 'sm_on'])
-    expect(wordsOf('iommu=pt', 'intel_iommu')).toEqual([])
-    expect(wordsOf('intel_iommu', 'intel_iommu')).toEqual([])
+    expect(paramValues('intel_iommu=on,sm_on', 'intel_iommu')).toEqual(['on', 'sm_on'])
+    expect(paramValues('intel-iommu=on', 'intel_iommu')).toEqual(['on'])
+    expect(paramValues('intel_iommu="on,sm_on"', 'intel_iommu')).toEqual(['on', 'sm_on'])
+    expect(paramValues('iommu=pt', 'intel_iommu')).toEqual([])
+    expect(paramValues('intel_iommu', 'intel_iommu')).toEqual([])
   })
 
   it('override earlier ones that they contradict', () => {
-    expect(lastWord(['iommu=pt,force', 'iommu=nopt'], 'iommu', ['pt', 'nopt'])).toBe('nopt')
-    expect(intelIommu(['intel_iommu=off', 'quiet', 'intel_iommu=sm_on,on'])).toBe('on')
-    expect(intelIommu(['intel_iommu=on,off', 'iommu=on'])).toBe('off')
-    expect(intelIommu(['intel_iommu=sm_on', 'iommu=on'])).toBeUndefined()
+    expect(effectiveParamValue(['iommu=pt,force', 'iommu=nopt'], 'iommu', ['pt', 'nopt'])).toBe(
+      'nopt'
+    )
+    expect(intelIommuState(['intel_iommu=off', 'quiet', 'intel_iommu=sm_on,on'])).toBe('on')
+    expect(intelIommuState(['intel_iommu=on,off', 'iommu=on'])).toBe('off')
+    expect(intelIommuState(['intel_iommu=sm_on', 'iommu=on'])).toBeUndefined()
   })
 })
 

@@ -1,11 +1,11 @@
 import { type Finding, lint } from '../../src/lints/index.ts'
-import type { Facts, LintFile } from '../../src/lints/view.ts'
+import type { LintFile, SystemFacts } from '../../src/lints/view.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 
 /** The texts of files by path, the configuration first; or the text of a single file. */
 export type Files = string | Record<string, string>
 
-export function lintFiles(files: Files, facts: Partial<Facts> = {}): Finding[] {
+export function lintFiles(files: Files, facts: Partial<SystemFacts> = {}): Finding[] {
   return lint(filesOf(files), { importsModules: false, ...facts })
 }
 

@@ -1,9 +1,9 @@
 import type { Blocker } from '../../lints/earlyDrivers.ts'
 import type { FindingText } from '../../lints/finding.ts'
 import {
-  framebufferOff,
   type InvisiblePrompts,
   loadInInitrd,
+  NOTHING_DRAWN,
   promptsInvisible
 } from '../../lints/messages/passphrase.ts'
 
@@ -20,7 +20,7 @@ export type Obstacle =
   | { kind: 'unknown-driver'; address: string }
   | { kind: 'blocked-driver'; address: string; driver: string; by: Blocker }
   /** `isVague` is true if the initrd may load more drivers than the files show. */
-  | { kind: 'missing-driver'; address: string; driver: string; isVague: boolean }
+  | { kind: 'missing-driver'; address: string; driver: string; mayLoadMore: boolean }
 
 /** `hasOtherConsole` is true if the prompt can be answered over SSH or on a serial line. */
 export function promptNotDrawn(
@@ -37,7 +37,7 @@ export function promptNotDrawn(
 }
 
 function wordCause(cause: Cause): string {
-  if (cause.kind === 'turned-off') return `with ${cause.setting}, ${framebufferOff}`
+  if (cause.kind === 'turned-off') return `with ${cause.setting}, ${NOTHING_DRAWN}`
   const condition = cause.isKnown ? '' : ' if the firmware draws on this card'
   return `vfio-pci binds ${cause.address} in the initrd, which removes the firmware's framebuffer${condition}`
 }
@@ -61,7 +61,7 @@ function wordObstacle(obstacle: Obstacle): Pick<FindingText, 'why' | 'remedy'> {
   const { driver } = obstacle
   const add = `add ${loadInInitrd(driver)}`
   if (obstacle.kind === 'missing-driver') {
-    const missing = obstacle.isVague
+    const missing = obstacle.mayLoadMore
       ? 'the files do not show that the initrd loads'
       : 'the initrd does not load'
     return { why: `${missing} ${driver}, the driver of ${host}`, remedy: add }

@@ -1,5 +1,5 @@
-import { gitFaults } from '../../check/gitFaults.ts'
-import type { OnMachine } from '../../check/onMachine.ts'
+import { findGitFaults } from '../../check/gitFaults.ts'
+import type { MachineComparison } from '../../check/onMachine.ts'
 import type { ModuleSource } from '../../configuration/imports.ts'
 import { kindOf } from '../../configuration/kind.ts'
 import { type Finding, type LintFile, lint } from '../../lints/index.ts'
@@ -70,7 +70,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   const inGuests = guestFaults(configuration, inspection.host, nameIn)
   const all = { ...inTexts, files: [...inTexts.files, ...inGuests.files] }
   const faults = withFindings(withMachine(all, inspection), [
-    ...gitFaults(inTexts.files, sources),
+    ...findGitFaults(inTexts.files, sources),
     ...inGuests.findings
   ])
   const fixes = planFaultFixes(faults, files => checkAgain(files, faults, inspection, sources))
@@ -119,7 +119,7 @@ function checkAgain(
 ): Finding[] {
   const inTexts = { files: [...files], facts, findings: lint(files, facts), unread }
   const again = inspectAgain(inspection, inTexts)
-  return [...withMachine(inTexts, again).findings, ...gitFaults(files, sources)]
+  return [...withMachine(inTexts, again).findings, ...findGitFaults(files, sources)]
 }
 
 interface Shown {
@@ -224,7 +224,7 @@ function textOf(path: string, files: readonly LintFile[]): string {
 // What is active on the machine of a configuration, for people and for programs.
 
 /** A title, and a line for each thing. */
-function showThings(on: OnMachine, names: Names, screen: Screen): string {
+function showThings(on: MachineComparison, names: Names, screen: Screen): string {
   const lines = on.things.flatMap(it =>
     wrap(`  ${thingLine(it, on.isNixOS, names)}`, Math.max(60, screen.width), '    ')
   )
@@ -233,7 +233,7 @@ function showThings(on: OnMachine, names: Names, screen: Screen): string {
 
 /** The things for a program. */
 function reportThings(
-  { entry, things, isNixOS }: OnMachine,
+  { entry, things, isNixOS }: MachineComparison,
   names: Names
 ): NonNullable<CheckBody['running']> {
   const active = things.filter(it => it.verdict === 'active').length

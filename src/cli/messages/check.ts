@@ -1,7 +1,7 @@
 // What `check` reports besides the findings, and regressions as notes of a plan.
 
-import type { OnMachine } from '../../check/onMachine.ts'
-import type { Thing } from '../../check/state.ts'
+import type { MachineComparison } from '../../check/onMachine.ts'
+import type { SettingStatus } from '../../check/state.ts'
 import type { Finding } from '../../lints/index.ts'
 import { plural } from '../message.ts'
 import { callDevice, type Names } from './devices.ts'
@@ -38,16 +38,16 @@ export const MACHINE_NOT_CHECKED =
   'The machine was not checked, as no networking.hostName says that this configuration is for this machine. To check it anyway: --sysfs /'
 
 /** The title of what is active on the machine. */
-export function thingsTitle({ entry }: OnMachine): string {
+export function thingsTitle({ entry }: MachineComparison): string {
   return entry === '' ? 'On this machine:' : `On this machine, for the boot entry "${entry}":`
 }
 
 /** The name of a thing, and whether it is active. */
-export function thingLine(thing: Thing, isNixOS: boolean, names: Names): string {
+export function thingLine(thing: SettingStatus, isNixOS: boolean, names: Names): string {
   return `${nameOfThing(thing, names)}: ${verdictOf(thing, isNixOS)}`
 }
 
-function nameOfThing({ kind, name, device }: Thing, names: Names): string {
+function nameOfThing({ kind, name, device }: SettingStatus, names: Names): string {
   switch (kind) {
     case 'device':
       return device ? callDevice(device, names) : name
@@ -58,7 +58,7 @@ function nameOfThing({ kind, name, device }: Thing, names: Names): string {
   }
 }
 
-function verdictOf({ verdict, because }: Thing, isNixOS: boolean): string {
+function verdictOf({ verdict, because }: SettingStatus, isNixOS: boolean): string {
   const more = because === undefined ? '' : ` (${because})`
   switch (verdict) {
     case 'active':

@@ -1,20 +1,20 @@
 // Compares a configuration with its machine.
 
 import { dirname, join } from 'node:path'
-import { darkPassphrases } from '../../check/darkPassphrase.ts'
-import { compareWithMachine, type OnMachine } from '../../check/onMachine.ts'
+import { findDarkPassphrases } from '../../check/darkPassphrase.ts'
+import { compareWithMachine, type MachineComparison } from '../../check/onMachine.ts'
 import type { FolderListing, SourceFile } from '../../configuration/files.ts'
 import type { Configuration } from '../../configuration/load.ts'
 import { readXml } from '../../guests/xml/readXml.ts'
 import { passesDevices } from '../../lints/bindings.ts'
 import {
-  DECIDED_CODES,
+  CODES_DECIDED_BY_MACHINE,
   type Finding,
   isSameFinding,
   type LintCode,
   type LintFile
 } from '../../lints/index.ts'
-import { viewsOf, withParts } from '../../lints/view.ts'
+import { viewsOf, withInnerModules } from '../../lints/view.ts'
 import { followLinks } from '../../machine/source.ts'
 import type { Range } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
@@ -36,7 +36,7 @@ export interface Inspection {
   /** Undefined if the machine was not read. */
   host?: Host
   /** Undefined also if the configuration gives nothing to guests. */
-  on?: OnMachine | undefined
+  on?: MachineComparison | undefined
   /** Why it was not read, in a sentence. */
   note?: string
 }
@@ -51,8 +51,8 @@ export function inspectAgain(inspection: Inspection, { files, facts }: Faults): 
 export function withMachine(faults: Faults, { on, host }: Inspection): Faults {
   if (!host) return faults
   const { files, facts, findings } = faults
-  const inText = findings.filter(it => !DECIDED_CODES.includes(it.code))
-  const found = [...(on?.findings ?? []), ...darkPassphrases(files, facts, host.machine)]
+  const inText = findings.filter(it => !CODES_DECIDED_BY_MACHINE.includes(it.code))
+  const found = [...(on?.findings ?? []), ...findDarkPassphrases(files, facts, host.machine)]
   return withFindings({ ...faults, findings: inText }, found)
 }
 
@@ -68,7 +68,7 @@ export function inspectMachine(
 ): Inspection {
   // A folder of --sysfs has to be valid, whatever the files contain.
   const isNamed = request.sysfs !== undefined
-  const givesDevices = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
+  const givesDevices = viewsOf(files.flatMap(withInnerModules), facts).some(passesDevices)
   if (!givesDevices && !isNamed) return {}
   const owners = new Set(files.map(it => hostMatch(it.doc, request)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'

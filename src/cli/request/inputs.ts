@@ -5,7 +5,7 @@ import { type Configuration, loadConfiguration } from '../../configuration/load.
 import { shippedModules } from '../../configuration/modules.ts'
 import { isInFlake, locate, MOST_BYTES } from '../../configuration/repository.ts'
 import type { Guest } from '../../guests/needs/needs.ts'
-import { type Entry, valueText, viewsOf } from '../../lints/view.ts'
+import { type OptionDefinition, valueText, viewsOf } from '../../lints/view.ts'
 import { decode, type NixDocument } from '../../nix/index.ts'
 import { prefixOf, targetOf } from '../../plan/bootEntry.ts'
 import { planTakeOver, type TakeOver, takeOverProblem } from '../../plan/legacy/takeOver.ts'
@@ -152,9 +152,14 @@ interface DeclaredUsers {
 /** Finds the users in the texts of a configuration's files. */
 export function declaredUsers(files: readonly SourceFile[]): DeclaredUsers {
   const views = viewsOf(files, { importsModules: true })
-  const entries = views.flatMap(it => [...it.below('users.users'), ...it.below('users.extraUsers')])
+  const entries = views.flatMap(it => [
+    ...it.definitionsBelow('users.users'),
+    ...it.definitionsBelow('users.extraUsers')
+  ])
   const people = entries.filter(it => it.path[3] === 'isNormalUser' && valueText(it) !== 'false')
-  const namesOf = (all: readonly Entry[]) => [...new Set(all.map(it => it.path[2] ?? ''))]
+  const namesOf = (all: readonly OptionDefinition[]) => [
+    ...new Set(all.map(it => it.path[2] ?? ''))
+  ]
   const isComputed = files.some(it => hasComputed(it.doc))
   return { people: namesOf(people), all: namesOf(entries), isComputed }
 }

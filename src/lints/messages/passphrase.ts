@@ -56,7 +56,7 @@ export function noHostDriverInInitrd(
       : 'none'
   return {
     ...promptsInvisible(prompts),
-    why: `with ${setting}, ${framebufferOff}, and the initrd loads ${loaded}.`,
+    why: `with ${setting}, ${NOTHING_DRAWN}, and the initrd loads ${loaded}.`,
     remedy:
       hostDriver === undefined
         ? 'make the initrd load the driver of the card with your monitor, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
@@ -65,7 +65,7 @@ export function noHostDriverInInitrd(
 }
 
 /** The effect of turning the firmware's framebuffer off, as a clause. */
-export const framebufferOff = 'nothing is drawn before a graphics driver loads'
+export const NOTHING_DRAWN = 'nothing is drawn before a graphics driver loads'
 
 /** The line that loads a driver in the initrd. */
 export function loadInInitrd(driver: string): string {

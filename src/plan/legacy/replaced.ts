@@ -1,13 +1,8 @@
 import { defined } from '../../collections.ts'
-import {
-  type Binding,
-  haveDifferentIDs,
-  idBindings,
-  isUnconditional
-} from '../../lints/bindings.ts'
+import { haveDifferentIDs, type IDPlace, idPlaces, isUnconditional } from '../../lints/bindings.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
-import { listIn } from '../../lints/libvirt.ts'
-import { type EntryText, type View, valueText, viewsOf } from '../../lints/view.ts'
+import { qemuConfList } from '../../lints/libvirt.ts'
+import { type BootEntryView, type DefinitionString, valueText, viewsOf } from '../../lints/view.ts'
 import { nixError } from '../../nix/errors.ts'
 import { expr, type NixDocument, type NixError, type Plan, type Range } from '../../nix/index.ts'
 import { moveOffset } from '../../nix/text/edits.ts'
@@ -117,14 +112,14 @@ function placedIn(
 }
 
 /** IDs in kernel parameters and module options: vfio-patch's modules write a parameter, and only one counts. */
-function movedIDs(view: View): Placed[] {
-  return idBindings(view).flatMap(({ at, range, lists, isDeviceOption }): Placed[] => {
+function movedIDs(view: BootEntryView): Placed[] {
+  return idPlaces(view).flatMap(({ at, range, lists, isDeviceOption }): Placed[] => {
     const ids = lists.flatMap(it => it.text.split(',')).map(parseDevice)
     const devices = ids.flatMap(it => (it.ok ? [it.value] : []))
-    const line = at.entry.file.doc.text.slice(range.start, range.end)
+    const line = at.definition.file.doc.text.slice(range.start, range.end)
     const isRead = devices.length > 0 && devices.length === ids.length && WHOLE_IDS.test(line)
     if (isDeviceOption || !isRead || !isUnconditional(at)) return []
-    const path = at.entry.fullPath
+    const path = at.definition.fullPath
     return [
       {
         code: 'IDS_MOVED',
@@ -145,9 +140,9 @@ const OF_LIBVIRT =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|kqemu|rtc|hpet|vfio\/(?:vfio|\d+))$/
 
 /** Each `cgroup_device_acl` that a person wrote: vfio-patch's modules would write the key a second time. */
-function movedLists(view: View): Placed[] {
-  return view.texts('virtualisation.libvirtd.qemu.verbatimConfig').flatMap((at): Placed[] => {
-    const list = listIn(at.text, 'cgroup_device_acl')
+function movedLists(view: BootEntryView): Placed[] {
+  return view.stringsIn('virtualisation.libvirtd.qemu.verbatimConfig').flatMap((at): Placed[] => {
+    const list = qemuConfList(at.text, 'cgroup_device_acl')
     if (!list?.isPlain || !list.isClosed || !isUnconditional(at)) return []
     // With escapes, the lines of the string differ from the lines of its source text.
     if (at.node.type === 'string_expression' && at.node.text.includes('\\')) return []
@@ -175,11 +170,18 @@ function movedLists(view: View): Placed[] {
  * equal line. So if one of the lines is repeated elsewhere, such as the bracket of another list, the fix sets
  * the whole option instead; undefined if the value is more than the string.
  */
-function withoutLines(view: View, at: EntryText, from: number, to: number): Fix | undefined {
-  const { entry, node, text, start } = at
-  const path = entry.fullPath
+function withoutLines(
+  view: BootEntryView,
+  at: DefinitionString,
+  from: number,
+  to: number
+): Fix | undefined {
+  const { definition, node, text, start } = at
+  const path = definition.fullPath
   const removed = text.slice(from, to).split('\n')
-  const others = view.texts(entry.path.join('.')).filter(it => it.node.start !== node.start)
+  const others = view
+    .stringsIn(definition.path.join('.'))
+    .filter(it => it.node.start !== node.start)
   const rest = [text.slice(0, from), text.slice(to), ...others.map(it => it.text)].join('\n')
   const kept = new Set(rest.split('\n').map(it => it.trim()))
   if (!removed.some(it => kept.has(it.trim()))) {
@@ -187,7 +189,7 @@ function withoutLines(view: View, at: EntryText, from: number, to: number): Fix 
     return [{ op: 'remove', path, items: removed.map(it => it.slice(indent)) }]
   }
   const source = node.text
-  const isWhole = valueText(entry) === source && entry.file.doc.getIn(path).length === 1
+  const isWhole = valueText(definition) === source && definition.file.doc.getIn(path).length === 1
   if (!isWhole) return undefined
   const cut = (offset: number) => start - node.start + offset
   const end = text.indexOf('\n', to)
@@ -254,14 +256,14 @@ function conflictsIn(doc: NixDocument): Conflict[] {
 }
 
 /** The settings with other IDs than vfio-patch's options. */
-function idsIn(view: View): Conflict[] {
-  const bindings = idBindings(view)
+function idsIn(view: BootEntryView): Conflict[] {
+  const bindings = idPlaces(view)
   const vfio = bindings.find(it => it.isDeviceOption)
   const isBound =
     view.definitionsWith('virtualisation.vfio.enable', true).length > 0 &&
     view.definitionsWith('virtualisation.vfio.bindAtBoot', false).length === 0
   if (!vfio || !isBound) return []
-  const isOther = (it: Binding) =>
+  const isOther = (it: IDPlace) =>
     !it.isDeviceOption && isUnconditional(it.at) && haveDifferentIDs(it, vfio, bindings)
   return bindings.filter(isOther).map(({ range }) => ({ ...otherIDs(), range }))
 }
@@ -270,21 +272,21 @@ function idsIn(view: View): Conflict[] {
 const KEYS = [
   {
     key: 'cgroup_device_acl',
-    isWritten: (view: View) =>
-      view.items('virtualisation.libvirtd.deviceACL').length > 0 ||
+    isWritten: (view: BootEntryView) =>
+      view.itemsIn('virtualisation.libvirtd.deviceACL').length > 0 ||
       view.definitionsWith('virtualisation.kvmfr.enable', true).length > 0
   },
   {
     key: 'clear_emulation_capabilities',
-    isWritten: (view: View) =>
+    isWritten: (view: BootEntryView) =>
       view.definitionsWith('virtualisation.libvirtd.clearEmulationCapabilities', false).length > 0
   }
 ] as const
 
 /** Keys of qemu.conf that both a person and vfio-patch's modules write: libvirt reads only the first. */
-function keysIn(view: View): Conflict[] {
+function keysIn(view: BootEntryView): Conflict[] {
   const texts = ['qemu.verbatimConfig', 'qemuVerbatimConfig'].flatMap(it =>
-    view.texts(`virtualisation.libvirtd.${it}`)
+    view.stringsIn(`virtualisation.libvirtd.${it}`)
   )
   return KEYS.filter(it => it.isWritten(view)).flatMap(({ key }) =>
     texts.filter(isUnconditional).flatMap((at): Conflict[] => {

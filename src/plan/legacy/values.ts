@@ -2,13 +2,13 @@
 
 import { groupBy, uniqueBy } from '../../collections.ts'
 import type { ConfigurationFile } from '../../configuration/imports.ts'
-import { isPlain } from '../../lints/bindings.ts'
+import { hasNoInterpolation } from '../../lints/bindings.ts'
 import { findingPlace } from '../../lints/finding.ts'
 import {
-  type Entry,
-  type EntryItem,
+  type BootEntryView,
+  type DefinitionItem,
+  type OptionDefinition,
   plainStringOf,
-  type View,
   valueText,
   viewsOf
 } from '../../lints/view.ts'
@@ -106,23 +106,28 @@ export function legacyValues(
 /** The values that are set in any boot entry, each definition once. */
 function valuesIn(files: readonly ConfigurationFile[]) {
   const views = viewsOf(files, { importsModules: true })
-  const once = <T extends Entry | EntryItem>(find: (view: View) => readonly T[]): T[] =>
+  const once = <T extends OptionDefinition | DefinitionItem>(
+    find: (view: BootEntryView) => readonly T[]
+  ): T[] =>
     uniqueBy(views.flatMap(find), it => {
       const { path, range } = findingPlace(it)
       return `${path}\0${range.start}`
     })
   return {
-    at: (option: string) => once(it => it.at(option)),
-    below: (option: string) => once(it => it.below(option)),
-    items: (option: string) => once(it => it.items(option)),
+    at: (option: string) => once(it => it.definitionsOf(option)),
+    below: (option: string) => once(it => it.definitionsBelow(option)),
+    items: (option: string) => once(it => it.itemsIn(option)),
     says: (option: string, value: boolean) => once(it => it.definitionsWith(option, value))
   }
 }
 
 type SetValues = ReturnType<typeof valuesIn>
 
-function refusal(at: Entry | EntryItem, text: Pick<Obstacle, 'what' | 'advice'>): Obstacle {
-  const { file } = 'entry' in at ? at.entry : at
+function refusal(
+  at: OptionDefinition | DefinitionItem,
+  text: Pick<Obstacle, 'what' | 'advice'>
+): Obstacle {
+  const { file } = 'definition' in at ? at.definition : at
   return { kind: 'value', ...findingPlace(at), text: file.doc.text, ...text }
 }
 
@@ -141,7 +146,9 @@ function wrongValues({ at, below, items }: SetValues): Obstacle[] {
     it => !['intel', 'amd', undefined].includes(plainStringOf(it))
   )
   const wrongItems = (option: string, parse: (text: string) => Result<unknown, unknown>) =>
-    items(option).filter(({ text }) => text !== undefined && isPlain(text) && !parse(text).ok)
+    items(option).filter(
+      ({ text }) => text !== undefined && hasNoInterpolation(text) && !parse(text).ok
+    )
   return [
     ...types.map(it => refusal(it, wrongIOMMUType())),
     ...wrongItems('virtualisation.vfio.devices', parseDevice).map(it =>
@@ -176,7 +183,7 @@ function pageSizes(
 ): Pick<LegacyValues, 'changes' | 'obstacles'> {
   const changes: OptionChange[] = []
   const obstacles: Obstacle[] = []
-  const hasNumber = (it: Entry) => /^[1-9][0-9]*$/.test(valueText(it))
+  const hasNumber = (it: OptionDefinition) => /^[1-9][0-9]*$/.test(valueText(it))
   const options = ['defaultPageSize', 'pageSize'].map(it => `virtualisation.hugepages.${it}`)
   for (const it of options.flatMap(at)) {
     const size = plainStringOf(it)
@@ -207,7 +214,7 @@ function inputGroup({ says, items }: SetValues): OptionChange[] {
   if (names.flatMap(it => says(it, false)).length === 0) return []
   return items('virtualisation.libvirtd.deviceACL')
     .filter(it => it.text?.startsWith('/dev/input/'))
-    .map(({ entry: { fullPath, path } }) => {
+    .map(({ definition: { fullPath, path } }) => {
       const around = fullPath.slice(0, fullPath.length - path.length)
       const option = [...around, 'users', 'users', 'qemu-libvirtd', 'extraGroups']
       return { kind: 'items', path: option, items: ['input'] }
