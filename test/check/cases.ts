@@ -180,7 +180,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'IOMMU_OFF',
     number: 14,
-    title: 'in the firmware',
+    title: 'because the firmware offers none',
     machine: 'x570-two-makers',
     tree: { '/sys/kernel/iommu_groups': null, '/sys/firmware/acpi/tables/IVRS': null },
     bad: both,
@@ -190,7 +190,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'IOMMU_OFF',
     number: 14,
-    title: 'not turned on',
+    title: 'because nothing turns it on',
     machine: 'iommu-off',
     bad: nix`
       { boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:2504,10de:228e" ]; }
@@ -222,7 +222,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'IOMMU_OFF',
     number: 14,
-    title: 'because the option has the other vendor',
+    title: 'because IOMMUType names another vendor',
     machine: 'iommu-off',
     bad: nix`
       {
@@ -270,7 +270,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'LOCKS_OUT',
     number: 15,
-    title: 'of disk and network with a whole group',
+    title: 'if a whole group with disk and network is passed through',
     machine: 'dirty-group',
     bad: nix`
       {
@@ -284,7 +284,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'LOCKS_OUT',
     number: 15,
-    title: 'of the only screen',
+    title: 'if the only graphics card is passed through',
     machine: 'single-gpu',
     bad: both,
     found: ['LOCKS_OUT: 10de:1b80'],
@@ -351,7 +351,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'HUGEPAGES_TOO_MANY',
     number: 20,
-    title: 'partly reserved',
+    title: 'of which the kernel reserved only a part',
     machine: 'x570-two-makers',
     tree: {
       ...systems('hugepagesz=2M hugepages=8192', 'hugepagesz=2M hugepages=8192'),
@@ -374,7 +374,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'NEEDS_REBOOT',
     number: 26,
-    title: 'after a switch',
+    title: 'after nixos-rebuild switch',
     machine: 'x570-two-makers',
     tree: systems('quiet', `quiet ${bound}`),
     bad: both,

@@ -7,7 +7,7 @@ import { type Files, filesOf, inShort } from '../lints/support.ts'
 import { machineWith, type Tree } from './support.ts'
 
 const LUKS = 'boot.initrd.luks.devices.root.device = "/dev/sda2";'
-/** The RX 580 of the machine amd-reset, on which its firmware draws; its other card is the i5's. */
+/** The RX 580 of the machine amd-reset, on which the firmware draws. The host's card is integrated in its i5. */
 const GUEST = 'virtualisation.vfio = { enable = true; devices = [ "1002:67df" "1002:aaf0" ]; };'
 
 function found(files: Files, machine = 'amd-reset', tree: Tree = {}): Finding[] {
@@ -25,7 +25,7 @@ function short(lines: readonly string[], machine = 'amd-reset', tree: Tree = {})
 }
 
 describe("vfio-pci removes the firmware's framebuffer", () => {
-  it('is reported with the cause, the card and the line that fixes it', () => {
+  it('reports an invisible prompt with its cause, the card and the line that fixes it', () => {
     const text = module(GUEST, LUKS)
     const [finding, ...more] = found(text)
     expect(more).toEqual([])
@@ -89,7 +89,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       ],
       '1002:67df'
     ]
-  ])('%s', (_, lines, at) => {
+  ])('reports an invisible prompt: %s', (_, lines, at) => {
     expect(short([...lines, LUKS])).toEqual([`DARK_PASSPHRASE: ${at}`])
   })
 
@@ -98,7 +98,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     ['a key file', [GUEST, 'boot.initrd.luks.devices.root.keyFile = "/key";']],
     ["the driver of the host's card", [GUEST, LUKS, 'boot.initrd.kernelModules = [ "i915" ];']],
     [
-      'that driver as an available module',
+      "the driver of the host's card as an available module",
       [GUEST, LUKS, 'boot.initrd.availableKernelModules = [ "i915" ];']
     ],
     [
@@ -134,7 +134,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       ['virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };', LUKS],
       'x570-two-makers'
     ]
-  ])('is not reported with %s', (_, lines, machine, tree) => {
+  ])('reports nothing with %s', (_, lines, machine, tree) => {
     expect(short(lines, machine, tree)).toEqual([])
   })
 
@@ -178,13 +178,13 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
   })
 
   it('recommends the driver by vendor and alias for a card that is bound to vfio-pci', () => {
-    // The GTX 1080 goes to the host, and the card of AMD to the guest.
+    // The GTX 1080 is the host's card, and the AMD card is the guest's.
     const guest = 'virtualisation.vfio = { enable = true; devices = [ "1002:6985" ]; };'
     const [dark] = found(module(guest, LUKS), 'already-bound')
     expect(dark?.remedy).toBe('add boot.initrd.kernelModules = [ "nouveau" ];')
   })
 
-  it('recommends to remove nomodeset', () => {
+  it('recommends removing nomodeset', () => {
     const params = 'boot.kernelParams = [ "nomodeset" ];'
     const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark).toMatchObject({
@@ -210,7 +210,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       "a blacklist disables i915, the driver of the host's card 0000:00:02.0",
       'remove i915 from the blacklist'
     ]
-  ])('%s', (line, why, remedy) => {
+  ])('recommends enabling a disabled driver: %s', (line, why, remedy) => {
     const [dark] = found(module(GUEST, LUKS, line, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark?.why).toContain(`, and ${why}.`)
     expect(dark?.remedy).toBe(`${remedy}, and add boot.initrd.kernelModules = [ "i915" ];`)
@@ -237,7 +237,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       'boot.initrd.kernelModules = [ "vfio_pci" ];',
       'boot.kernelParams = lib.optionals config.my.vfio [ "vfio-pci.ids=1002:67df" ];'
     ]
-  ])('is a note under a condition: %s', (_, ...lines) => {
+  ])('reports a note under a condition: %s', (_, ...lines) => {
     const text = `{ config, lib, ... }:\n{\n${[LUKS, ...lines].join('\n')}\n}\n`
     // Next to config there can be no options.
     const all = text.replace(LUKS, lines[0]?.startsWith('config') ? '' : LUKS)
@@ -247,7 +247,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     ])
   })
 
-  it('is a note if it is unknown which card the firmware draws on', () => {
+  it('reports a note if it is unknown which card the firmware draws on', () => {
     const tree = {
       '/sys/bus/pci/devices/0000:01:00.0/boot_vga': null,
       '/sys/bus/pci/devices/0000:00:02.0/boot_vga': null
@@ -264,11 +264,11 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     ['a pool that may be encrypted', 'fileSystems."/" = { device = "p/r"; fsType = "zfs"; };'],
     ['bcachefs', 'fileSystems."/" = { device = "/dev/sda2"; fsType = "bcachefs"; };'],
     ['a model of nixos-hardware', LUKS, 'imports = [ <nixos-hardware/dell/xps> ];']
-  ])('is a note with %s', (_, ...lines) => {
+  ])('reports a note with %s', (_, ...lines) => {
     expect(found(module(GUEST, ...lines)).map(it => it.level)).toEqual(['note'])
   })
 
-  it('is a note for a root on LUKS that only the machine shows', () => {
+  it('reports a note for a root on LUKS that only the machine shows', () => {
     const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
     const [dark] = found(module(guest), 'two-identical')
     expect(dark).toMatchObject({
@@ -284,17 +284,17 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
 describe("the firmware's framebuffer is off", () => {
   const off = 'boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];'
 
-  it('needs the driver of the card with the monitor, or of the one that stays', () => {
+  it("requires the driver of the card with the monitor, or of the host's other card", () => {
     expect(short([off, LUKS])).toEqual(['DARK_PASSPHRASE: "initcall_blacklist=sysfb_init"'])
     const load = (name: string) => `boot.initrd.kernelModules = [ "${name}" ];`
-    // No card is given away, so the monitor at the AMD card shows the prompt.
+    // No card is passed through, so the monitor on the AMD card shows the prompt.
     expect(short([off, LUKS, load('amdgpu')])).toEqual([])
     expect(short([off, LUKS, load('i915')])).toHaveLength(1)
     expect(short([off, LUKS, GUEST, load('i915')])).toEqual([])
     expect(short([off, LUKS, GUEST, load('amdgpu')])).toHaveLength(1)
   })
 
-  it('by option, even if a guest takes its devices later', () => {
+  it('reports disableEFIfb even if devices are bound when a guest starts', () => {
     const lent = GUEST.replace('};', 'bindAtBoot = false; disableEFIfb = true; };')
     const text = module(lent, LUKS)
     expect(found(text)).toMatchObject([
@@ -311,7 +311,7 @@ describe('in boot entries', () => {
     `specialisation.vfio.configuration = { ${lines.join(' ')} };`
   const path = (...names: string[]) => [...names, 'boot', 'initrd', 'kernelModules']
 
-  it('adds the driver to the entry that gives the card away', () => {
+  it('adds the driver to the boot entry that passes the card through', () => {
     const [dark, ...more] = found(module(entry(GUEST), LUKS))
     expect(more).toEqual([])
     expect(dark?.fix).toEqual([
@@ -322,7 +322,7 @@ describe('in boot entries', () => {
     expect(short([entry(GUEST), LUKS, 'boot.initrd.kernelModules = [ "i915" ];'])).toEqual([])
   })
 
-  it('checks all entries, not only the running one', () => {
+  it('checks all boot entries, not only the running one', () => {
     const [usual, own] = [
       'virtualisation.vfio = { enable = true; devices = [ "8086:7ad0" ]; };',
       entry('virtualisation.vfio.devices = [ "1002:67df" ];')
@@ -330,7 +330,7 @@ describe('in boot entries', () => {
     expect(short([usual, own, LUKS])).toEqual(['DARK_PASSPHRASE: 1002:67df'])
   })
 
-  it('checks an entry that is a function, without a fix', () => {
+  it('checks a boot entry that is a function, without a fix', () => {
     const own = `specialisation.vfio.configuration = { pkgs, ... }: { ${GUEST} };`
     expect(short([own, LUKS])).toEqual(['DARK_PASSPHRASE: 1002:67df'])
     const [inside] = found(module(own, LUKS))

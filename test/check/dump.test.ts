@@ -15,11 +15,15 @@ function both(name: string, tree: Tree = {}): [machine: Machine, dumped: Machine
   return [machine, readMachine(recordedSource(withoutIdentity(recording).recording))]
 }
 
-it.each(CASES)('$code: $title', ({ machine: name, tree, bad, good }) => {
-  const [machine, dumped] = both(name, tree)
-  expect(comparisonOf(bad, dumped)).toEqual(comparisonOf(bad, machine))
-  if (good.includes('vfio')) expect(comparisonOf(good, dumped)).toEqual(comparisonOf(good, machine))
-})
+it.each(CASES)(
+  'a dump gives the same findings as the machine for $code, $title',
+  ({ machine: name, tree, bad, good }) => {
+    const [machine, dumped] = both(name, tree)
+    expect(comparisonOf(bad, dumped)).toEqual(comparisonOf(bad, machine))
+    if (good.includes('vfio'))
+      expect(comparisonOf(good, dumped)).toEqual(comparisonOf(good, machine))
+  }
+)
 
 const ids = 'iommu=pt vfio-pci.ids=10de:1b80,10de:10f0'
 const configuration = `{
@@ -50,7 +54,7 @@ it.each<[string, Tree, string]>([
     systems('quiet', 'quiet', other),
     `${configuration.slice(0, -1)} specialisation.bob.configuration.x = 1; }`
   ]
-])('a named boot entry %s', (title, tree, text) => {
+])('a dump gives the same result as the machine for a named boot entry %s', (title, tree, text) => {
   const [machine, dumped] = both('x570-two-makers', tree)
   const [live, fromDump] = [comparisonOf(text, machine), comparisonOf(text, dumped)]
   // It is unknown which of two placeholders it has.
@@ -61,10 +65,13 @@ it.each<[string, Tree, string]>([
 it.each([
   ['root=fstab loglevel=4 iommu=pt', 'root=fstab loglevel=7 iommu=pt', 'after-reboot'],
   ['iommu=pt resume=/dev/mapper/alice', 'iommu=pt resume=/dev/mapper/alice', 'active']
-])('parameters that a dump leaves out: %s, then %s', (booted, next, verdict) => {
-  const tree = systems(booted, next)
-  const text = '{ boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80,10de:10f0" ]; }'
-  const [machine, dumped] = both('x570-two-makers', tree)
-  expect(comparisonOf(text, dumped)).toEqual(comparisonOf(text, machine))
-  expect(comparisonOf(text, dumped).things[0]).toMatchObject({ kind: 'system', verdict })
-})
+])(
+  'a dump shows whether a reboot is due, without its parameters: %s, then %s',
+  (booted, next, verdict) => {
+    const tree = systems(booted, next)
+    const text = '{ boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80,10de:10f0" ]; }'
+    const [machine, dumped] = both('x570-two-makers', tree)
+    expect(comparisonOf(text, dumped)).toEqual(comparisonOf(text, machine))
+    expect(comparisonOf(text, dumped).things[0]).toMatchObject({ kind: 'system', verdict })
+  }
+)

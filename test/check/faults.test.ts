@@ -11,18 +11,18 @@ import { comparisonOf, machineWith } from './support.ts'
 describe.each(CASES)('$code: $title', ({ code, machine: name, tree, bad, found, fixed, good }) => {
   const machine = machineWith(name, tree)
 
-  it('is reported at its place', () => {
+  it(`reports ${code} at its place`, () => {
     expect(inShort(bad, comparisonOf(bad, machine).findings)).toEqual(found)
   })
 
-  it('is not reported in a correct configuration', () => {
+  it(`does not report ${code} in a correct configuration`, () => {
     const codes = good.includes('vfio')
       ? comparisonOf(good, machine).findings.map(it => it.code)
       : []
     expect(codes).not.toContain(code)
   })
 
-  it(fixed === undefined ? 'has no fix' : 'is fixed by its edit', () => {
+  it(fixed === undefined ? `offers no fix for ${code}` : `fixes ${code}`, () => {
     const fixes = comparisonOf(bad, machine).findings.flatMap(it => (it.fix ? [it.fix] : []))
     if (fixed === undefined) return expect(fixes).toEqual([])
     const [file] = filesOf(bad)
@@ -35,7 +35,7 @@ describe.each(CASES)('$code: $title', ({ code, machine: name, tree, bad, found, 
   })
 })
 
-it('every code has a case', () => {
+it('has a case for every code that needs a machine', () => {
   expect(new Set(CASES.map(it => it.code))).toEqual(new Set(MACHINE_CODES))
 })
 
@@ -44,10 +44,13 @@ describeWithOracle('a configuration after its fixes', oracle => {
     text === undefined ? [] : [{ code, title, text, gives }]
   )
 
-  it.each(fixed)('$code: $title', ({ text, gives }) => {
-    const modules = [withNixos('stage1 = "only";'), vfioModules, text]
-    const result = evalNix(configExpression(oracle, stateOf, { modules }))
-    expect(gives).toBeDefined()
-    expect(result).toMatchObject({ ok: true, value: { failures: [], ...gives } })
-  })
+  it.each(fixed)(
+    'evaluates to the expected values after the fixes of $code, $title',
+    ({ text, gives }) => {
+      const modules = [withNixos('stage1 = "only";'), vfioModules, text]
+      const result = evalNix(configExpression(oracle, stateOf, { modules }))
+      expect(gives).toBeDefined()
+      expect(result).toMatchObject({ ok: true, value: { failures: [], ...gives } })
+    }
+  )
 })

@@ -23,13 +23,16 @@ function fixed(text: string, machine: Machine) {
   return { text: plan.configuration.text, fixed: done, fixable: remaining.filter(it => it.fix) }
 }
 
-it.each(CASES)('$code: $title', ({ machine: name, tree, bad, fixed: expected }) => {
-  const machine = machineWith(name, tree)
-  const first = fixed(bad, machine)
-  expect(first.text).toBe(expected ?? bad)
-  expect(first.fixable).toEqual([])
-  expect(fixed(first.text, machine)).toMatchObject({ text: first.text, fixed: [] })
-})
+it.each(CASES)(
+  'makes all fixes in one run for $code, $title',
+  ({ machine: name, tree, bad, fixed: expected }) => {
+    const machine = machineWith(name, tree)
+    const first = fixed(bad, machine)
+    expect(first.text).toBe(expected ?? bad)
+    expect(first.fixable).toEqual([])
+    expect(fixed(first.text, machine)).toMatchObject({ text: first.text, fixed: [] })
+  }
+)
 
 it('fixes a parameter that shares a string with others in the same run', () => {
   const machine = machineWith('x570-two-makers')

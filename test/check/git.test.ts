@@ -40,7 +40,7 @@ function found(place: Repository, name = 'configuration.nix'): string[] {
   })
 }
 
-test('reports untracked files at the path literal that leads there', () => {
+test('reports untracked files at the path literal that leads to them', () => {
   const place = makeRepository({ ...FLAKE, ...KNOWN })
   add(place, {
     'vfio/default.nix': '{ imports = [ ./binding.nix ]; }\n',
@@ -72,7 +72,7 @@ test('reports nothing after git add -N', () => {
   expect(found(place)).toEqual([])
 })
 
-test('reports nothing without a flake, as Nix sees all files', () => {
+test('reports nothing without a flake, because Nix sees all files then', () => {
   const place = makeRepository(KNOWN)
   add(place, { 'vfio/default.nix': '{ }\n', 'files/hook.sh': '' })
   expect(found(place)).toEqual([])

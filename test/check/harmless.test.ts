@@ -26,7 +26,7 @@ function configuration(it: Generated, picks: readonly number[]): string {
   return `{ virtualisation.vfio = { enable = true; ${lists} }; }\n`
 }
 
-/** The addresses of the devices that a configuration gives away. */
+/** The addresses of the devices that a configuration passes through. */
 function passedBy(text: string, machine: Machine): Set<string> {
   const [view] = viewsOf(filesOf(text), { importsModules: true })
   const named = view ? deviceReferencesIn(view, machine, []) : []
@@ -39,7 +39,7 @@ function lost(text: string, machine: Machine): string[] {
   return [...new Set(gates.map(at => at.code))]
 }
 
-it('fixes of generated configurations come to an end and do no harm', () => {
+it('repeated fixes come to an end, and lock the user out in no new way', () => {
   const picks = fc.array(fc.nat(20), { minLength: 1, maxLength: 5 })
   let fixCount = 0
   fc.assert(

@@ -8,7 +8,7 @@ import { comparisonOf, machineWith, systems, type Tree } from './support.ts'
 
 const RTX_2080 = 'vfio-pci.ids=10de:1e82,10de:10f8,10de:1ad8,10de:1ad9'
 
-/** A whole configuration that gives away the card of the machine split-groups, with these parameters and options. */
+/** A complete configuration that passes through the card of the machine split-groups. */
 const whole = (params: readonly string[], more = '') => `{ config, pkgs, lib, ... }:
 {
   fileSystems."/" = { device = "/dev/disk/by-label/root"; fsType = "ext4"; };
@@ -37,7 +37,7 @@ describe('intel_iommu= is a comma-separated list', () => {
     'intel_iommu=sm_on,on',
     'intel_iommu=off,on',
     'intel-iommu=on,igfx_off'
-  ])('on: %s', param => {
+  ])('finds the IOMMU turned on by %s', param => {
     expect(messages(whole([param]), 'split-groups')).toEqual([])
     // The configuration has the parameter, but is not built.
     expect(messages(whole([param]), 'iommu-off')).toEqual([])
@@ -46,7 +46,7 @@ describe('intel_iommu= is a comma-separated list', () => {
   })
 
   it.each(['intel_iommu=sm_on', 'intel_iommu=igfx_off', 'intel_iommu=strict'])(
-    'not on: %s',
+    'finds the IOMMU not turned on by %s',
     param => {
       expect(messages(whole([param]), 'iommu-off')).toEqual(NOTHING_TURNS_ON)
       expect(messages(whole([param]), 'split-groups')).toEqual(LOST)
@@ -58,7 +58,7 @@ describe('intel_iommu= is a comma-separated list', () => {
     ['with an interpolation', 'boot.kernelParams = [ "intel_iommu=${"on"}" ];'],
     ['in a call', 'boot.kernelParams = lib.splitString " " "quiet intel_iommu=on";'],
     ['in the kernel', 'boot.kernelPatches = [ { extraConfig = "INTEL_IOMMU_DEFAULT_ON y"; } ];']
-  ])('possibly on, %s', (_, more) => {
+  ])('reports that the IOMMU may be turned on %s', (_, more) => {
     // The module is part of a whole configuration, and may turn the IOMMU on.
     const text = `{ lib, ... }: { boot.initrd.kernelModules = [ "vfio_pci" ];
       boot.extraModprobeConfig = "options vfio-pci ids=10de:2504"; ${more} }`
@@ -73,7 +73,7 @@ describe('intel_iommu= is a comma-separated list', () => {
     expect(iommuFaults(text, 'iommu-off')[0]?.fix).toBe(undefined)
   })
 
-  it('on in the running system, with other values', () => {
+  it('finds intel_iommu=on next to other values in the running system', () => {
     const text = whole(['intel_iommu=on'])
     const tree = { '/proc/cmdline': 'quiet intel_iommu=sm_on,on\n' }
     const [iommu] = comparisonOf(text, machineWith('iommu-off', tree)).things.filter(
@@ -92,7 +92,7 @@ describe('a parameter turns the IOMMU off', () => {
     ['x570-two-makers', 'amd_iommu=off'],
     ['x570-two-makers', 'amd_iommu=fullflush,off'],
     ['x570-two-makers', 'iommu=off,pt']
-  ])('%s, running with it on: %s', (machine, param) => {
+  ])('on the machine %s, reports that %s turns the IOMMU off', (machine, param) => {
     const text = whole(machine === 'split-groups' ? ['intel_iommu=on', param] : [param])
     expect(iommuFaults(text, machine)).toMatchObject([
       {
@@ -112,20 +112,20 @@ describe('a parameter turns the IOMMU off', () => {
     )
   })
 
-  it('is reported at the parameter if the IOMMU is off already', () => {
+  it('reports the parameter if the IOMMU is already off', () => {
     expect(messages(whole(['intel_iommu=on', 'iommu=off']), 'iommu-off')).toEqual([
       'iommu=off turns the IOMMU off'
     ])
   })
 
-  it('is not reported for another vendor, or if a later parameter overrides it', () => {
+  it('ignores a parameter of another vendor, and a parameter that a later one overrides', () => {
     expect(messages(whole(['intel_iommu=off']), 'x570-two-makers')).toEqual([])
     expect(messages(whole(['intel_iommu=on', 'amd_iommu=off']), 'split-groups')).toEqual([])
     expect(messages(whole(['intel_iommu=off', 'intel_iommu=on']), 'split-groups')).toEqual([])
     expect(messages(whole(['iommu=pt,force']), 'x570-two-makers')).toEqual([])
   })
 
-  it('is not reported under a condition', () => {
+  it('ignores a parameter under a condition', () => {
     const more = 'boot.kernelParams = lib.mkIf config.my.debug [ "iommu=off" ];'
     const text = `{ config, lib, ... }: { boot.initrd.kernelModules = [ "vfio_pci" ]; ${more} }`
     expect(messages(text, 'x570-two-makers')).toEqual([])
@@ -133,7 +133,7 @@ describe('a parameter turns the IOMMU off', () => {
 })
 
 describe('only the running system has intel_iommu=on', () => {
-  it('is reported and fixed', () => {
+  it('reports and fixes a missing intel_iommu=on', () => {
     const text = whole([])
     const [finding] = iommuFaults(text, 'split-groups')
     expect(finding).toMatchObject({
@@ -150,7 +150,7 @@ describe('only the running system has intel_iommu=on', () => {
     expect(messages(plan?.ok ? plan.value.plan.text : '', 'split-groups')).toEqual([])
   })
 
-  it('depends on IOMMUType with the shipped modules', () => {
+  it('follows IOMMUType with the shipped modules', () => {
     const text = (type: string) => `{
       fileSystems."/".device = "/dev/sda1"; system.stateVersion = "26.05";
       virtualisation.vfio = { enable = true; devices = [ "10de:1e82" ]; ${type} };
@@ -164,7 +164,7 @@ describe('only the running system has intel_iommu=on', () => {
     ])
   })
 
-  it('is checked in each boot entry', () => {
+  it('checks intel_iommu=on in each boot entry', () => {
     const entry = (value: string) =>
       `specialisation.guest.configuration.virtualisation.vfio = { enable = true; IOMMUType = ${value}; devices = [ "10de:1e82" ]; };`
     const text = (value: string) =>
@@ -185,38 +185,38 @@ describe('only the running system has intel_iommu=on', () => {
       'the configuration of the kernel',
       'boot.kernelPatches = [ { name = "iommu"; patch = null; structuredExtraConfig.INTEL_IOMMU_DEFAULT_ON = lib.kernel.yes; } ];'
     ]
-  ])('is not reported if the parameter may come from %s', (_, more) => {
+  ])('reports nothing if the parameter may come from %s', (_, more) => {
     expect(messages(whole([], more), 'split-groups')).toEqual([])
   })
 
   it.each(['pkgs.linuxPackages_latest', 'pkgs.linuxPackages_zen', 'pkgs.linuxPackages_6_12'])(
-    'is reported with a kernel of nixpkgs: %s',
+    'reports the missing parameter with a kernel of nixpkgs: %s',
     kernel => {
       expect(messages(whole([], `boot.kernelPackages = ${kernel};`), 'split-groups')).toEqual(LOST)
     }
   )
 
-  it('is reported if the line is a comment', () => {
+  it('reports the missing parameter if its line is a comment', () => {
     expect(
       messages(whole([], '# boot.kernelParams = [ "intel_iommu=on" ];'), 'split-groups')
     ).toEqual(LOST)
   })
 
-  it('is not reported if the machine was booted without the parameter, as firmware or kernel turn it on', () => {
+  it('reports nothing if the machine was booted without the parameter and its IOMMU is on', () => {
     expect(messages(whole([]), 'split-groups', { '/proc/cmdline': 'quiet\n' })).toEqual([])
   })
 
-  it('is not reported on AMD processors, which need no parameter', () => {
+  it('reports nothing on AMD processors, which need no parameter', () => {
     const tree = { '/proc/cmdline': 'quiet intel_iommu=on\n' }
     expect(messages(whole([]), 'x570-two-makers', tree)).toEqual([])
   })
 
-  it('is not reported if the files are not a whole configuration', () => {
+  it('reports nothing if the configuration is not complete', () => {
     const text = `{ boot.kernelParams = [ "${RTX_2080}" ]; boot.initrd.kernelModules = [ "vfio_pci" ]; }`
     expect(messages(text, 'split-groups')).toEqual([])
   })
 
-  it('is a note if modules that were not read may add the parameter', () => {
+  it('reports a note if modules that were not read may add the parameter', () => {
     const findings = iommuFaults(whole([]), 'split-groups', {}, { mayHaveUnreadModules: true })
     expect(findings).toMatchObject([
       {
@@ -228,7 +228,7 @@ describe('only the running system has intel_iommu=on', () => {
     expect(findings[0]?.fix).toBeUndefined()
   })
 
-  it('is reported if the latest build still has the parameter', () => {
+  it('reports the missing parameter even if the latest build still has it', () => {
     const booted = 'quiet intel_iommu=on iommu=pt'
     expect(messages(whole([]), 'split-groups', systems(booted, booted))).toEqual(LOST)
   })

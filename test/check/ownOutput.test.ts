@@ -8,7 +8,7 @@ import { machineCalled, NAMES } from '../machine/support/machines.ts'
 import { inputFor } from '../plan/support/input.ts'
 import { comparisonOf } from './support.ts'
 
-/** The configuration with a card of the machine given away; undefined for one that is refused. */
+/** A configuration that passes a card of the machine through; undefined if the card is refused. */
 function applied(name: string, gpu: string): string | undefined {
   const choice = chooseDevices(machineCalled(name), {}, { gpus: [gpu], confirmed: [gpu] })
   if (!choice.ok) return undefined
@@ -26,7 +26,7 @@ const CARDS = NAMES.flatMap(name =>
   })
 )
 
-test.each(CARDS)('$address of $name', ({ name, text }) => {
+test.each(CARDS)('finds no problem after apply for $address of $name', ({ name, text }) => {
   const { findings } = comparisonOf(text, machineCalled(name))
   // A confirmed screen and a card with reset problems are notes.
   const codes = findings.map(it => `${it.code} ${it.level}`)
@@ -34,6 +34,6 @@ test.each(CARDS)('$address of $name', ({ name, text }) => {
   expect(codes.filter(it => !expected.includes(it))).toEqual([])
 })
 
-test('covers most machines', () => {
+test('covers all machines except at most two', () => {
   expect(new Set(CARDS.map(it => it.name)).size).toBeGreaterThanOrEqual(NAMES.length - 2)
 })

@@ -31,7 +31,7 @@ function inShort({ name, verdict, because }: SettingStatus): string {
 }
 
 describe('from the file to the machine', () => {
-  it('before the build', () => {
+  it('shows new settings as not built before the build', () => {
     const tree = systems('quiet', 'quiet', { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
     expect(things(tree)).toEqual([
       'the latest build: active',
@@ -45,7 +45,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('before the reboot', () => {
+  it('shows built settings as waiting for a reboot', () => {
     const tree = systems('quiet', `quiet ${PARAMS}`, { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
     expect(things(tree)).toEqual([
       'the latest build: after-reboot',
@@ -59,7 +59,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('after the reboot', () => {
+  it('shows settings as active after the reboot', () => {
     const tree = systems(PARAMS, PARAMS, {
       ...BOUND,
       '/proc/modules': 'vfio_pci 1 0 - Live 0x0\n',
@@ -77,7 +77,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('after the reboot, without effect', () => {
+  it('shows settings without effect as not active after the reboot', () => {
     const tree = systems(PARAMS, PARAMS, {
       '/proc/modules': 'nvidia 1 0 - Live 0x0\n',
       '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages': '5\n'
@@ -90,7 +90,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('on another system than NixOS, from the running kernel only', () => {
+  it('uses only the running kernel on a system other than NixOS', () => {
     expect(things({ '/proc/cmdline': 'iommu=pt\n' }).slice(0, 3)).toEqual([
       'IOMMU: active (14 groups)',
       'iommu=pt: active',
@@ -100,7 +100,7 @@ describe('from the file to the machine', () => {
 })
 
 describe('single things', () => {
-  it('a new initrd needs a reboot', () => {
+  it('requires a reboot for a new initrd', () => {
     const tree = { ...systems('quiet', 'quiet '), ...system('2', 'quiet ', '3') }
     expect(things(tree, '{ boot.kernelModules = [ "vfio_pci" ]; }')).toEqual([
       'the latest build: after-reboot',
@@ -108,7 +108,7 @@ describe('single things', () => {
     ])
   })
 
-  it('devices by address, from their driver_override', () => {
+  it('finds whether a device is reserved by address from its driver_override', () => {
     const byAddress = `{ virtualisation.vfio = {
       enable = true; IOMMUType = "amd"; addresses = [ "0000:01:00.0" ];
     }; }`
@@ -119,7 +119,7 @@ describe('single things', () => {
     expect(device({ ...reserved, ...BOUND })).toBe('0000:01:00.0: active (vfio-pci has it)')
   })
 
-  it('devices that are bound when a guest starts', () => {
+  it('shows devices that are bound when a guest starts as active', () => {
     const later = CONFIGURATION.replace('enable = true;', 'enable = true; bindAtBoot = false;')
     expect(things(systems('iommu=pt', 'iommu=pt'), later)).toEqual([
       'the latest build: active',
@@ -131,7 +131,7 @@ describe('single things', () => {
     ])
   })
 
-  it('the IOMMU', () => {
+  it('shows why the IOMMU is not active', () => {
     const iommu = (configuration: string, tree: Tree = {}) =>
       comparisonOf(configuration, machineWith('iommu-off', tree))
         .things.map(inShort)
@@ -151,7 +151,7 @@ describe('single things', () => {
     )
   })
 
-  it('the ACS override patch, from the kernel log', () => {
+  it('finds the ACS override patch in the kernel log', () => {
     const param = 'pcie_acs_override=downstream'
     const acs = (log: Tree) =>
       things(
@@ -185,7 +185,7 @@ describe('boot entries', () => {
     [`${pathOf('1')}/specialisation/guest`]: `-> ${pathOf('5')}`
   }
 
-  it('a specialisation that is not running', () => {
+  it('compares a specialisation that does not run', () => {
     expect(things(systems('quiet', 'quiet', built), configuration)).toEqual([
       'the latest build: after-reboot (the boot entry "guest" does not run)',
       'IOMMU: active (14 groups)',
@@ -196,7 +196,7 @@ describe('boot entries', () => {
     ])
   })
 
-  it('a running specialisation', () => {
+  it('compares a running specialisation', () => {
     const tree = {
       ...systems('quiet', 'quiet', { ...built, ...BOUND }),
       '/run/booted-system': `-> ${pathOf('5')}`,
@@ -214,7 +214,7 @@ describe('boot entries', () => {
     expect(comparisonOf(configuration, machineWith('x570-two-makers', tree)).entry).toBe('guest')
   })
 
-  it('a running specialisation of an older generation', () => {
+  it('compares a running specialisation of an older generation', () => {
     const old = 'iommu=pt vfio-pci.ids=10de:1b80'
     const tree = {
       ...systems('quiet', 'quiet', { ...built, ...BOUND }),

@@ -30,14 +30,14 @@ export function recordingWith(name: string, tree: Tree = {}): Recording {
   return recording
 }
 
-/** A configuration compared with a machine; throws if it gives no devices to guests. */
+/** A configuration compared with a machine; throws if the configuration passes no device through. */
 export function comparisonOf(
   files: Files,
   machine: Machine,
   facts: Partial<SystemFacts> = {}
 ): MachineComparison {
   const on = compareWithMachine(filesOf(files), { importsModules: true, ...facts }, machine)
-  if (!on) throw new Error('nothing is given to guests')
+  if (!on) throw new Error('no device is passed through')
   return on
 }
 

@@ -46,7 +46,7 @@ export const VIRTUAL_CASES: readonly MachineCase[] = [
   },
   {
     code: 'VIRTUAL_FUNCTION',
-    title: "by an ID that is also their physical function's, the card of the host",
+    title: "by an ID that their physical function, the host's card, also has",
     machine,
     bad: nix`
       { virtualisation.vfio = { enable = true; devices = [ "8086:4692" ]; }; }
@@ -81,7 +81,7 @@ export const VIRTUAL_CASES: readonly MachineCase[] = [
   },
   {
     code: 'VIRTUAL_FUNCTION',
-    title: 'that are gone with their device',
+    title: 'that are lost because their device is passed through',
     machine,
     bad: nix`
       { virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; }; }

@@ -67,7 +67,7 @@ interface World {
   passed: boolean[]
   way: Way
   prompt: Prompt
-  picture: 'on' | 'parameter' | 'option'
+  framebuffer: 'on' | 'parameter' | 'option'
   loaded: string[]
   isAvailable: boolean
   desktop: 'nvidia' | 'amdgpu' | undefined
@@ -112,7 +112,7 @@ const world: fc.Arbitrary<World> = fc.record({
   passed: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
   way: fc.constantFrom(...WAYS),
   prompt: fc.constantFrom('LUKS', 'LUKS', ...(Object.keys(PROMPTS) as Prompt[])),
-  picture: fc.constantFrom('on', 'on', 'on', 'parameter', 'option'),
+  framebuffer: fc.constantFrom('on', 'on', 'on', 'parameter', 'option'),
   loaded: fc.subarray(['amdgpu', 'radeon', 'i915', 'xe', 'nouveau', 'nvidia', 'nvidia_drm']),
   isAvailable: fc.boolean(),
   desktop: fc.constantFrom(undefined, 'nvidia', 'amdgpu')
@@ -134,12 +134,12 @@ const machineOf = ({ cards, boot }: World): Machine => ({
 
 /** The lines that all configurations of a world have, with one list of kernel parameters. */
 function common(
-  { prompt, picture, loaded, isAvailable, way, passed, cards, desktop }: World,
+  { prompt, framebuffer, loaded, isAvailable, way, passed, cards, desktop }: World,
   ids: string
 ): string[] {
   const given = cards.some((_, i) => passed[i])
   const params = [
-    ...(picture === 'parameter' ? ['initcall_blacklist=sysfb_init'] : []),
+    ...(framebuffer === 'parameter' ? ['initcall_blacklist=sysfb_init'] : []),
     ...(given && (way === 'parameter' || way === 'late') ? [`vfio-pci.ids=${ids}`] : [])
   ]
   const list = (names: readonly string[]) => `[ ${names.map(it => `"${it}"`).join(' ')} ]`
@@ -153,7 +153,7 @@ function common(
     `boot.kernelParams = ${list(params)};`,
     `boot.initrd.kernelModules = ${list(forced)};`,
     `boot.initrd.availableKernelModules = ${list(isAvailable ? loaded : [])};`,
-    ...(picture === 'option' ? ['virtualisation.vfio.disableEFIfb = true;'] : []),
+    ...(framebuffer === 'option' ? ['virtualisation.vfio.disableEFIfb = true;'] : []),
     ...(way === 'late' ? ['boot.kernelModules = [ "vfio_pci" ];'] : []),
     ...(way === 'modprobe' && given
       ? [`boot.extraModprobeConfig = "options vfio-pci ids=${ids}";`]
@@ -208,7 +208,7 @@ function configurationOf(it: World, machine: Machine): string | undefined {
  */
 function isVisible(it: World, boot: number | undefined, binds: boolean): boolean {
   const isGone = (i: number) => binds && it.passed[i] === true
-  if (it.picture === 'on' && (boot === undefined || !isGone(boot))) return true
+  if (it.framebuffer === 'on' && (boot === undefined || !isGone(boot))) return true
   const stay = it.cards
     .map((card, i) => ({ card, i }))
     .filter(({ card, i }) => card.isVGA && !isGone(i))
@@ -230,7 +230,7 @@ function outcomesIn(it: World, binds: boolean): boolean[] {
     : shown.map(i => isVisible(it, i, binds))
 }
 
-/** The same for each boot entry: the default one, and a specialisation that gives the cards away. */
+/** The same for each boot entry: the default one, and a specialisation that passes the cards through. */
 function outcomes(it: World): boolean[][] {
   const isSeparate = it.way === 'specialisation' || it.way === 'entry'
   const isEarly = it.way !== 'late' && it.way !== 'hooks'
@@ -254,7 +254,7 @@ test('reports all invisible prompts, and no visible ones', { timeout: 120_000 },
       const found = reported(text, machine)
       expect(found.length > 0).toBe(isDark)
       // If it is unknown on which card the firmware draws, nothing about its framebuffer is certain.
-      const isKnown = it.boot !== undefined || it.picture !== 'on'
+      const isKnown = it.boot !== undefined || it.framebuffer !== 'on'
       const level = asked === 'always' && isKnown ? 'problem' : 'note'
       expect(found.map(at => at.level)).toEqual(found.map(() => level))
       const key = `${it.way} ${isDark ? 'dark' : 'visible'}`
@@ -270,7 +270,7 @@ test('reports all invisible prompts, and no visible ones', { timeout: 120_000 },
   }
 })
 
-test('makes a prompt visible with its fix, and only with drivers of the host', {
+test("makes a prompt visible with its fix, which loads only the host's drivers", {
   timeout: 120_000
 }, () => {
   // Only certain findings have a fix.

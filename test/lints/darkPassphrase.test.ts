@@ -173,7 +173,7 @@ describe('passphrase prompts of the initrd', () => {
       'bcachefs unlocked by clevis',
       `${root('bcachefs', '/dev/sda2')} boot.initrd.clevis = { enable = true; devices."/dev/sda2".secretFile = ./a; };`
     ]
-  ])('%s', (_, text, ...prompts) => {
+  ])('lists the passphrase prompts with %s', (_, text, ...prompts) => {
     expect(asks(text)).toEqual(prompts)
   })
 })
@@ -186,7 +186,7 @@ describe('graphics drivers of the initrd', () => {
   }
 
   it.each<[what: string, text: string, ...drivers: string[]]>([
-    ['none', 'boot.initrd.kernelModules = [ "dm_mod" "vfio_pci" ];'],
+    ['no graphics driver', 'boot.initrd.kernelModules = [ "dm_mod" "vfio_pci" ];'],
     [
       'a list of modules',
       'boot.initrd.kernelModules = [ "i915" "nvidia-drm" ];',
@@ -256,7 +256,7 @@ describe('graphics drivers of the initrd', () => {
       'nouveau along with the NVIDIA driver',
       'boot.initrd.kernelModules = [ "nouveau" ];\nservices.xserver.videoDrivers = [ "nvidia" ];'
     ]
-  ])('%s', (_, text, ...drivers) => {
+  ])('lists the graphics drivers in the initrd with %s', (_, text, ...drivers) => {
     expect(early(text)).toEqual(drivers)
   })
 
@@ -271,7 +271,7 @@ describe('graphics drivers of the initrd', () => {
     [true, 'virtualisation.vfio.enable = true;'],
     [false, 'virtualisation.vfio = { enable = true; bindAtBoot = false; };'],
     [false, 'virtualisation.vfio.enable = false;']
-  ])('loads vfio-pci: %s, with %s', (isLoaded, text) => {
+  ])('decides whether the initrd loads vfio-pci: %s with %s', (isLoaded, text) => {
     expect(loadsVfioEarly(viewOf(text))).toBe(isLoaded)
   })
 })
@@ -279,7 +279,7 @@ describe('graphics drivers of the initrd', () => {
 describe('DARK_PASSPHRASE from the text alone', () => {
   const guest = 'boot.extraModprobeConfig = "options vfio-pci ids=10de:1b80";'
 
-  it('is a problem with its cause if no driver draws a console', () => {
+  it('reports a problem with its cause if no driver in the initrd draws a console', () => {
     const [found, ...more] = dark(OFF, LUKS)
     expect(more).toEqual([])
     expect(found).toMatchObject({
@@ -304,7 +304,7 @@ describe('DARK_PASSPHRASE from the text alone', () => {
       'boot.initrd.kernelModules = [ "nouveau" ];'
     ],
     ['video=efifb:off on a new kernel', 'boot.kernelParams = [ "video=efifb:off" ];', LUKS]
-  ])('is not reported with %s', (_, ...lines) => {
+  ])('does not report an invisible prompt with %s', (_, ...lines) => {
     expect(dark(...lines)).toEqual([])
   })
 
@@ -332,7 +332,7 @@ describe('DARK_PASSPHRASE from the text alone', () => {
     ['[ "nvidia" "amdgpu" ]', 'amdgpu'],
     ['[ "amdgpu" "intel" ]', undefined],
     ['[ "modesetting" ]', undefined]
-  ])('recommends the driver of the desktop: %s', (drivers, driver) => {
+  ])('recommends the driver of the desktop if it is certain: %s', (drivers, driver) => {
     const [found] = dark(OFF, LUKS, guest, `services.xserver.videoDrivers = ${drivers};`)
     const items = driver === undefined ? undefined : [expect.objectContaining({ items: [driver] })]
     expect(found?.fix).toEqual(items)
@@ -345,21 +345,21 @@ describe('DARK_PASSPHRASE from the text alone', () => {
     ],
     ['ssh in the initrd', LUKS, 'boot.initrd.network.ssh.enable = true;'],
     ['computed drivers', LUKS, 'boot.initrd.kernelModules = config.my.modules;']
-  ])('is a note with %s', (_, ...lines) => {
+  ])('reports only a note with %s', (_, ...lines) => {
     expect(dark(OFF, ...lines).map(it => it.level)).toEqual(['note'])
   })
 
-  it('is a note with a serial line', () => {
+  it('reports only a note with a serial console', () => {
     const serial = OFF.replace(' ];', ' "console=ttyS0,115200" ];')
     expect(dark(serial, LUKS).map(it => it.level)).toEqual(['note'])
   })
 
-  it('is reported with video=efifb:off on old kernels', () => {
+  it('reports an invisible prompt with video=efifb:off on old kernels', () => {
     const old = 'boot.kernelPackages = pkgs.linuxPackages_5_10;'
     expect(dark('boot.kernelParams = [ "video=efifb:off" ];', LUKS, old)).toHaveLength(1)
   })
 
-  it('is reported for an encrypted pool in a configuration from an old guide', () => {
+  it('reports the invisible prompt of an encrypted pool in a configuration from an old guide', () => {
     const text = `{ config, pkgs, lib, ... }:
     {
       virtualisation.libvirtd = { enable = true; onShutdown = "shutdown"; };
@@ -373,7 +373,7 @@ describe('DARK_PASSPHRASE from the text alone', () => {
     ])
   })
 
-  it('has a fix in the specialisation that causes it', () => {
+  it('fixes an invisible prompt in the specialisation that causes it', () => {
     const [found] = dark(
       LUKS,
       'services.xserver.videoDrivers = [ "amdgpu" ];',

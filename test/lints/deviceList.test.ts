@@ -19,11 +19,11 @@ describe('/dev/kvm', () => {
     ['25.11', LACKS_KVM],
     ['26.05', []],
     [undefined, []]
-  ])('missing on %s: %j', (release, found) => {
+  ])('checks a list without /dev/kvm on NixOS %s: %j', (release, found) => {
     expect(messages(conf(`cgroup_device_acl = [ ${WITHOUT_KVM} ]`), release)).toEqual(found)
   })
 
-  it('is not confused with /dev/kvmfr0, in all formats', () => {
+  it('distinguishes /dev/kvm from /dev/kvmfr0 in all formats', () => {
     for (const list of [
       `[ ${WITHOUT_KVM}, "/dev/kvmfr0" ]`,
       `["/dev/kvmfr0",${WITHOUT_KVM}]`,
@@ -48,7 +48,7 @@ describe('/dev/kvm', () => {
       cgroup_device_acl = [ \${lib.concatStringsSep "," [ "/dev/null" "/dev/zero" "/dev/urandom" "/dev/ptmx" "/dev/kvmfr0" ]} ]
     ''`
     ]
-  ])('is not confused with /dev/kvmfr0 %s', (_, value) => {
+  ])('distinguishes /dev/kvm from /dev/kvmfr0 %s', (_, value) => {
     const text = `{ lib, ... }: { virtualisation.libvirtd.qemu.verbatimConfig = ${value}; }`
     expect(messages(text, '25.11')).toEqual(LACKS_KVM)
     expect(messages(text.replace('/dev/kvmfr0', '/dev/kvm'), '25.11')).toEqual([])
@@ -56,7 +56,7 @@ describe('/dev/kvm', () => {
 })
 
 describe('the other devices of the list', () => {
-  it('are found in single quotes, next to comments and on several lines', () => {
+  it('finds devices in single quotes, next to comments and on several lines', () => {
     const lists = [
       `[ ${WITHOUT_KVM.replaceAll('"', "'")}, '/dev/kvm' ]`,
       `[\n      # libvirt's own ]\n      ${WITHOUT_KVM},\n      "/dev/kvm", # for QEMU\n    ]`,
@@ -67,14 +67,14 @@ describe('the other devices of the list', () => {
     }
   })
 
-  it('are not found in longer names and in comments', () => {
+  it('does not find devices in longer names and in comments', () => {
     const list = '[ "/dev/nullb0", "/dev/zeroes", # "/dev/urandom"\n      "/dev/ptmx0" ]'
     expect(messages(conf(`cgroup_device_acl = ${list}`))).toEqual([
       'cgroup_device_acl lacks /dev/null, /dev/zero, /dev/urandom, /dev/ptmx'
     ])
   })
 
-  it('are not required if the list is commented out', () => {
+  it('requires no device if the list is commented out', () => {
     expect(messages(conf('# cgroup_device_acl = [ "/dev/kvmfr0" ]'), '25.11')).toEqual([])
   })
 })
@@ -117,7 +117,7 @@ describe('--fix', () => {
     )
   })
 
-  it('is not offered for an unclosed list', () => {
+  it('offers no fix for an unclosed list', () => {
     const text = conf('cgroup_device_acl = [ "/dev/kvmfr0" # ]')
     expect(messages(text)).toHaveLength(1)
     expect(lintFiles(text).map(it => it.fix)).toEqual([undefined])

@@ -10,7 +10,7 @@ describeWithOracle('a configuration after its fixes', oracle => {
     text === undefined ? [] : [{ code, text, gives }]
   )
 
-  it.each(fixed)('$code: evaluates to the expected values, without failures', ({ text, gives }) => {
+  it.each(fixed)('evaluates to the expected values after the fixes of $code', ({ text, gives }) => {
     const modules = [withNixos('stage1 = "only";'), text]
     expect(gives).toBeDefined()
     expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({

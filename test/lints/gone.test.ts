@@ -23,13 +23,13 @@ describe('commands of the scripted initrd', () => {
     `{ boot.initrd.${name} = "echo vfio-pci > /sys/driver_override"; ${more} }`
   const finding = ['PRE_DEVICE_COMMANDS: "echo vfio-pci > /sys/driver_override"']
 
-  it.each(COMMANDS)('are reported since 26.05: %s', name => {
+  it.each(COMMANDS)('reports boot.initrd.%s since 26.05', name => {
     expect(found(text(name), '26.05')).toEqual(finding)
     expect(found(text(name))).toEqual(finding)
     expect(found(text(name), '25.11')).toEqual([])
   })
 
-  it.each(COMMANDS)('are reported before 26.05 with systemd in the initrd: %s', name => {
+  it.each(COMMANDS)('reports boot.initrd.%s before 26.05 if the initrd uses systemd', name => {
     const more = 'boot.initrd.systemd.enable = true;'
     expect(found(text(name, more), '25.05')).toEqual(finding)
     expect(found(text(name, more.replace('true', 'false')), '26.05')).toEqual([])
@@ -39,11 +39,11 @@ describe('commands of the scripted initrd', () => {
     'boot.initrd.preDeviceCommands = lib.mkIf (!config.boot.initrd.systemd.enable) "vfio";',
     'boot.initrd = lib.mkIf (!config.boot.initrd.systemd.enable) { preDeviceCommands = "vfio"; };',
     'boot.initrd.preDeviceCommands = lib.optionalString (!config.boot.initrd.systemd.enable) "vfio";'
-  ])('are not reported under a condition for the scripted initrd: %s', definition => {
+  ])('does not report commands for the scripted initrd only: %s', definition => {
     expect(found(`{ config, lib, ... }: { ${definition} }`, '26.05')).toEqual([])
   })
 
-  it('are not reported without vfio in them', () => {
+  it('does not report commands that do not mention vfio', () => {
     expect(found('{ boot.initrd.postDeviceCommands = "zpool import"; }', '26.05')).toEqual([])
   })
 })

@@ -15,43 +15,53 @@ type Reaction = 'nothing' | 'warning' | 'failure'
 
 const CASES: [title: string, reaction: Reaction, ...options: string[]][] = [
   ['the same IDs', 'nothing', devices, param('vfio-pci.ids=10de:1b80,10de:10f0')],
-  ['with an underscore', 'nothing', devices, param('vfio_pci.ids=10de:1b80,10de:10f0')],
-  ['in upper case', 'nothing', devices, param('vfio-pci.ids=10DE:1B80,10DE:10F0')],
-  ['in another order', 'nothing', devices, param('vfio-pci.ids=10de:10f0,10de:1b80')],
-  ['one of them twice', 'nothing', devices, param('vfio-pci.ids=10de:1b80,10de:10f0,10de:1b80')],
   [
-    'with other parameters',
+    'the same IDs with an underscore',
+    'nothing',
+    devices,
+    param('vfio_pci.ids=10de:1b80,10de:10f0')
+  ],
+  ['the same IDs in upper case', 'nothing', devices, param('vfio-pci.ids=10DE:1B80,10DE:10F0')],
+  ['the same IDs in another order', 'nothing', devices, param('vfio-pci.ids=10de:10f0,10de:1b80')],
+  [
+    'the same IDs, one of them twice',
+    'nothing',
+    devices,
+    param('vfio-pci.ids=10de:1b80,10de:10f0,10de:1b80')
+  ],
+  [
+    'the same IDs next to other parameters',
     'nothing',
     devices,
     param('quiet vfio-pci.ids=10de:1b80,10de:10f0 splash')
   ],
   [
-    'for modprobe',
+    'the same IDs for modprobe',
     'nothing',
     devices,
     modprobe('options vfio-pci ids=10de:1b80,10de:10f0 disable_vga=1')
   ],
   [
-    'for modprobe, with whitespace, an underscore and upper case',
+    'the same IDs for modprobe, with whitespace, an underscore and upper case',
     'nothing',
     devices,
     modprobe('  options\tvfio_pci  disable_vga=1   ids=10de:10F0,10DE:1b80  ')
   ],
   [
-    'in quotation marks',
+    'the same IDs in quotation marks',
     'nothing',
     devices,
     modprobe('options vfio-pci ids="10de:1b80,10de:10f0"')
   ],
   [
-    'in all three places',
+    'the same IDs in all three places',
     'nothing',
     devices,
     param('vfio-pci.ids=10de:1b80,10de:10f0'),
     modprobe('options vfio-pci ids=10de:10f0,10de:1b80')
   ],
-  ['in a comment', 'nothing', devices, modprobe('# options vfio-pci ids=1002:67df')],
-  ['of another module', 'nothing', devices, modprobe('options vfio-pci-x ids=1002:67df')],
+  ['other IDs in a comment', 'nothing', devices, modprobe('# options vfio-pci ids=1002:67df')],
+  ['IDs of another module', 'nothing', devices, modprobe('options vfio-pci-x ids=1002:67df')],
   ['one ID less', 'failure', devices, param('vfio-pci.ids=10de:1b80')],
   ['one ID more', 'failure', devices, param('vfio-pci.ids=10de:1b80,10de:10f0,1002:67df')],
   ['other IDs', 'failure', devices, param('vfio-pci.ids=1002:67df')],
@@ -94,7 +104,7 @@ const CASES: [title: string, reaction: Reaction, ...options: string[]][] = [
 const textOf = (options: readonly string[]) =>
   `{ virtualisation.vfio.enable = true; ${options.join(' ')} }`
 
-it.each(CASES)('check, %s: %s', (_, reaction, ...options) => {
+it.each(CASES)('check reacts as the module does to %s: %s', (_, reaction, ...options) => {
   const found = lintFiles(textOf(options), { importsModules: true }).map(
     it => `${it.code} (${it.level})`
   )
@@ -103,7 +113,7 @@ it.each(CASES)('check, %s: %s', (_, reaction, ...options) => {
   )
 })
 
-it('check, in a specialisation that enables what the system disables', () => {
+it('check reports IDs in two places in a specialisation that enables what the system disables', () => {
   const text = `{
     boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];
     virtualisation.vfio.enable = false;
@@ -136,7 +146,7 @@ describeWithOracle('the module', oracle => {
     })
   }
 
-  it('fails or warns in the same cases', () => {
+  it('fails or warns in the same cases as check', () => {
     const expected = CASES.map(([title, reaction]) => ({
       title,
       failures: reaction === 'failure' ? 1 : 0,

@@ -8,16 +8,16 @@ import { filesOf, inShort, lintFiles } from './support.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
-describe.each(CASES)('$code', ({ bad, found, fixed, good, facts }) => {
-  it('is reported at its place', () => {
+describe.each(CASES)('$code', ({ code, bad, found, fixed, good, facts }) => {
+  it(`reports ${code} at its place`, () => {
     expect(inShort(bad, lintFiles(bad, facts))).toEqual(found)
   })
 
-  it('is not reported in a correct configuration', () => {
+  it(`does not report ${code} in a correct configuration`, () => {
     expect(inShort(good, lintFiles(good, facts))).toEqual([])
   })
 
-  it(fixed === undefined ? 'has no fix' : 'is fixed by its edit', () => {
+  it(fixed === undefined ? `offers no fix for ${code}` : `fixes ${code}`, () => {
     const fixes = lintFiles(bad, facts).flatMap(it => (it.fix ? [it.fix] : []))
     if (fixed === undefined) return expect(fixes).toEqual([])
     const [file] = filesOf(bad)
@@ -30,7 +30,7 @@ describe.each(CASES)('$code', ({ bad, found, fixed, good, facts }) => {
   })
 })
 
-it('every lint has a case', () => {
+it('has a case for every code of a lint', () => {
   expect(new Set(CASES.map(it => it.code))).toEqual(new Set(TEXT_CODES))
 })
 
@@ -42,13 +42,13 @@ describe('no false positives', () => {
         .map(name => [name, readFileSync(join(project, folder, name), 'utf8')])
     )
 
-  it('in the shipped modules', () => {
+  it('reports nothing in the shipped modules', () => {
     const files = read('nixos')
     expect(Object.keys(files)).toContain('binding.nix')
     expect(inShort(files, lintFiles(files, { importsModules: true }))).toEqual([])
   })
 
-  it('in the example', () => {
+  it('reports nothing in the example configuration', () => {
     const files = read('examples/asrock-x570-pro4')
     expect(inShort(files, lintFiles(files))).toEqual([])
   })
@@ -90,7 +90,7 @@ describe('conditions, releases and specialisations', () => {
     ])
   })
 
-  it('does not report modules that are only for old kernels', () => {
+  it('does not report kernel modules that are loaded only with old kernels', () => {
     const text = `{ lib, pkgs, ... }: {
       boot.initrd.kernelModules =
         [ "vfio_pci" ] ++ lib.optionals (lib.versionOlder pkgs.linux.version "6.2") [ "vfio_virqfd" ];
@@ -98,7 +98,7 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual([])
   })
 
-  it('assumes that an option is not set only in a whole configuration', () => {
+  it('reports a missing ACS patch only in a complete configuration', () => {
     const text = '{ boot.kernelParams = [ "pcie_acs_override=downstream" ]; }'
     const whole = {
       'configuration.nix': text,
@@ -110,7 +110,7 @@ describe('conditions, releases and specialisations', () => {
     ])
   })
 
-  it('notes the default onShutdown in a whole configuration', () => {
+  it('reports the default onShutdown as a note in a complete configuration', () => {
     const text = `{
       boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ];
       virtualisation.libvirtd.enable = true;
@@ -120,7 +120,7 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual(['SHUTDOWN_SUSPENDS (note): true'])
   })
 
-  it('checks modules that are values in a file, without a fix', () => {
+  it('reports findings in modules that are values in a file, without a fix', () => {
     const text = `{
       flake.modules.nixos.card = { config, ... }: {
         boot.kernelModules = [ "vfio_virqfd" ];
@@ -189,7 +189,7 @@ describe('fixes', () => {
       : planned.error.code
   }
 
-  it('are one plan, with all lines for one string added together', () => {
+  it('plans all fixes together, and adds all lines for one string at once', () => {
     const text = `{
   boot.initrd.kernelModules = [ "vfio_pci" "amdgpu" "radeon" "vfio_virqfd" ];
   boot.kernelParams = [ "vfio-pci.ids=1002:73bf" "amd_iommu=pt" "pci=nomsi" ];
@@ -206,7 +206,7 @@ describe('fixes', () => {
     })
   })
 
-  it('of a renamed option follow the renaming', () => {
+  it('renames an option first, and fixes its value in the next plan', () => {
     const text = '{ virtualisation.libvirtd.qemuVerbatimConfig = "user = \\"alice\\""; }\n'
     const renamed = '{ virtualisation.libvirtd.qemu.verbatimConfig = "user = \\"alice\\""; }\n'
     expect(planOf(text)).toEqual({ text: renamed, refused: [] })
@@ -216,7 +216,7 @@ describe('fixes', () => {
     })
   })
 
-  it('do not depend on a refused fix', () => {
+  it('makes the other fixes if one is refused', () => {
     const text = `{
   virtualisation.libvirtd.qemu.runAsRoot = false;
   virtualisation.libvirtd.qemuRunAsRoot = true;

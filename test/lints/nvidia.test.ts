@@ -13,11 +13,11 @@ const PRIME = `hardware.nvidia.prime = {
     offload.enable = true; nvidiaBusId = "PCI:1:0:0"; intelBusId = "PCI:0:2:0";
   };`
 
-describe('PRIME with a card of the guest', () => {
+describe("PRIME with the guest's card", () => {
   it.each([
     ['by address', 'addresses = [ "0000:01:00.0" ];'],
     ['by ID', 'devices = [ "10de:1b80" ];']
-  ])('%s: a card that is bound at boot is a problem', (_, devices) => {
+  ])('reports PRIME with a card that is bound %s at boot', (_, devices) => {
     const text = `{ ${PRIME} virtualisation.vfio = { enable = true; ${devices} }; }`
     expect(found(text)).toEqual(['PRIME_GUEST: "PCI:1:0:0"'])
   })
@@ -25,12 +25,12 @@ describe('PRIME with a card of the guest', () => {
   it.each([
     ['by address', 'addresses = [ "0000:01:00.0" ];'],
     ['by ID', 'devices = [ "10de:1b80" ];']
-  ])('%s: a card that is bound when a guest starts is allowed', (_, devices) => {
+  ])('allows PRIME with a card that is bound %s when a guest starts', (_, devices) => {
     const text = `{ ${PRIME} virtualisation.vfio = { enable = true; bindAtBoot = false; ${devices} }; }`
     expect(found(text)).toEqual([])
   })
 
-  it('an ID in the kernel parameters is bound at boot, even with bindAtBoot = false', () => {
+  it('reports PRIME with an ID in the kernel parameters, even with bindAtBoot = false', () => {
     const text = `{ ${PRIME}
       virtualisation.vfio = { enable = true; bindAtBoot = false; };
       boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ];
@@ -38,7 +38,7 @@ describe('PRIME with a card of the guest', () => {
     expect(found(text)).toEqual(['PRIME_GUEST: "PCI:1:0:0"'])
   })
 
-  it('PRIME sync, which keeps the card busy, is a note', () => {
+  it('reports PRIME sync as a note because it keeps the card busy', () => {
     const text = `{
       hardware.nvidia.prime = { sync.enable = true; nvidiaBusId = "PCI:1:0:0"; };
       virtualisation.vfio = { enable = true; bindAtBoot = false; devices = [ "10de:1b80" ]; };
@@ -46,7 +46,7 @@ describe('PRIME with a card of the guest', () => {
     expect(found(text)).toEqual(['PRIME_GUEST (note): true'])
   })
 
-  it('is checked in each boot entry', () => {
+  it('checks PRIME in each boot entry', () => {
     const text = (base: string, entry: string) => `{ lib, ... }: {
       ${PRIME}
       virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; ${base} };
@@ -61,7 +61,7 @@ describe('PRIME with a card of the guest', () => {
     expect(found(text('bindAtBoot = true;', 'lib.mkForce false'))).toEqual(problem)
   })
 
-  it('is allowed in an entry that gives no card to guests', () => {
+  it('allows PRIME in a boot entry that passes no card through', () => {
     const text = `{ lib, ... }: {
       virtualisation.vfio = { enable = false; addresses = [ "0000:01:00.0" ]; };
       ${PRIME}
@@ -76,7 +76,7 @@ describe('PRIME with a card of the guest', () => {
     ])
   })
 
-  it('is not reported if bindAtBoot is computed', () => {
+  it('does not report PRIME if bindAtBoot is computed', () => {
     const text = `{ config, ... }: { ${PRIME}
       virtualisation.vfio = { enable = true; bindAtBoot = config.my.bind; devices = [ "10de:1b80" ]; };
     }`
@@ -106,7 +106,7 @@ describe("a console drawn by NVIDIA's driver", () => {
       'boot.kernelParams = [ "nvidia-drm.fbdev=Y" ];',
       '"nvidia-drm.fbdev=Y"'
     ]
-  ])('is reported: %s', (_, option, at) => {
+  ])('reports fbdev that is turned on: %s', (_, option, at) => {
     expect(found(`{ lib, ... }: { ${late} ${option} }`)).toEqual([`NVIDIA_HOLDS: ${at}`])
   })
 
@@ -122,11 +122,11 @@ describe("a console drawn by NVIDIA's driver", () => {
     ],
     ['another parameter', 'hardware.nvidia.moduleParams.nvidia-drm.modeset = 1;'],
     ['another module', 'hardware.nvidia.moduleParams.nvidia.fbdev = 1;']
-  ])('is not reported: %s', (_, option) => {
+  ])('does not report fbdev: %s', (_, option) => {
     expect(found(`{ lib, ... }: { ${late} ${option} }`)).toEqual([])
   })
 
-  it('is checked in each boot entry', () => {
+  it('checks fbdev in each boot entry', () => {
     const text = (base: string, entry: string) => `{ lib, ... }: { ${late}
       hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${base};
       specialisation.other.configuration.hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${entry};
@@ -135,7 +135,7 @@ describe("a console drawn by NVIDIA's driver", () => {
     expect(found(text('lib.mkForce 0', '1'))).toEqual([])
   })
 
-  it('is not reported for a card that is bound at boot', () => {
+  it('does not report fbdev for a card that is bound at boot', () => {
     const fbdev = 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;'
     expect(found(`{ virtualisation.vfio.enable = true; ${fbdev} }`)).toEqual([])
   })
@@ -144,13 +144,13 @@ describe("a console drawn by NVIDIA's driver", () => {
     ['25.11', 'set boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'],
     ['26.05', 'remove it, and set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'],
     [undefined, 'remove it, and set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;']
-  ])('from a kernel parameter, on %s: %s', (release, remedy) => {
+  ])('advises how to turn off fbdev from a kernel parameter on NixOS %s: %s', (release, remedy) => {
     const text = `{ ${late} boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; }`
     const facts = release === undefined ? {} : { release }
     expect(lintFiles(text, facts).map(it => it.remedy)).toEqual([remedy])
   })
 
-  it('from the option: advises to force it off', () => {
+  it('advises to force fbdev off if the option turns it on', () => {
     const text = `{ ${late} hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1; }`
     expect(lintFiles(text).map(it => it.remedy)).toEqual([
       'set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'

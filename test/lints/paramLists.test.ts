@@ -19,7 +19,7 @@ function fixed(text: string): string | undefined {
 }
 
 describe('values in the list of a parameter', () => {
-  it('are separated by commas, in the parameter of this name only', () => {
+  it('splits values at commas, only in the parameter of this name', () => {
     expect(paramValues('intel_iommu=on,sm_on', 'intel_iommu')).toEqual(['on', 'sm_on'])
     expect(paramValues('intel-iommu=on', 'intel_iommu')).toEqual(['on'])
     expect(paramValues('intel_iommu="on,sm_on"', 'intel_iommu')).toEqual(['on', 'sm_on'])
@@ -27,7 +27,7 @@ describe('values in the list of a parameter', () => {
     expect(paramValues('intel_iommu', 'intel_iommu')).toEqual([])
   })
 
-  it('override earlier ones that they contradict', () => {
+  it('lets a value override earlier contradictory values', () => {
     expect(effectiveParamValue(['iommu=pt,force', 'iommu=nopt'], 'iommu', ['pt', 'nopt'])).toBe(
       'nopt'
     )
@@ -47,7 +47,7 @@ describe('amd_iommu=', () => {
     expect(fixed(params('quiet', param))).toBe(params('quiet', ...replacement))
   })
 
-  it('reports on next to other values', () => {
+  it('reports amd_iommu=on next to other values', () => {
     expect(found(params('amd_iommu=on,fullflush'))).toEqual([
       'AMD_IOMMU_ON (note): "amd_iommu=on,fullflush"'
     ])
@@ -65,7 +65,7 @@ describe('pci=', () => {
     expect(fixed(params('quiet', param))).toBe(params('quiet', ...replacement))
   })
 
-  it('allows other values', () => {
+  it('allows other values of pci=', () => {
     expect(found(params('pci=noaer', 'pci=nomsix'))).toEqual([])
   })
 })
@@ -79,7 +79,7 @@ describe('video=', () => {
     }
   )
 
-  it('keeps the mode of a screen', () => {
+  it('keeps a parameter with the mode of a screen', () => {
     const param = 'video=HDMI-A-1:1920x1080@60,efifb:off'
     expect(found(params('quiet', param))).toEqual([])
     expect(fixed(params('quiet', param))).toBe(params('quiet', param))
@@ -87,14 +87,14 @@ describe('video=', () => {
 })
 
 describe('vfio-pci.ids=', () => {
-  it('may have a quoted list', () => {
+  it('reads a quoted list of IDs', () => {
     const text = params('vfio-pci.ids=\\"10de:1b80,10de:10f0\\"')
     expect(found(text)).toEqual([])
     const wrong = params('vfio-pci.ids=\\"10de:1b80,10de\\"')
     expect(found(wrong)).toEqual(['BAD_ID: 10de'])
   })
 
-  it('matches whole IDs of the list', () => {
+  it('matches only whole IDs of the list', () => {
     const given = ['vfio-pci.ids=10de:1b80,1002:73bf:10de:10f0']
     expect(isBoundByID(given, '10de:1b80')).toBe(true)
     expect(isBoundByID(given, '1002:73bf')).toBe(true)
