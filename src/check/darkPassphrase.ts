@@ -86,7 +86,7 @@ interface Bound extends Source {
   isCertain: boolean
 }
 
-/** The devices that vfio-pci binds in the initrd: by `virtualisation.vfio`, by IDs, and by scripts that override a driver. */
+/** The devices that vfio-pci binds in the initrd: by `virtualisation.vfio`, by IDs, and by scripts. */
 function boundEarly(view: BootEntryView, machine: Machine): Bound[] {
   const binds = bindsAtBoot(view)
   const named = deviceReferencesIn(view, machine, machine.kernelParams, true)

@@ -98,7 +98,7 @@ describe('a parameter turns the IOMMU off', () => {
       {
         level: 'problem',
         message: `${param} turns the IOMMU off`,
-        why: 'the IOMMU is on now, but will be off after the next boot; without it, no device can be passed through.',
+        why: 'the IOMMU is on now, but will be off after the next boot; without the IOMMU, no device can be passed through.',
         remedy: param.includes(',') ? 'remove the value off from this parameter' : 'remove it'
       }
     ])

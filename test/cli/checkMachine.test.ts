@@ -68,7 +68,7 @@ test.concurrent('check lists the state of each configured thing on the machine b
       ${FILE}:3:50: MISSING_FUNCTION: 0000:01:00.1 (audio) of the same card is not passed through.
           3 |   boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
                                                                ^^^^^^^^^
-        Why: a guest gets all functions of a card or none, as the IOMMU cannot isolate them from each other.
+        Why: a guest gets all functions of a card or none, because the IOMMU cannot isolate them from each other.
         Do:  also name 10de:10f0
 
       On this machine:

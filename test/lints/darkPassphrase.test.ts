@@ -297,7 +297,7 @@ describe('DARK_PASSPHRASE from the text alone', () => {
     ["the firmware's framebuffer", guest, 'boot.initrd.kernelModules = [ "vfio_pci" ];', LUKS],
     ['a driver in the initrd', OFF, LUKS, 'boot.initrd.availableKernelModules = [ "i915" ];'],
     [
-      "a driver for the guest's vendor, whose cards the host may have, too",
+      "a driver for the guest's vendor, whose cards the host may also have",
       OFF,
       LUKS,
       guest,

@@ -19,7 +19,7 @@ export type Obstacle =
   | { kind: 'no-card' }
   | { kind: 'unknown-driver'; address: string }
   | { kind: 'blocked-driver'; address: string; driver: string; by: Blocker }
-  /** `isVague` is true if the initrd may load more drivers than the files show. */
+  /** `mayLoadMore` is true if the initrd may load more drivers than the files show. */
   | { kind: 'missing-driver'; address: string; driver: string; mayLoadMore: boolean }
 
 /** `hasOtherConsole` is true if the prompt can be answered over SSH or on a serial line. */

@@ -55,7 +55,7 @@ export function functionsMissing(
     level: isGrouped ? 'problem' : 'note',
     message: `${list(missing.map(briefDevice))} of the same card ${verb} not passed through`,
     why: isGrouped
-      ? 'a guest gets all functions of a card or none, as the IOMMU cannot isolate them from each other.'
+      ? 'a guest gets all functions of a card or none, because the IOMMU cannot isolate them from each other.'
       : 'a card is often reset as a whole, and that reset fails while the host uses part of the card.',
     remedy: `also name ${list(names)}`
   }
@@ -112,7 +112,7 @@ export function driverBoundFirst(
     why: 'the driver was loaded first, and a driver keeps the devices that it has bound.',
     remedy:
       module === undefined
-        ? `it is built into the kernel; ${BY_ADDRESS}, which prevents other drivers from binding it`
+        ? `the driver is built into the kernel; ${BY_ADDRESS}, so that no other driver binds it`
         : hasSoftdep
           ? `${LOAD_VFIO}, or ${BY_ADDRESS}`
           : `add this line to boot.extraModprobeConfig: softdep ${module} pre: vfio-pci`
@@ -126,7 +126,7 @@ export function firmwareFramebufferInUse(address: string): FindingText {
     message: `the kernel draws on ${address} with the firmware's framebuffer (BOOTFB in /proc/iomem)`,
     why: "while the kernel draws on it, a guest may not get the card's memory, and the guest's screen stays black.",
     remedy:
-      "choose the host's card as the primary display in the firmware setup; if there is no such setting: vfio-patch apply --disable-efifb"
+      "choose the host's card as the primary display in the firmware setup; if there is no such setting, run vfio-patch apply --disable-efifb"
   }
 }
 

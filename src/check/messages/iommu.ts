@@ -9,7 +9,7 @@ const SWITCHES: Readonly<Record<Vendor, string>> = {
   other: 'VT-d, IOMMU or AMD-Vi'
 }
 
-const NO_DEVICES = 'without it, no device can be passed through.'
+const NO_DEVICES = 'without the IOMMU, no device can be passed through.'
 const TURN_ON = 'add "intel_iommu=on" to boot.kernelParams, or run vfio-patch apply --iommu intel'
 
 /** Where the configuration turns on Intel's IOMMU: by a parameter, or by `IOMMUType`, which has another value. */
@@ -26,7 +26,7 @@ export function firmwareOffersNone(vendor: Vendor, board: string | undefined): F
   const name = SWITCHES[vendor]
   return problem(
     'the firmware offers no IOMMU, so no device can be passed through',
-    `its switch in the firmware setup is called ${name}, and is often off${board === undefined ? '' : ` (${board})`}.`,
+    `the IOMMU switch in the firmware setup is called ${name}, and is often off${board === undefined ? '' : ` (${board})`}.`,
     `turn on ${name} in the firmware setup, then run vfio-patch check again`
   )
 }

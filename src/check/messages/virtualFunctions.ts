@@ -25,7 +25,7 @@ export function virtualFunctionsByID(id: string, virtual: Devices, physical: Dev
     code: 'VIRTUAL_FUNCTION',
     level: 'note',
     message: `${id} is the ID of ${nameVirtual(virtual)} of ${list(physical.map(briefDevice))}`,
-    why: 'they are created after boot, by the driver of their device. vfio-pci then binds all of them, and the host can use none.',
+    why: 'they do not exist yet when vfio-pci binds devices at boot. When the driver of their device creates them, vfio-pci binds all of them, so the host can use none.',
     remedy: `remove it, and add each guest's virtual functions to its domain as ${HOSTDEV}; the host can then use the others`
   }
 }
