@@ -21,7 +21,7 @@ import type { ApplyProblem } from './problem.ts'
 export interface ApplyInput {
   configuration: Configuration
   settings: Settings
-  /** The folder for vfio-patch's modules as the import writes it, relative to the configuration: `vfio`. */
+  /** The folder for vfio-patch's modules as the import names it, relative to the configuration: `vfio`. */
   modulesDir: string
   /** The same folder, with symlinks resolved. */
   modulesFolder: string
@@ -31,15 +31,15 @@ export interface ApplyInput {
   replaceModules: boolean
   /** How to replace other modules that declare the same options, if there are any. */
   takeOver?: TakeOver | undefined
-  /** IDs outside vfio-patch's options that the host needs as well, with the devices that are meant. */
+  /** IDs outside vfio-patch's options that devices of the host have too, each with the devices to pass through. */
   byAddress?: ReadonlyMap<string, readonly ExpectedDevice[]>
-  /** Kernel modules for the initrd of the boot entry that the options are written to. */
+  /** Kernel modules to add to the initrd of the boot entry. */
   initrdModules?: readonly string[]
   /** Names of devices by ID. */
   names: ReadonlyMap<string, string>
   /** The release of NixOS that is built next, if known. */
   release?: string | undefined
-  /** Whether settings of old guides are kept that vfio-patch's options would replace. */
+  /** Whether to keep settings of old guides instead of replacing them with vfio-patch's options. */
   keepObsolete?: boolean
   /** The requested specialisation, for options in a separate boot entry. */
   specialisation?: string | undefined
@@ -47,14 +47,15 @@ export interface ApplyInput {
   guest?: GuestPlan | undefined
 }
 
-/** The files to write, in this order: the configuration after all other files, then deletions. */
+/** The changes of a run. */
 export interface ApplyPlan {
+  /** In the order of writing: other files, then the configuration, then deletions. */
   files: PlannedFile[]
   /** The change to the configuration itself, without edits if only modules change. */
   configuration: Plan
   /** The obsolete settings that are removed or moved into options. */
   replaced?: readonly Obsolete[]
-  /** The obsolete settings that are kept because they are outside the specialisation. */
+  /** The obsolete settings outside the specialisation, which are kept. */
   left?: readonly Obsolete[]
   /** For `apply`: the specialisation with the options; null if they are for every boot entry. */
   specialisation?: string | null
@@ -92,7 +93,7 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
 
 const INITRD_MODULES = ['boot', 'initrd', 'kernelModules']
 
-/** The change to the configuration itself, with the obsolete settings that it replaces or leaves. */
+/** The change to the configuration itself, with the obsolete settings that it replaces and those that it keeps. */
 function planTarget(
   input: ApplyInput,
   specialisation: string | undefined
@@ -140,11 +141,11 @@ function planTarget(
   return ok({ plan: whole.value, replaced, left })
 }
 
-/** A transaction that imports the modules, removes replaced imports and keeps the meaning of their settings. */
+/** A transaction that imports the modules, removes replaced imports, and preserves the meaning of the settings. */
 function editWithImport(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Transaction {
   const importPath = `./${modulesDir}`
   const edit = doc.edit()
-  // An existing import of the folder is kept, even if the folder had other modules.
+  // An existing import of the folder is kept, even if it imported other modules until now.
   const kept = doc.importOf(importPath)?.text
   if (takeOver)
     edit.removeIn(
@@ -156,7 +157,7 @@ function editWithImport(doc: NixDocument, { modulesDir, takeOver }: ApplyInput):
   return edit
 }
 
-/** The specialisation that the options are written to, or why they can't be written. */
+/** The specialisation to which the options are written, or why they can't be written. */
 function entryFor({
   configuration,
   settings,
@@ -190,7 +191,7 @@ function entryFor({
   return target
 }
 
-/** Why a file can't be edited as a NixOS module. Files of the kind `also` are accepted too. */
+/** Why a file can't be edited as a NixOS module. Also accepts files of the kind `also`. */
 export function notEditable(
   { path, doc }: Pick<SourceFile, 'path' | 'doc'>,
   also?: ForeignKind
@@ -204,7 +205,7 @@ export function notEditable(
   return kind === 'module' || kind === also ? unread : { code: 'WRONG_KIND', path, kind }
 }
 
-/** A plan for a module inside the file, as a plan for the file. */
+/** Converts a plan for a module inside the file to a plan for the file. */
 function planAround(
   edit: Transaction,
   path: readonly string[],
@@ -215,7 +216,7 @@ function planAround(
   return edit.plan()
 }
 
-/** A fix of the file as a fix of the module at `prefix`. */
+/** Converts a fix for the file to a fix for the module at `prefix`. */
 function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
   const within = (path: readonly string[]) => path.slice(prefix.length)
   return fix.map(it =>
@@ -225,7 +226,7 @@ function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
   )
 }
 
-/** The values that the settings depend on, in the boot entry and in what it inherits. */
+/** The values on which the settings depend: the boot entry's own values and those that it inherits. */
 function contextOf(
   doc: NixDocument,
   prefix: readonly string[],
@@ -238,7 +239,10 @@ function contextOf(
   return { kernelParams: strings('boot', 'kernelParams'), users: strings(...VFIO, 'users'), names }
 }
 
-/** `passthroughDMA = false` if the user turned passthrough off: only vfio-patch's modules turn it on by default. */
+/**
+ * The change to `passthroughDMA = false` if the user turned passthrough off: unlike the replaced modules, vfio-patch's
+ * modules turn it on by default.
+ */
 function passthroughOptOut(doc: NixDocument, prefix: readonly string[]): OptionChange[] {
   return wantedOptions({}, contextOf(doc, prefix, new Map())).filter(
     it => it.path.at(-1) === 'passthroughDMA'

@@ -1,5 +1,5 @@
-// Boot entries: a specialisation inherits the configuration and adds to it, so the default entry does not
-// change. Which entry a run is about is read from the configuration.
+// Finds the boot entry that a run changes. A specialisation inherits the configuration and adds to it, so options in a
+// specialisation do not change the default boot entry.
 
 import { innerModule } from '../configuration/bootEntries.ts'
 import type { Configuration } from '../configuration/load.ts'
@@ -36,7 +36,7 @@ export function prefixOf(specialisation: string | undefined): readonly string[] 
   return specialisation === undefined ? [] : ['specialisation', specialisation, 'configuration']
 }
 
-/** The paths at which an option counts in a boot entry, the entry's own path first. */
+/** The paths at which an option applies to a boot entry, the entry's own path first. */
 export function pathsFor(prefix: readonly string[], option: AttrPath): AttrPath[] {
   return prefix.length === 0 ? [option] : [[...prefix, ...option], option]
 }
@@ -55,7 +55,7 @@ export function specialisationsOf(doc: NixDocument): string[] {
   return [...new Set(names)]
 }
 
-/** The boot entries for which these files set up passthrough, also in functions and under conditions. */
+/** The boot entries for which these files define `virtualisation.vfio`, also in functions and under conditions. */
 export function profilesOf(files: readonly { doc: NixDocument }[]): Profiles {
   const all = files.map(it => it.doc)
   return {
@@ -78,11 +78,11 @@ function overlaps(a: SyntaxNode, b: SyntaxNode): boolean {
 }
 
 /**
- * The specialisation that a run writes its options into; undefined for every boot entry. It is the
- * `requested` one, otherwise the one that already has such options, also in an imported file.
+ * The specialisation to which a run writes its options: the `requested` one, otherwise the only one that already has
+ * options of `virtualisation.vfio`, in this file or an imported one. Undefined for every boot entry.
  *
- * Errors: `SEVERAL_PROFILES` if several have such options and none was requested; `GIVEN_EVERYWHERE` if every
- * boot entry gives devices away, which a new specialisation would inherit; `NIX` if nothing can be added to
+ * Errors: `SEVERAL_PROFILES` if several boot entries have such options and none was requested; `GIVEN_EVERYWHERE` if
+ * every boot entry passes devices through, which a new specialisation would inherit; `NIX` if nothing can be added to
  * the specialisation.
  */
 export function targetOf(
@@ -96,7 +96,7 @@ export function targetOf(
     const count = names.length + (everywhere ? 1 : 0)
     if (isEdited && count > 1) return err({ code: 'SEVERAL_PROFILES', path, names, everywhere })
     if (everywhere || first === undefined || !isEdited) return ok(count === 1 ? first : undefined)
-    return checked(files, first)
+    return checkedEntry(files, first)
   }
   if (names.includes(requested) && !isEdited) return ok(requested)
   for (const file of names.includes(requested) ? [] : files) {
@@ -105,10 +105,10 @@ export function targetOf(
     const at = { path: file.path, ...devices.at }
     return err({ code: 'GIVEN_EVERYWHERE', path, name: requested, at })
   }
-  return checked(files, requested)
+  return checkedEntry(files, requested)
 }
 
-function checked(
+function checkedEntry(
   [configuration, ...imported]: readonly { path: string; doc: NixDocument }[],
   name: string
 ): Result<string | undefined, ApplyProblem> {
@@ -121,8 +121,8 @@ function checked(
 }
 
 /**
- * The changes that a specialisation needs itself, without those that it inherits from every boot entry.
- * `CONFLICT` if every boot entry sets an option to another value.
+ * The changes that a specialisation needs, without those that it inherits from the configuration. `CONFLICT` if the
+ * configuration sets an option to another value for every boot entry.
  */
 export function notInherited(
   doc: NixDocument,
@@ -139,7 +139,7 @@ export function notInherited(
       needed.push(it)
       continue
     }
-    // `enable = false` in every boot entry would be inherited, so it is a conflict even for a default.
+    // The specialisation would inherit `enable = false`, so that is a conflict even if the new value is a default.
     if (it.kind !== 'value' && it.path.at(-1) !== 'enable') continue
     if (canonicalOfValue(value) === canonicalOfNode(found.value)) continue
     const refusal = setForEveryEntry(formatPath(it.path))
@@ -148,7 +148,7 @@ export function notInherited(
   return ok(needed)
 }
 
-/** The first definition that gives devices to guests in every boot entry, if there is one. */
+/** The first definition that passes devices through in every boot entry, if there is one. */
 function devicesEverywhere(doc: NixDocument): Definition | undefined {
   const lists = ['devices', 'addresses'].flatMap(it => doc.getIn([...VFIO, it]))
   return lists.find(it => !/^\[\s*\]$/.test(it.source))
@@ -165,7 +165,7 @@ function notInheriting(doc: NixDocument, name: string): NixError | undefined {
     : undefined
 }
 
-/** The error for a specialisation to which nothing can be added, judged by its text. */
+/** The error for a specialisation to which nothing can be added, as far as the text shows. */
 function obstacleIn(doc: NixDocument, name: string): NixError | undefined {
   const path = ['specialisation', name]
   const entry = formatPath(path)

@@ -3,7 +3,10 @@ import { sha256, type TargetFile } from '../storage/read.ts'
 import type { FileChange } from '../storage/work.ts'
 import { trace } from '../trace.ts'
 
-/** The planned files as changes for `commit`, in the same order. By default, new files get the owner and mode of the configuration. */
+/**
+ * The planned files as changes for `commit`, in the same order. By default, new files get the owner and mode of the
+ * configuration.
+ */
 export function toChanges(files: readonly PlannedFile[], configuration: TargetFile): FileChange[] {
   const owner = ownerFor(configuration)
   return files.map(({ path, before, after, ownershipFrom = owner, emptied }) => ({
@@ -15,7 +18,10 @@ export function toChanges(files: readonly PlannedFile[], configuration: TargetFi
   }))
 }
 
-/** The configuration's owner, as far as this process may set it: only root can change users, others their groups. */
+/**
+ * The configuration's owner and mode, as far as this process may set them: only root can set the user, and other users
+ * can set only a group that they belong to.
+ */
 function ownerFor({ uid, gid, mode }: TargetFile): { uid: number; gid: number; mode: number } {
   const user = process.geteuid?.() ?? uid
   if (user === 0) return { uid, gid, mode }
@@ -23,7 +29,7 @@ function ownerFor({ uid, gid, mode }: TargetFile): { uid: number; gid: number; m
   return { uid: user, gid: isMember ? gid : (process.getegid?.() ?? gid), mode }
 }
 
-/** Traces the files of a plan and, of the configuration at `path`, the edits by their place and size. */
+/** Traces the files of a plan and, for the configuration at `path`, the place and size of each edit. */
 export function tracePlan(
   files: readonly PlannedFile[],
   { path, edits }: { path: string; edits: readonly Edit[] }

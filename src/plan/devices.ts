@@ -35,26 +35,26 @@ import {
 
 /** The requested devices, apart from those in the settings. */
 export interface DeviceRequest {
-  /** Addresses of graphics cards; each card is given away whole. */
+  /** Addresses of graphics cards; each card is passed through with all its functions. */
   gpus: readonly string[]
   /**
-   * Addresses of devices of the machine; a graphics card is given away whole. A virtual function is not written into
-   * any option, because libvirt takes it when the guest starts.
+   * Addresses of devices; a graphics card is passed through with all its functions. A virtual function is not written
+   * into any option, because libvirt detaches it from the host when the guest starts.
    */
   devices?: readonly string[]
-  /** Addresses of devices that the configuration already gives to guests; they are not checked again. */
+  /** Addresses of devices that the configuration already passes through; they are not checked again. */
   given?: ReadonlySet<string>
-  /** Addresses of cards that may be given away although they show the user's screen. */
+  /** Addresses of cards that the user agreed to pass through although they show the user's screen. */
   confirmed: readonly string[]
-  /** The separate boot entry for the options. The default entry keeps its picture then. */
+  /** The separate boot entry for the options. The screen then still works in the default boot entry. */
   specialisation?: string | undefined
-  /** Whether the cards count as isolated if the IOMMU groups can't be read. */
+  /** Whether to treat the cards as isolated if the IOMMU groups can't be read. */
   assumesIsolated?: boolean
   /** Addresses of devices that vfio-pci already has because of the current configuration. */
   inForce?: ReadonlySet<string>
 }
 
-/** Why a choice is refused. */
+/** Why the requested devices are refused. */
 export type ChoiceProblem =
   | Gate
   | VirtualProblem
@@ -63,29 +63,29 @@ export type ChoiceProblem =
       code: 'SHARED_GROUP'
       device: PciDevice
       others: readonly PciDevice[]
-      /** Whether these can be given away as well. */
+      /** Whether the others can be passed through as well. */
       canGiveOthers: boolean
     }
   /** There is no device at the address. */
   | { code: 'NO_SUCH_DEVICE'; address: string; cards: readonly Card[] }
   /** The device is not a graphics card; it may be part of one. */
   | { code: 'NOT_A_CARD'; device: PciDevice; card?: Card }
-  /** The firmware offers no IOMMU, so no device can be given away. */
+  /** The firmware offers no IOMMU, so no device can be passed through. */
   | { code: 'IOMMU_OFF'; machine: Machine }
 
 /** A decision that was made for the user, with its reason. */
 export type Decision =
-  /** All functions of the card are given away. */
+  /** All functions of the card are passed through. */
   | { code: 'WHOLE_CARD'; card: Card }
-  /** A single device is given away. */
+  /** A single device is passed through. */
   | { code: 'DEVICE'; device: PciDevice }
   | VirtualDecision
-  /** The devices are selected by ID, because no other device has one of the IDs. */
+  /** The devices are selected by ID, because no other device has one of their IDs. */
   | { code: 'BY_ID' }
-  /** The devices are selected by address, because `twins` of the host have the same ID. */
+  /** The devices are selected by address, because devices that the host keeps (`twins`) have the same ID. */
   | { code: 'BY_ADDRESS'; twins: readonly PciDevice[] }
   | { code: 'PROCESSOR'; vendor: 'intel' | 'amd' }
-  /** Drivers, apart from `BUILT_IN_DRIVERS`, that would bind part of the card before vfio-pci. */
+  /** Drivers outside `BUILT_IN_DRIVERS` that could bind a function of the card before vfio-pci does. */
   | { code: 'DRIVERS'; drivers: readonly string[] }
   /** The IOMMU is off, so groups can't be read: this run only turns the IOMMU on. */
   | { code: 'FIRST_PHASE'; card: Card; specialisation: string | undefined }
@@ -99,9 +99,9 @@ export interface Choice {
 }
 
 /**
- * Adds the requested devices to the settings. Refuses devices that would lock the user out, including those that the
- * settings name, if the machine has them. Without requested devices the settings do not change. Virtual functions are
- * never added, and settings that name one are refused.
+ * Adds the requested devices to the settings. Refuses requested devices, and devices of the machine that the settings
+ * name, if passing them through would lock the user out. Without requested devices the settings do not change. Virtual
+ * functions are never added, and settings that name one are refused.
  */
 export function chooseDevices(
   machine: Machine,
@@ -123,10 +123,10 @@ export function chooseDevices(
   const gates = closedGates(machine, passed, { confirmed: request.confirmed, bindsAtBoot }).filter(
     it => !isInForce(it, request.inForce) && !isInForce(it, given)
   )
-  // In a separate entry a dark screen is acceptable: the user can boot the default entry. Other losses may be noticed
-  // too late.
+  // A dark screen is acceptable in a separate boot entry, because the user can boot the default one. The user may
+  // notice other losses too late.
   const dark = specialisation === undefined ? [] : gates.filter(isDisplayGate)
-  // In a separate entry this is only a caution: the default entry keeps its virtual functions.
+  // In a separate boot entry, lost virtual functions are only a caution: the default boot entry keeps them.
   const lost = withVirtualFunctions(
     machine,
     [...named, ...whole].filter(it => !given.has(it.address) && !request.inForce?.has(it.address)),
@@ -159,9 +159,9 @@ export function chooseDevices(
 interface Selection {
   cards: readonly Card[]
   units: readonly Card[]
-  /** The functions of the units that are not given away yet. */
+  /** The functions of the units that are not passed through yet. */
   whole: readonly PciDevice[]
-  /** The addresses of all devices that are given away after the run. */
+  /** The addresses of all devices that are passed through after the run. */
   passed: ReadonlySet<string>
   /** Whether the IOMMU is off. */
   isOff: boolean
@@ -196,7 +196,7 @@ function decide(
   return { settings: binding.settings, decisions }
 }
 
-/** The requested cards, and as `units` the cards and the single devices. */
+/** The requested cards (`cards`), and the cards together with the single devices (`units`). */
 function requestedUnits(
   machine: Machine,
   request: DeviceRequest
@@ -230,7 +230,7 @@ function singleDecision(machine: Machine, device: PciDevice): Decision {
     : { code: 'DEVICE', device }
 }
 
-/** Whether the gate is only closed to devices that are already given away, so that nothing new is lost. */
+/** Whether the gate is closed only for devices that are already passed through, so that the host loses nothing new. */
 function isInForce(gate: Gate, inForce: ReadonlySet<string> = new Set()): boolean {
   return gateDevices(gate).every(it => inForce.has(it.address))
 }
@@ -246,7 +246,7 @@ function noSuchDevice(machine: Machine, address: string): ChoiceProblem {
   return { code: 'NO_SUCH_DEVICE', address, cards: [...new Set(cards)] }
 }
 
-/** The devices of the machine that the settings give to guests. */
+/** The devices of the machine that the settings pass through. */
 function namedDevices({ devices }: Machine, settings: Settings): PciDevice[] {
   const ids = (settings.devices ?? []).map(it => it.split(':').slice(0, 2).join(':'))
   const addresses = namedAddresses(settings)
@@ -264,12 +264,12 @@ function sharedGroups(
     const others = otherGroupMembers(machine, passed).filter(it => groups.has(it.group))
     if (others.length === 0) return []
     const all = new Set([...passed, ...others.map(it => it.address)])
-    // Only the user may name cards that show a screen, so the others are not `confirmed`.
+    // Cards that show a screen must be named by the user, so the other devices are not `confirmed`.
     const gates = closedGates(machine, all, {
       confirmed: [...passed, ...confirmed],
       bindsAtBoot: true
     })
-    // Virtual functions and devices with virtual functions are not given away at boot.
+    // Virtual functions, and devices that have some, can't be bound at boot.
     const hasVirtual =
       [display, ...others].some(isVirtual) || withVirtualFunctions(machine, others, []).length > 0
     const canGiveOthers = gates.length === 0 && !hasVirtual
@@ -277,7 +277,7 @@ function sharedGroups(
   })
 }
 
-/** Cautions for groups that single devices share: the user chose these devices, so they are not refused. */
+/** Cautions about shared groups of devices that the settings name: the user chose them, so they are not refused. */
 function sharedByNamed(
   machine: Machine,
   named: readonly PciDevice[],
@@ -301,7 +301,7 @@ function withProcessor({ cpu: { vendor } }: Machine, settings: Settings): Step {
   }
 }
 
-/** The drivers before which the modules always load vfio-pci. */
+/** The shipped modules always load vfio-pci before these drivers. */
 const BUILT_IN_DRIVERS = [
   'amdgpu',
   'radeon',
@@ -347,7 +347,7 @@ function expected(device: PciDevice): { address: string; id: string } {
   return { address: device.address, id: idOf(device) }
 }
 
-/** An address with another device than the configuration expects. */
+/** An address where the machine has another device than the configuration expects, or none. */
 export interface MovedDevice {
   address: string
   /** The expected device ID. */
@@ -356,7 +356,7 @@ export interface MovedDevice {
   found: string | undefined
 }
 
-/** The first address in the configuration with another device than it expects, if there is one. */
+/** The first address where the machine has another device than the configuration expects, or none. */
 export function movedDevice(doc: NixDocument, machine: Machine): MovedDevice | undefined {
   const { devices } = machine
   const prefixes = [undefined, ...profilesOf([{ doc }]).specialisations].map(prefixOf)

@@ -50,14 +50,13 @@ export type ParseCheck =
   | { status: 'skipped'; detail: string }
 
 /**
- * Checks with `nix-instantiate`, if it is installed, whether a text can be parsed. Nothing is evaluated, and no
- * files are written. If it rejects the original text too, for example because of newer syntax, the check says
- * nothing about the new text.
+ * Checks with `nix-instantiate`, if it is installed, whether a text can be parsed. Evaluates and writes nothing. If
+ * Nix rejects the original text too, for example because of newer syntax, the check has no result.
  */
 function parseCheck(before: string | undefined, after: string): ParseCheck {
   const result = nixParses(after)
   if (result.status !== 'rejected') return result
-  // If Nix can't parse even this, it does not work here, for example because it can't access the home folder.
+  // If Nix can't parse an empty set, it does not work here, for example because it can't access the home folder.
   if (nixParses('{ }').status !== 'ok') return { status: 'skipped', detail: SKIPPED.notWorking }
   return before !== undefined && nixParses(before).status === 'rejected'
     ? { status: 'skipped', detail: SKIPPED.rejectsOriginal }
@@ -76,12 +75,12 @@ function nixParses(text: string): ParseCheck {
   }
 }
 
-// Runs a command of the user on a copy of the configuration with the change.
+// Runs the user's command on a copy of the changed configuration.
 
 /** The result of the command. `output` is what it printed, or the end of it. */
 type EvalCheck =
   | { status: 'ok' }
-  /** The command failed; `before` is whether it also fails without the change. */
+  /** The command failed; `before` is true if it also fails without the change. */
   | { status: 'failed'; output: string; before: boolean }
   /** A signal stopped it; the copy is deleted. */
   | { status: 'stopped'; signal: NodeJS.Signals }
@@ -93,20 +92,19 @@ interface EvalRequest {
   /** The configuration, with symlinks resolved. */
   path: string
   files: readonly PlannedFile[]
-  /** New files that will not be known to git, so that a flake will not see them. */
+  /** New files that git will not track, so that a flake will not see them. */
   unseen: ReadonlySet<string>
-  /** Receives the output of the run with the change as it arrives. */
+  /** Receives the output of the command with the change as it arrives. */
   listen?: (part: string) => void
 }
 
 const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
- * Copies the repository of the configuration (or its folder) to a temporary folder, makes the change there, and
- * runs the command in it with the environment variables VFIO_PATCH_TREE (the copy) and VFIO_PATCH_FILE (the
- * configuration in the copy). For a flake only files that git knows or will know are copied, because Nix sees no
- * others; otherwise everything except folders that git ignores. Afterwards the copy is deleted and all processes
- * of the command are killed.
+ * Copies the configuration's repository (or its folder) to a temporary folder, makes the change there, and runs the
+ * command in it with the environment variables VFIO_PATCH_TREE (the copy) and VFIO_PATCH_FILE (the configuration in
+ * the copy). For a flake, copies only files that git tracks or will track, because Nix sees no others; otherwise
+ * everything except folders that git ignores. Afterwards kills all processes of the command and deletes the copy.
  */
 export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
   let stopped: NodeJS.Signals | undefined
@@ -144,7 +142,7 @@ export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
   }
 }
 
-/** For root, a temporary folder where no other user can exchange the copy. */
+/** For root, a temporary folder where no other user can replace the copy. */
 function temporaryFolder(): string {
   const isSafe = process.geteuid?.() !== 0 || isRootOnly(tmpdir())
   return isSafe ? tmpdir() : '/tmp'
@@ -175,7 +173,7 @@ function putText(path: string, text: string | undefined): void {
 }
 
 /** Maximum length of the stored output, in UTF-16 code units. */
-const MOST_OUTPUT = 64 * 1024
+const MAX_OUTPUT = 64 * 1024
 
 function runIn(
   tree: string,
@@ -201,7 +199,7 @@ function runIn(
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (part: string) => {
-        output = (output + part).slice(-MOST_OUTPUT)
+        output = (output + part).slice(-MAX_OUTPUT)
         listen(part)
       })
     }
@@ -222,15 +220,15 @@ function runIn(
 /** The XML of a domain that Nix computed. */
 type Evaluated =
   | { status: 'ok'; xml: string }
-  /** The evaluation failed; `output` is the error of Nix. */
+  /** The evaluation failed; `output` is Nix's error. */
   | { status: 'failed'; output: string }
-  /** Nix is not installed or does not finish. */
+  /** Nix is not installed, or did not finish in time. */
   | { status: 'missing'; detail: string }
 
 /**
- * Computes the domain in a Nix file with `nix-instantiate` and renders it as the modules do at build time. If
- * `file`, an absolute path, is given, the file is read instead of the text; otherwise relative paths start at the
- * current folder. The only available module argument is `lib`, if there is a `<nixpkgs>`. Nothing is built or written.
+ * Computes the domain in a Nix file with `nix-instantiate` and renders it as the modules do at build time. With
+ * `file`, an absolute path, reads the file instead of the text; without it, relative paths start at the current
+ * folder. The only available module argument is `lib`, if there is a `<nixpkgs>`. Builds and writes nothing.
  */
 export function evaluateDomain(domain: string, file: string | undefined): Evaluated {
   const renderer = fileURLToPath(new URL('../../nixos/_lib/domain.nix', import.meta.url))
@@ -271,7 +269,7 @@ function nixPath(path: string): string {
   return `(/. + ${JSON.stringify(path).replaceAll('${', '\\${')})`
 }
 
-/** The error of Nix without the trace through `expression`. */
+/** Nix's error without the trace through `expression`. */
 function shortened(output: string): string {
   const [first = ''] = output.trim().split(/\n\s*\n/)
   return first.replace(/^error: /, '').replace(/\n\(use '--show-trace'.*/s, '')
@@ -281,8 +279,8 @@ function shortened(output: string): string {
 export type CheckMode = 'auto' | 'require' | 'off'
 
 /**
- * Checks all files of a plan with Nix. `PARSE_REJECTED` if it rejects one; `PARSE_CHECK_MISSING` if the check is
- * required and has no result. Both errors have `path`.
+ * Checks all files of a plan with Nix. `PARSE_REJECTED` if Nix rejects a file; `PARSE_CHECK_MISSING` if the check is
+ * required and has no result. `path` is the path in both errors.
  */
 export function checkWithNix(
   files: readonly PlannedFile[],
@@ -295,14 +293,14 @@ export function checkWithNix(
     const isModule = before !== undefined || each.endsWith('.nix')
     return after === undefined || !isModule ? [] : [{ before, after }]
   })
-  // All files together, as items of one list. The toolkit parsed each as an expression, so no bracket of one can
-  // close a bracket of another.
+  // One run of Nix checks all files, as items of one list. The toolkit parsed each file as an expression, so no bracket
+  // in one file can close a bracket in another.
   const list = `[${modules.map(it => `\n(\n${it.after}\n)`).join('')}\n]\n`
   const all: ParseCheck | undefined = modules.length > 1 ? nixParses(list) : undefined
   let result: ParseCheck = all?.status === 'skipped' ? all : { status: 'ok' }
-  // If the list is rejected, check each file: one of them is wrong, or Nix does not work here.
-  const isOpen = all === undefined || all.status === 'rejected'
-  for (const { before, after } of isOpen ? modules : []) {
+  // If Nix rejects the list, check each file: one of them is wrong, or Nix does not work here.
+  const checksEach = all === undefined || all.status === 'rejected'
+  for (const { before, after } of checksEach ? modules : []) {
     const check = parseCheck(before, after)
     if (check.status === 'rejected') {
       return err({ code: 'PARSE_REJECTED', path, output: check.output })

@@ -22,17 +22,17 @@ export interface FaultFixes {
   plan: ApplyPlan
   /** The fixed findings, also hidden ones, with their places in the original files. */
   fixed: Finding[]
-  /** The remaining findings: without a fix, or in a file that can't be edited there. */
+  /** The remaining findings: they have no fix, or their place in the file can't be edited. */
   remaining: Finding[]
 }
 
-/** Maximum number of rounds in which fixes reveal further findings. */
-const ROUNDS = 10
+/** Maximum number of rounds, because fixes can reveal further findings. */
+const MAX_ROUNDS = 10
 
 /**
- * Plans the fixes of all findings that have one, and of findings that these fixes reveal, until `findAgain` returns
- * nothing new. There is one plan per file, with its fixes in this order. The error is that the configuration, the
- * first file, can't be edited.
+ * Plans the fixes of all findings that have one, then the fixes of the findings that these reveal, until `findAgain`
+ * returns nothing new. There is one plan per file, with the fixes in this order. Returns an error if the configuration
+ * itself, which is the first file, can't be edited.
  */
 export function planFaultFixes(
   { files, findings }: Pick<Faults, 'files' | 'findings'>,
@@ -43,7 +43,7 @@ export function planFaultFixes(
   const revealed: Finding[] = []
   let plans: Plans = new Map()
   let found: readonly Finding[] = findings
-  for (let i = 0; i < ROUNDS; i++) {
+  for (let i = 0; i < MAX_ROUNDS; i++) {
     for (const { path, fix } of found) {
       if (!fix || refused.has(JSON.stringify([path, fix]))) continue
       fixes.set(path, [...(fixes.get(path) ?? []), fix])
@@ -61,10 +61,13 @@ export function planFaultFixes(
       }
     }
     if (files.every(it => textIn(plans, it) === textIn(previous, it))) break
-    found = findAgain(files.map(it => afterIn(plans, it)))
-    revealed.push(...placedBack(plans, found))
+    found = findAgain(files.map(it => fixedFile(plans, it)))
+    revealed.push(...withOriginalPlaces(plans, found))
   }
-  return ok({ plan: planOf(files, plans), ...sorted(findings, revealed, placedBack(plans, found)) })
+  return ok({
+    plan: planOf(files, plans),
+    ...splitFindings(findings, revealed, withOriginalPlaces(plans, found))
+  })
 }
 
 /** The plan of each file so far, by path. */
@@ -74,13 +77,13 @@ function textIn(plans: Plans, { path, doc }: LintFile): string {
   return plans.get(path)?.text ?? doc.text
 }
 
-function afterIn(plans: Plans, file: LintFile): LintFile {
+function fixedFile(plans: Plans, file: LintFile): LintFile {
   const plan = plans.get(file.path)
   return plan?.changed ? { ...file, doc: parseDocument(plan.text) } : file
 }
 
 /** The findings with their places in the original files. */
-function placedBack(plans: Plans, findings: readonly Finding[]): Finding[] {
+function withOriginalPlaces(plans: Plans, findings: readonly Finding[]): Finding[] {
   return findings.map(it => {
     const inverse = plans.get(it.path)?.inverse ?? []
     const move = (offset: number) => moveOffset(inverse, offset)
@@ -89,8 +92,8 @@ function placedBack(plans: Plans, findings: readonly Finding[]): Finding[] {
   })
 }
 
-/** Splits all findings, those before, in between (`revealed`) and after the fixes, into fixed and remaining ones. */
-function sorted(
+/** Splits the findings before, between (`revealed`) and after the fixes into fixed and remaining ones. */
+function splitFindings(
   before: readonly Finding[],
   revealed: readonly Finding[],
   after: readonly Finding[]
@@ -113,7 +116,7 @@ function sorted(
   }
 }
 
-/** The plan for all files, in which the configuration is written last. */
+/** The plan for all files. It writes the configuration last. */
 function planOf(files: readonly LintFile[], plans: Plans): ApplyPlan {
   const configuration = plans.get(files[0]?.path ?? '')
   if (!configuration) throw new Error('a configuration without a file')
@@ -130,7 +133,7 @@ export interface Faults {
   files: LintFile[]
   /** In the order of the files, then by place. */
   findings: Finding[]
-  /** The facts that the lints were given. */
+  /** The facts that the lints used. */
   facts: SystemFacts
   /** Imports that were not followed. */
   unread: readonly UnreadImport[]
@@ -151,7 +154,7 @@ export function findFaults(
   return { files, findings: lint(files, facts), facts, unread }
 }
 
-/** The faults with additional findings. */
+/** Adds findings to the faults. */
 export function withFindings(faults: Faults, more: readonly Finding[]): Faults {
   const order = new Map(faults.files.map((it, i) => [it.path, i]))
   const findings = [...faults.findings, ...more].sort(

@@ -1,4 +1,4 @@
-// The file of a guest: made from the XML of its domain, and editable by the user.
+// A guest's file: it is made from the XML of the guest's domain, and the user can edit it.
 
 import { join } from 'node:path'
 import type { FolderListing, SourceFile } from '../configuration/files.ts'
@@ -25,7 +25,7 @@ import type { Place } from '../nix/text/lines.ts'
 import { GUEST_REMARK } from './messages/guests.ts'
 import type { ApplyProblem } from './problem.ts'
 
-/** Everything that the plan of a guest's file is based on. */
+/** Everything that the plan for a guest's file is based on. */
 interface GuestInput {
   /** The name in the domain. */
   name: string
@@ -62,7 +62,7 @@ export interface GuestPlan {
 }
 
 /**
- * Plans the file of a guest: its modernized domain in Nix, with the UUID and MAC addresses of the existing file. The
+ * Plans a guest's file: its fixed domain in Nix, with the UUID and MAC addresses of an earlier file of the guest. The
  * file does not change if it was made from the same XML or defines the same domain.
  *
  * Errors: `GUEST_DEFINED` if another file of the configuration or a file with several guests defines the guest;
@@ -122,7 +122,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   return ok({ ...plan, after, isEdited: false })
 }
 
-/** Another file with the same UUID: libvirt takes both for one guest. */
+/** Another file with the same UUID: to libvirt, both would be the same guest. */
 function sharedUUID(
   root: XmlElement,
   files: readonly (readonly [string, SourceFile | null])[]
@@ -157,14 +157,14 @@ export function domainIn(doc: NixDocument): XmlElement | undefined {
   return document?.ok ? document.value.root : undefined
 }
 
-/** The devices that libvirt manages in the existing file. An earlier run may have seen the machine. */
+/** The devices that libvirt manages in the existing file: an earlier run may have read the machine for them. */
 function managedIn(doc: NixDocument | undefined): Set<string> {
   const domain = doc && domainIn(doc)
   const devices = domain ? passedDevices(domain) : []
   return new Set(devices.filter(it => it.isManaged).map(it => it.address))
 }
 
-/** Identities that use the UUID and MAC addresses of the existing file before new ones. */
+/** Takes the UUID and MAC addresses from the existing file as far as it has them, then generates new ones. */
 function pinned(
   { root }: XmlDocument,
   doc: NixDocument | undefined,

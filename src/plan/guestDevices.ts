@@ -1,4 +1,4 @@
-// Compares the host devices of a guest with the machine and the configuration.
+// Compares the host devices that a guest uses with the machine and the configuration.
 
 import type { Needs, PassedDevice } from '../guests/needs/needs.ts'
 import { cardWith, isForGuests } from '../machine/cards.ts'
@@ -30,33 +30,33 @@ export interface GuestHost {
   texts: readonly string[]
 }
 
-/** A note for the user about the devices of a guest. */
+/** A note for the user about a guest's devices. */
 export type DevicesNote =
   /** The configuration is for another machine, so the devices can't be inspected. */
   | { code: 'DEVICES_UNSEEN'; addresses: readonly string[] }
   /** There is no device at the address. */
   | { code: 'DEVICE_MISSING'; address: string; others: readonly PciDevice[] }
-  /** The device is a bridge, which no guest can have. */
+  /** The device is a bridge, which can't be passed through. */
   | { code: 'DEVICE_IS_BRIDGE'; device: PciDevice }
   /** There is no virtual function at the address, but the driver of `physical` can create one there. */
   | { code: 'VIRTUAL_FUNCTION_MISSING'; address: string; physical: PciDevice }
   /** No file of the configuration creates virtual functions of these devices. */
   | { code: 'VIRTUAL_FUNCTIONS_UNMADE'; physical: readonly string[] }
-  /** The device of an <interface type='hostdev'>, for which libvirt accepts only virtual functions. */
+  /** The device is in an <interface type='hostdev'>, where libvirt accepts only virtual functions. */
   | { code: 'INTERFACE_NOT_VIRTUAL'; device: PciDevice }
-  /** The domain does not name these other functions of the guest's card. */
+  /** The domain names one function of a card, but not these other ones. */
   | { code: 'FUNCTIONS_LEFT'; device: PciDevice; others: readonly PciDevice[] }
   /** The domain does not let libvirt detach the device from the host's driver when the guest starts. */
   | { code: 'NOT_MANAGED'; addresses: readonly string[] }
   /** The device is in an argument of QEMU, so libvirt does not know of it. */
   | { code: 'DEVICE_ARGUMENT'; addresses: readonly string[] }
-  /** A virtual function in an argument of QEMU, for which nothing else binds vfio-pci. */
+  /** The virtual function is in an argument of QEMU, so nothing binds it to vfio-pci. */
   | { code: 'VIRTUAL_FUNCTION_ARGUMENT'; addresses: readonly string[] }
 
 /**
- * The addresses of the guest's devices that the machine has and the configuration does not give to guests yet. All
- * virtual functions are included, because no configuration gives them away. `requested` are the settings of the
- * run. Notes about the devices are passed to `addNote`.
+ * The addresses of the guest's devices that the machine has and the configuration does not pass through yet. All
+ * virtual functions are included, because no configuration passes them through. `requested` are the settings of the
+ * run. `addNote` receives notes about the devices.
  */
 export function devicesFor(
   needs: Needs,
@@ -87,7 +87,7 @@ export function devicesFor(
   if (others.length > 0) addNote({ code: 'DEVICE_ARGUMENT', addresses: others })
   if (virtual.length > 0) addNote({ code: 'VIRTUAL_FUNCTION_ARGUMENT', addresses: virtual })
   if (machine === undefined) {
-    // An interface is always a virtual function, which needs no options.
+    // The device of an interface is always a virtual function, which needs no options.
     const addresses = devices.filter(it => it.as !== 'interface').map(it => it.address)
     if (addresses.length > 0) addNote({ code: 'DEVICES_UNSEEN', addresses })
     return []
@@ -112,7 +112,7 @@ export function managedFor({ devices }: Needs, machine: Machine): Set<string> {
   const found = devices.filter(({ address, isUnmanaged }) => {
     const device = machine.devices.find(it => it.address === address)
     if (!isVirtualAt(machine, address) || (device && isVgpu(device))) return false
-    // A function that was reserved for vfio-pci when it was created may be unmanaged.
+    // If a virtual function was reserved for vfio-pci when it was created, libvirt does not have to manage it.
     const isReserved = device?.reservedFor === 'vfio-pci' || (device && isForGuests(device))
     return !(isReserved && isUnmanaged)
   })
@@ -128,16 +128,16 @@ function isVirtualAt(machine: Machine, address: string): boolean {
  * Text of a configuration that creates virtual functions: the file in sysfs, the option of systemd's .link files, or
  * the parameter of a network driver. (For i915 and xe, the parameter only sets a limit.)
  */
-const MAKES = /sriov_numvfs|SR-IOVVirtualFunctions|(?<!\b(?:i915|xe)\.)\bmax_vfs\b/
+const CREATES_FUNCTIONS = /sriov_numvfs|SR-IOVVirtualFunctions|(?<!\b(?:i915|xe)\.)\bmax_vfs\b/
 
-/** Notes the physical functions whose virtual functions no text of the configuration creates at boot. */
+/** A note about the physical functions, if no file of the configuration creates virtual functions at boot. */
 function notCreated(found: readonly PciDevice[], texts: readonly string[]): DevicesNote[] {
   const physical = [...new Set(found.flatMap(it => it.physicalFunction ?? []))]
-  const areCreated = texts.some(it => MAKES.test(it.replace(/^\s*#.*$/gm, '')))
+  const areCreated = texts.some(it => CREATES_FUNCTIONS.test(it.replace(/^\s*#.*$/gm, '')))
   return physical.length === 0 || areCreated ? [] : [{ code: 'VIRTUAL_FUNCTIONS_UNMADE', physical }]
 }
 
-/** The device at an address that a guest can have; undefined with a note otherwise. */
+/** The device at an address. If there is none, or it can't be passed through: undefined, with a note. */
 function deviceAt(
   address: string,
   machine: Machine,
@@ -171,7 +171,7 @@ function functionsLeft(found: readonly PciDevice[], { devices }: Machine): Devic
   })
 }
 
-/** A function that tells whether the configuration gives a device to guests. */
+/** Returns a test for whether the configuration passes a device through. */
 export function givenBy(host: GuestHost): (device: PciDevice) => boolean {
   const items = (name: string) => itemsAt(host, [...VFIO, name])
   const ids = items('devices').flatMap(it => (typeof it === 'string' ? [it.toLowerCase()] : []))
@@ -195,12 +195,12 @@ export function sourcesAt({ configuration, prefix }: GuestHost, option: AttrPath
     .map(it => it.source)
 }
 
-// Virtual functions (SR-IOV) among the requested devices. libvirt gives one to a guest when it starts. None is bound
-// at boot: it does not exist yet, and other devices often have the same ID.
+// Virtual functions (SR-IOV) among the requested devices. libvirt passes one through when the guest starts. None can
+// be bound at boot: it is not created yet, and other devices often have the same ID.
 
-/** Why a choice is refused because of virtual functions. */
+/** Why requested devices are refused because of virtual functions. */
 export type VirtualProblem =
-  /** The device to bind at boot is a virtual function; if `isPresent` is false, one that its driver can create. */
+  /** The device to bind at boot is a virtual function; if `isPresent` is false, its driver has not created it yet. */
   | {
       code: 'VIRTUAL_FUNCTION'
       address: string
@@ -212,7 +212,7 @@ export type VirtualProblem =
   | ({
       code: 'ID_OF_VIRTUAL_FUNCTIONS'
       id: string
-      /** The devices among `others` that can be given to a guest by address. */
+      /** The devices among `others` that can be passed through by address. */
       free: readonly PciDevice[]
     } & VirtualID)
   /** The device has virtual functions, which would disappear. */
@@ -220,10 +220,10 @@ export type VirtualProblem =
       code: 'HAS_VIRTUAL_FUNCTIONS'
       device: PciDevice
       virtual: readonly PciDevice[]
-      /** Whether the host needs the device itself, so that it can't be given away in any case. */
+      /** Whether the host needs the device itself, so that it can't be passed through in any case. */
       isNeeded: boolean
     }
-  /** The physical function of a guest's virtual function is given away too. */
+  /** The physical function of a guest's virtual function is passed through too. */
   | { code: 'PHYSICAL_FUNCTION_GIVEN'; device: PciDevice; physical: PciDevice }
 
 /** A virtual function that a guest gets when it starts. */
@@ -232,7 +232,7 @@ export interface VirtualDecision {
   device: PciDevice
   /** Its physical function, which keeps its driver; undefined if the machine does not show it. */
   physical: PciDevice | undefined
-  /** Whether the domain keeps libvirt from detaching it from the host. */
+  /** Whether the domain tells libvirt not to detach it from the host. */
   isUnmanaged?: boolean
 }
 
@@ -271,7 +271,7 @@ export function virtualIDs(machine: Machine, ids: readonly string[]): VirtualPro
   })
 }
 
-/** Whether the device, or the whole card that it is part of, can be given to a guest. */
+/** Whether the device, or the whole card that it is part of, can be passed through. */
 function isFree(machine: Machine, device: PciDevice): boolean {
   const whole = cardWith(machine, device.address)?.functions ?? [device]
   if (whole.some(it => virtualFunctionsOf(machine, it.address).length > 0)) return false
@@ -279,7 +279,7 @@ function isFree(machine: Machine, device: PciDevice): boolean {
   return closedGates(machine, passed, { confirmed: [], bindsAtBoot: true }).length === 0
 }
 
-/** The devices with virtual functions, which would disappear; `gates` are the closed gates. */
+/** A problem for each device with virtual functions, which would disappear; `gates` are the closed gates. */
 export function withVirtualFunctions(
   machine: Machine,
   devices: readonly PciDevice[],
@@ -294,7 +294,7 @@ export function withVirtualFunctions(
   })
 }
 
-/** The virtual functions among these devices whose physical function is given away (`passed`). */
+/** A problem for each virtual function among these devices whose physical function is passed through (`passed`). */
 export function withPassedParent(
   machine: Machine,
   devices: readonly PciDevice[],

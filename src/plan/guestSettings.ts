@@ -1,4 +1,4 @@
-// Turns the needs of a guest into settings, as far as the configuration and the machine allow.
+// Turns a guest's needs into settings, as far as the configuration and the machine allow.
 
 import { defined } from '../collections.ts'
 import { type Needs, printCpuSet, readCpuSet } from '../guests/needs/needs.ts'
@@ -22,7 +22,7 @@ import {
 
 export type { GuestHost } from './guestDevices.ts'
 
-/** A note for the user about the needs of a guest: a decision, or something that does not fit the host. */
+/** A note for the user about a guest's needs: a decision, or something that does not fit the host. */
 export type GuestNote =
   | DevicesNote
   | ProcessorsNote
@@ -30,28 +30,28 @@ export type GuestNote =
   /** Sizes in KiB. */
   | { code: 'MEMORY_OVER'; needed: number; total: number }
   | { code: 'NETWORK'; names: readonly string[] }
-  /** `isMasked`: the machine is a dump that replaces the names of bridges. */
+  /** `isMasked`: the machine is a dump, in which placeholders replace the names of bridges. */
   | { code: 'BRIDGE_MISSING'; name: string; isMasked: boolean }
   | { code: 'INTERFACE'; name: string; isMissing: boolean }
   | { code: 'KVMFR_UNUSABLE' }
-  /** The configuration already has devices of kvmfr, with other sizes or sizes that can't be read. */
+  /** The configuration already has kvmfr devices, with other sizes or with sizes that can't be read. */
   | { code: 'KVMFR_SAID'; sizes: readonly number[] }
   | { code: 'NODE_UNUSABLE'; node: string }
-  /** QEMU does not run as root, and the guest's device nodes belong to the group input. */
+  /** QEMU does not run as root, so it can't open the guest's input devices, which belong to the group input. */
   | { code: 'INPUT_GROUP' }
 
 export interface GuestSettings {
   settings: Settings
-  /** The addresses of the devices that the configuration does not give to guests yet. */
+  /** The addresses of the devices that the configuration does not pass through yet. */
   devices: readonly string[]
-  /** Whether the configuration already gives a device to guests. */
+  /** Whether the configuration already passes a device through. */
   givenNow: (device: PciDevice) => boolean
   notes: readonly GuestNote[]
 }
 
 /**
- * The settings that a guest needs. Values in the configuration and `requested` settings take precedence. Needs that
- * do not fit the machine are left out and noted.
+ * The settings that a guest needs. Values in the configuration and `requested` settings take precedence. A need that
+ * does not fit the machine becomes a note instead.
  */
 export function settingsForGuest(
   name: string,
@@ -95,7 +95,7 @@ function checkNetworks(
   // libvirt's default network is started with the guests.
   const networks = needs.networks.filter(it => it !== 'default')
   if (networks.length > 0) addNote({ code: 'NETWORK', names: networks })
-  const isNamed = (name: string) => texts.some(it => names(it, name))
+  const isNamed = (name: string) => texts.some(it => mentions(it, name))
   const bridges = machine?.bridges ?? []
   for (const name of needs.bridges) {
     if (bridges.includes(name) || isNamed(name)) continue
@@ -112,7 +112,7 @@ function checkNetworks(
 }
 
 /** Whether a text has this word outside comment lines. */
-function names(text: string, word: string): boolean {
+function mentions(text: string, word: string): boolean {
   const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   return new RegExp(`(?<![\\w-])${escaped}(?![\\w-])`).test(text.replace(/^\s*#.*$/gm, ''))
 }
@@ -160,12 +160,12 @@ function nodesFor(
   return [...nodes, ...vfio]
 }
 
-/** The path of a guest's option as written in a configuration. */
+/** The path of a guest's option, as a configuration writes it. */
 export function guestOption(name: string, option: string): string {
   return formatPath([...VFIO, 'guests', name, option])
 }
 
-/** A note for the user about the huge pages of a guest. */
+/** A note for the user about a guest's huge pages. */
 type PagesNote =
   /** The guest needs several sizes, or a size that x86 does not have; sizes in KiB. */
   | { code: 'PAGES_UNUSABLE'; sizes: readonly (number | undefined)[] }
@@ -173,15 +173,15 @@ type PagesNote =
   | { code: 'PAGES_1G_MISSING' }
   /** The pages would leave too little memory for the host; `total` in KiB. */
   | { code: 'PAGES_OVER'; pages: Hugepages; total: number }
-  /** The configuration reserves other pages, or reserves them without vfio-patch's options. */
+  /** The configuration reserves another size or an unreadable number, or does so without vfio-patch's options. */
   | { code: 'PAGES_OTHER'; pages: Hugepages }
 
-// Memory for a host with a desktop, in KiB.
-const FOR_HOST = 4 * 1024 * 1024
+// The memory that a host with a desktop needs, in KiB.
+const HOST_MEMORY = 4 * 1024 * 1024
 
-const SIZES = { 2048: '2M', 1048576: '1G' } as const
+const PAGE_SIZES = { 2048: '2M', 1048576: '1G' } as const
 
-/** The huge pages to reserve for a guest; undefined if the configuration has enough, or with a note if it can't. */
+/** The huge pages to reserve for a guest; undefined if the configuration has enough, or, with a note, if it can't. */
 function hugepagesFor(
   { pageSizes, memory }: Needs,
   host: GuestHost,
@@ -191,7 +191,7 @@ function hugepagesFor(
   const reserved = reservedPages(host)
   const [needed] = pageSizes
   const sizeKiB = needed ?? (reserved?.pageSize === '1G' ? 1048576 : 2048)
-  const pageSize = SIZES[sizeKiB as keyof typeof SIZES]
+  const pageSize = PAGE_SIZES[sizeKiB as keyof typeof PAGE_SIZES]
   if (pageSizes.length > 1 || pageSize === undefined) {
     addNote({ code: 'PAGES_UNUSABLE', sizes: pageSizes })
     return undefined
@@ -203,13 +203,13 @@ function hugepagesFor(
   if (isOther) addNote({ code: 'PAGES_OTHER', pages })
   else if (pageSize === '1G' && host.machine?.cpu.hasHugePages1G === false) {
     addNote({ code: 'PAGES_1G_MISSING' })
-  } else if (total !== undefined && pages.numPages * sizeKiB > total - FOR_HOST) {
+  } else if (total !== undefined && pages.numPages * sizeKiB > total - HOST_MEMORY) {
     addNote({ code: 'PAGES_OVER', pages, total })
   } else return pages
   return undefined
 }
 
-/** Huge pages of a configuration; undefined for values that can't be read. */
+/** A configuration's huge pages; undefined for values that can't be read. */
 interface ReservedPages {
   pageSize: string | undefined
   numPages: number | undefined
@@ -233,7 +233,7 @@ function reservedPages(host: GuestHost): ReservedPages | undefined {
   return { pageSize, numPages: numPages === undefined ? undefined : Number(numPages) }
 }
 
-/** A note for the user about the processors of a guest. */
+/** A note for the user about a guest's processors. */
 type ProcessorsNote =
   /** The machine does not have these processors. */
   | { code: 'CPUS_MISSING'; missing: string; online: string }
@@ -241,11 +241,11 @@ type ProcessorsNote =
   | { code: 'HOST_CPUS'; guest: string; host: string }
   | { code: 'HOST_CPUS_UNKNOWN'; pinned: string }
   | { code: 'HOST_CPUS_NONE' }
-  /** The configuration sets other processors (`configured`) than follow from the pinning (`host`). */
+  /** The configuration sets processors (`configured`) that differ from those that the pinning leaves (`host`). */
   | { code: 'HOST_CPUS_OTHER'; configured: string; host: string }
 
 /**
- * The processors that the host keeps (`0-1,8-9`): all except those that only virtual CPUs of the guest are pinned to.
+ * The processors that the host keeps (`0-1,8-9`): all except those to which only the guest's virtual CPUs are pinned.
  * Undefined, mostly with a note, if nothing has to be set.
  */
 function processorsFor(

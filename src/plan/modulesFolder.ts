@@ -6,12 +6,12 @@ import type { PlannedFile } from './changes.ts'
 import type { ApplyProblem } from './problem.ts'
 
 /**
- * The shipped files that differ from the files in the folder. Other files in the folder (guests, files of the
- * user) are not changed.
+ * The shipped files that differ from the files in the folder. Other files in the folder (guests, the user's files) are
+ * not changed. `replaced` has the paths of the user's earlier modules that vfio-patch replaces. They may be in the
+ * folder; a replaced module with the name of a shipped file is saved under another name.
  *
  * `FOREIGN_FOLDER` if the folder is not vfio-patch's; `MODULES_EDITED` if installed files were edited, unless
- * `replaces` is set. Modules that are replaced (`replaced`, full paths) may be in the folder; one with the name
- * of a shipped file is saved under another name.
+ * `replaces` is set.
  */
 export function planModules(
   { path, listing }: { path: string; listing: FolderListing },
@@ -22,7 +22,7 @@ export function planModules(
   if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
   const present: ReadonlyMap<string, SourceFile | null> = listing === 'absent' ? new Map() : listing
   const isInstalled = stampOf(present.get('default.nix')?.text ?? '') !== 'none'
-  // `remove` leaves guests and copies of edited modules, which have a stamp.
+  // `remove` keeps guests, and copies of edited modules, which have a stamp.
   const isGuests = (name: string, file: SourceFile | null) => name === 'guests' && file === null
   const isReplaced = (name: string) => replaced.has(join(path, name))
   const foreign = [...present].find(
@@ -50,7 +50,7 @@ export function planModules(
   return ok(files)
 }
 
-/** The name, followed by a number if it is taken. */
+/** The name, with a number at the end if it is taken. */
 function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
   if (!taken.has(name)) return name
   let number = 2
@@ -58,9 +58,9 @@ function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
   return `${name}.${number}`
 }
 
-/** The removal of installed modules. */
+/** The changes that remove installed modules. */
 export interface DroppedModules {
-  /** The deleted files, and copies of edited ones. */
+  /** The files to delete, and copies of the edited ones. */
   files: PlannedFile[]
   /** The edited files with the paths of their copies. */
   kept: { path: string; as: string }[]
@@ -69,8 +69,8 @@ export interface DroppedModules {
 }
 
 /**
- * Removes the installed modules from folders. Edited ones are saved under a name that is not a module's, and
- * other files are left alone. A folder is deleted if it is then empty.
+ * Removes the installed modules from folders. Edited modules are saved under a name that does not end in `.nix`. Other
+ * files do not change. A folder is deleted if it is then empty.
  */
 export function dropModules(
   folders: readonly (readonly [string, FolderListing])[]

@@ -24,9 +24,9 @@ import { findUses, resolved, type Use, type UseTargets } from './removal/uses.ts
 /** Everything that a plan of `remove` is based on. */
 export interface RemoveInput {
   configuration: Configuration
-  /** The folder with the modules if nothing imports them. */
+  /** The folder where the modules are by default, in case nothing imports them. */
   defaultFolder: string
-  /** That folder and the imported folders with modules, with symlinks resolved, and their contents. */
+  /** The default folder and the imported folders with modules, with symlinks resolved, and their contents. */
   folders: ReadonlyMap<string, FolderListing>
   /** The options that only vfio-patch's modules declare. */
   exclusive: readonly AttrPath[]
@@ -35,7 +35,7 @@ export interface RemoveInput {
 }
 
 export interface RemovePlan extends ApplyPlan, Pick<DroppedModules, 'kept' | 'otherFiles'> {
-  /** Folders with modules that are kept, each with the file of the repository that imports it. */
+  /** Folders that are kept because another file of the repository (`importer`) imports them. */
   keptFolders: { folder: string; importer: string }[]
 }
 
@@ -47,9 +47,9 @@ export interface RemovePlan extends ApplyPlan, Pick<DroppedModules, 'kept' | 'ot
  * The plan has no files if there is nothing to remove. Options that another module declares are not removed.
  * Guests in separate files are kept but no longer imported.
  *
- * Errors: `WRONG_KIND` if there is nothing to remove and the file is not a module; `STILL_USED` if the remaining
- * configuration needs a removed option or module; `USED_ELSEWHERE` if another file of the repository does; `NIX` if a
- * file can't be read or edited.
+ * Errors: `WRONG_KIND` if there is nothing to remove and the file is not a module; `STILL_USED` if the rest of the
+ * configuration needs a removed option or module; `USED_ELSEWHERE` if another file of the repository needs one; `NIX`
+ * if a file can't be read or edited.
  */
 export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem> {
   const { configuration, exclusive } = input
@@ -84,7 +84,7 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   }
   const remaining = edited.flatMap(({ module, plan }) => remainingUses(module, targets, plan))
   if (remaining.length > 0) return err({ code: 'STILL_USED', path, uses: remaining })
-  // If another file imports a kept folder, uses in other files may mean that one.
+  // If a folder is kept, uses in other files may refer to its modules.
   const elsewhere =
     keptFolders.length > 0 ? [] : outside(input, dropped).flatMap(it => remainingUses(it, targets))
   if (elsewhere.length > 0) return err({ code: 'USED_ELSEWHERE', path, uses: elsewhere })
@@ -107,8 +107,8 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
 }
 
 /**
- * The other files outside these folders that are not installed modules. Files that declare one of the options
- * themselves are left out too: no system can have both declarations, so they do not need vfio-patch's.
+ * The other files outside these folders that are not installed modules. Omits files that declare one of the options
+ * themselves: they do not need vfio-patch's declaration, because no system can have both.
  */
 function outside(
   { others, exclusive }: RemoveInput,
@@ -129,8 +129,8 @@ function hasModules(listing: FolderListing): boolean {
 }
 
 /**
- * Imports of the default folder after somebody deleted it. They count only if the configuration also sets one of
- * the options: otherwise nothing shows that the import is vfio-patch's.
+ * Imports of the default folder if it was deleted. Empty if the configuration sets none of the options, because then
+ * nothing shows that the imports are vfio-patch's.
  */
 function danglingImports(
   modules: readonly ConfigurationFile[],
@@ -155,7 +155,7 @@ function danglingImports(
   )
 }
 
-/** The folders that a file outside the configuration imports, usually for another machine. */
+/** The folders that a file outside the configuration imports. Usually the file is for another machine. */
 function foldersToKeep(
   stamped: readonly [string, FolderListing][],
   others: RemoveInput['others']
@@ -170,10 +170,10 @@ function foldersToKeep(
   })
 }
 
-/** The paths that no file may lead to after the removal. */
+/** The paths that no file may refer to after the removal. */
 function removedFiles(imports: readonly ImportLink[], files: readonly PlannedFile[]): Set<string> {
   const paths = [...imports, ...files.filter(it => it.after === undefined)].map(it => it.path)
-  // The path of a folder imports its default.nix.
+  // Importing a folder imports its default.nix.
   return new Set(paths.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
 }
 
@@ -200,8 +200,8 @@ function remainingUses(
  * Plans the removal of `imports` and of the target options from one file. An `imports` list without other items
  * is removed as a whole. The plan has no edits if there is nothing to remove.
  *
- * `NIX` if the file can't be read or edited. A file that can't be read and does not mention the options is left as it
- * is, unless it is the configuration itself.
+ * `NIX` if the file can't be parsed or edited. A file that can't be parsed but does not mention the options is ignored,
+ * unless it is the configuration itself.
  */
 function planFileRemoval(
   module: ConfigurationFile,
@@ -212,7 +212,7 @@ function planFileRemoval(
   const refuse = (error: NixError) => err({ code: 'NIX' as const, path, error })
   const [error] = doc.errors
   if (error) {
-    // The file can't be parsed, so only its text shows whether it may define an option.
+    // The file can't be parsed, but its text shows whether it may define an option.
     const names = targets.options.map(it => new RegExp(`\\b${it.at(-1)}\\b`))
     const mayDefine = importer === undefined || names.some(it => it.test(doc.text))
     return mayDefine ? refuse(error) : ok(unchanged(doc.text))
@@ -246,7 +246,7 @@ function planVisible(
   return edit.plan()
 }
 
-/** Whether `imports` is only plain lists without comments, with exactly that many items. */
+/** Whether `imports` consists of plain lists without comments that have `count` items in total. */
 function isAllOfImports(doc: NixDocument, count: number): boolean {
   const lists = doc.getIn('imports').map(it => it.value)
   const isPlain = lists.every(it => it.type === 'list_expression' && commentsOf(it).length === 0)
@@ -265,7 +265,10 @@ function visibleOptions(doc: NixDocument, options: readonly AttrPath[]): AttrPat
   return prefixes.flatMap(prefix => options.map(it => [...prefix, ...it]))
 }
 
-/** The options, where a specialisation without other options is replaced by its own path, to remove it entirely. */
+/**
+ * The paths to remove: the path of each specialisation that has no other options, so that nothing remains of it, and
+ * the options outside these specialisations.
+ */
 function withEmptied(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
   const emptied = specialisationsOf(doc)
     .map(it => ['specialisation', it])

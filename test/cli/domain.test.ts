@@ -82,7 +82,7 @@ needing('nix-instantiate')('domain refuses Nix that needs a whole NixOS', async 
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/x.nix: Nix cannot evaluate the domain.
-        Why: the file needs \`pkgs', which only a whole NixOS provides
+        Why: the file needs \`pkgs', which only a complete NixOS configuration provides
         Do:  make the file independent of others
       `.replace('\\`', '`')
   })

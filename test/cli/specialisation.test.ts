@@ -344,7 +344,7 @@ test.concurrent('diff refuses --device-acl in a boot entry if verbatimConfig has
   await expectRefusal(given(configuration), call('diff', 'x570-two-makers', ...words), {
     code: 3,
     stderr: text`
-      vfio-patch: ${FILE}:4:5: cgroup_device_acl is already set here, and libvirt reads only one of the two. Nothing was written.
+      vfio-patch: ${FILE}:4:5: this and vfio-patch's modules both set cgroup_device_acl, but libvirt reads only one of them. Nothing was written.
           4 |     cgroup_device_acl = [ "/dev/null", "/dev/kvm" ]
                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         Do:  write its devices as virtualisation.libvirtd.deviceACL = [ … ]; here instead, then run this again

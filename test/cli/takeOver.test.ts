@@ -278,7 +278,7 @@ test.concurrent('apply refuses if a flake lists an old module, and says what to 
           6 |         nixos-vfio.nixosModules.vfio
                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         Why: two modules can't declare the same option, and vfio-patch does not edit a flake.
-        Do:  remove it from this list; what you set under virtualisation can stay, and you can remove the input of the flake once nothing uses it;
+        Do:  remove it from this list, and the flake input if nothing else uses it; keep your settings under virtualisation;
              then run this again
       `
   })

@@ -399,7 +399,7 @@ describe('settings of every entry', () => {
 
   it('cannot have another value', () => {
     expect(refusal(base, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toBe(
-      'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, and a specialisation cannot give it another value; remove it here, or set it to what you want in every boot entry'
+      'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, so a specialisation cannot give it another value; remove it here, or set it to what you want in every boot entry'
     )
     const off = base.replace('enable = true', 'enable = false')
     expect(refusal(off, CARD, 'vfio')).toMatch(/^CONFLICT 6: virtualisation\.vfio\.enable /)

@@ -255,7 +255,7 @@ describe('qemu.conf', () => {
   const conflict = (key: string, instead: string) => ({
     code: 'CONFLICT',
     at: { line: 5, column: 5 },
-    message: `${key} is already set here, and libvirt reads only one of the two`,
+    message: `this and vfio-patch's modules both set ${key}, but libvirt reads only one of them`,
     hint: `write ${instead} here instead, then run this again`
   })
 

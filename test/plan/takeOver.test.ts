@@ -399,7 +399,7 @@ describe('refuses what would be lost, each with its place', () => {
       'vfio.nix': OLD_VFIO
     }
     expect(obstacles(files)).toEqual([
-      'common.nix:1 ./vfio.nix | ./vfio.nix is imported here, and /etc/nixos/laptop.nix needs this file, too'
+      'common.nix:1 ./vfio.nix | this file imports ./vfio.nix, but /etc/nixos/laptop.nix needs this file, too'
     ])
   })
 

@@ -28,10 +28,10 @@ import type {
 import { pathsOfVolume, systemFolderAt } from './sharedFolders.ts'
 
 /**
- * The guest's disks that the host uses, and notes about the others. A disk is used if the host has the disk, a
- * partition of it, or a device on top of it mounted, as swap, or as a member of an array, mapping or pool; or if the
- * configuration names one of these, mounted or not. Image files, and read-only disks that the host does not use, have
- * no notes.
+ * The guest's disks that the host uses, and notes about the other disks. The host uses a disk if the disk, a partition
+ * of it, or a device on top of it is mounted, is swap, or is a member of an array, mapping or pool. The host also uses
+ * a disk if the configuration names one of these devices, mounted or not. There are no notes about image files, or
+ * about read-only disks that the host does not use.
  */
 export function judgeDisks(disks: readonly PassedDisk[], host: DiskHost): JudgedDisks {
   const judged: JudgedDisks = { used: [], notes: [] }
@@ -44,7 +44,7 @@ export function judgeDisks(disks: readonly PassedDisk[], host: DiskHost): Judged
     const uses = all.filter(it => !isOfOtherEntry(it, host))
     if (uses.length === 0) judged.notes.push(...doubtsOf(disk, place, all, host))
     else if (disk.isReadOnly) {
-      // Both can read a disc in an optical drive.
+      // Host and guest can both read a disc in an optical drive.
       const isDisc = place.blocks.length > 0 && place.blocks.every(it => /^sr\d/.test(it.name))
       if (!isDisc) judged.notes.push({ code: 'DISK_READ', disk, name, uses })
     } else if (disk.isFloppy) judged.notes.push({ code: 'DISK_IN_FLOPPY', disk, name, uses })
@@ -65,8 +65,8 @@ function sharedFolder({ name, isReadOnly }: PassedDisk, host: DiskHost): string 
 // Disks that the host may use, although nothing shows that it does.
 
 /**
- * The notes for a disk that the host does not use: it may use it, or that can't be determined. `ofOthers` are the uses
- * of other boot entries. Read-only disks have no notes.
+ * The notes about a disk that the host is not known to use: the host may use the disk, or that can't be determined.
+ * `ofOthers` are the uses by other boot entries. There are no notes about read-only disks.
  */
 function doubtsOf(
   disk: PassedDisk,
@@ -80,13 +80,13 @@ function doubtsOf(
   if (ofOthers.length > 0) return [{ ...about, code: 'DISK_OF_ENTRY', uses: ofOthers }]
   if (place.blocks.length === 0) return absent(disk, place, host).map(it => ({ ...about, ...it }))
   const all = host.machine?.blocks ?? []
-  const unsettled = unsettledIn(host)
-  if (unsettled.length > 0) return [{ ...about, code: 'DISK_NOT_IN_DUMP', devices: unsettled }]
+  const unresolved = unresolvedDevices(host)
+  if (unresolved.length > 0) return [{ ...about, code: 'DISK_NOT_IN_DUMP', devices: unresolved }]
   const below = place.blocks.flatMap(it => withUnderlying(it, all))
   if (below.some(it => it.isRemovable)) return [{ ...about, code: 'DISK_REMOVABLE' }]
   const content = place.blocks.map(it => dormantContent(it, all)).find(it => it !== undefined)
   if (content !== undefined) return [{ ...about, code: 'DISK_DORMANT', content }]
-  if (isPoolUnplaced(place, host)) return [{ ...about, code: 'DISK_MAY_BE_POOL' }]
+  if (mayBeInPool(place, host)) return [{ ...about, code: 'DISK_MAY_BE_POOL' }]
   const renumbered = renumberedBy(disk, place, host)
   return renumbered ? [{ ...about, ...renumbered }] : []
 }
@@ -103,7 +103,7 @@ function absent(disk: PassedDisk, place: DiskPlace, host: DiskHost): DiskDoubt[]
   const isOther = !isBlock && place.paths.every(it => OTHER_DEVICE.test(it))
   if (isOther && name.kind === 'path') return []
   if (host.machine?.blocks === undefined) return [{ code: 'DISK_UNSEEN' }]
-  // A dump keeps the kernel's names of devices.
+  // A dump has the kernel's names of devices, but not the other names.
   const isKnown = name.kind !== 'path' || place.paths.some(it => KERNEL_NAME.test(it))
   return host.isDump && !isKnown
     ? [{ code: 'DISK_NOT_IN_DUMP', devices: [] }]
@@ -119,8 +119,8 @@ const IMAGE = /\.(?:qcow2?|img|raw|iso|vmdk|vdi|vhdx?|qed|luks|snap\w*|bin|fd)$/
 const OTHER_DEVICE =
   /^\/dev\/(?:(?:shm|hugepages[^/]*|mqueue|input|vfio|dri|net|bus|snd|char|pts|fd|usb|cpu)(?:\/.*)?|(?:kvmfr|hidraw|video|tty|vhost|nvidia|rtc|tpm|dax|uinput)[^/]*|null|zero|full|u?random|hwrng|kvm|ptmx|userfaultfd|std(?:in|out|err))$/
 
-/** The devices of the configuration whose disk is unknown because the machine's data lacks their names. */
-function unsettledIn({ machine, isDump, devices, follow }: DiskHost): HostDevice[] {
+/** The configuration's devices whose disk is unknown because the machine's data lacks their names. */
+function unresolvedDevices({ machine, isDump, devices, follow }: DiskHost): HostDevice[] {
   const all = machine?.blocks ?? []
   const lacksNames = isDump || all.every(it => it.links === undefined)
   if (!lacksNames) return []
@@ -134,7 +134,8 @@ function unsettledIn({ machine, isDump, devices, follow }: DiskHost): HostDevice
   )
 }
 
-function isPoolUnplaced({ blocks }: DiskPlace, { machine, devices }: DiskHost): boolean {
+/** Whether the host has a ZFS pool and the disk may be a member of it, because no member is known. */
+function mayBeInPool({ blocks }: DiskPlace, { machine, devices }: DiskHost): boolean {
   const all = machine?.blocks ?? []
   const hasPool = devices.some(it => it.kind === 'pool') || machine?.hasPools === true
   // A ZFS volume is on top of a pool, so it is not a member.
@@ -144,7 +145,7 @@ function isPoolUnplaced({ blocks }: DiskPlace, { machine, devices }: DiskHost): 
 
 const NUMBERED = /^\/dev\/(sd|vd|hd|xvd|nvme|mmcblk|dm-|md|zd|nbd)(?:[a-z]+|\d)/
 
-/** The doubt about a name that the kernel assigns in the order in which it finds disks. */
+/** The doubt about a disk name that can change at the next boot: the kernel numbers disks in order of detection. */
 function renumberedBy(
   { name }: PassedDisk,
   { blocks }: DiskPlace,
@@ -184,13 +185,13 @@ function persistentName({ mapping, links = [] }: BlockDevice): string | undefine
   return found === undefined ? undefined : `/dev/${found}`
 }
 
-// Where a disk of a guest is on the host, and how the host uses it.
+// Which block devices a guest's disk is on the host, and how the host uses them.
 
-/** The paths and block devices of a disk. */
+/** The paths and block devices of a disk on the host. */
 interface DiskPlace {
-  /** Paths of devices, as `devicePath` gives them. */
+  /** Paths of devices, as `devicePath` returns them. */
   paths: readonly string[]
-  /** Paths of image files, as `filePath` gives them. */
+  /** Paths of image files, as `filePath` returns them. */
   files: readonly string[]
   blocks: readonly BlockDevice[]
 }
@@ -233,14 +234,14 @@ function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskP
   return { paths, files, blocks: [...new Set(blocks)] }
 }
 
-/** All uses of a disk by the host: those that the machine shows, then those of the configuration for any boot entry. */
+/** All uses of a disk by the host: first the machine's, then those that the configuration has for any boot entry. */
 function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
   const all = host.machine?.blocks ?? []
   const machine = place.blocks.flatMap(it => hostUsesOf(it, all))
   const seen = uniqueBy(machine, it => [it.kind, it.name, it.blockDevice].join('\0'))
   const configured = host.devices
     .filter(it => isUsedBy(it, place, host))
-    // The machine already shows uses that are mounted.
+    // If it is mounted now, the machine's uses already include it.
     .filter(it => {
       const kind = it.kind === 'pool' ? 'zfs' : it.kind
       return !seen.some(at => at.kind === kind && at.name === it.name)
@@ -251,12 +252,12 @@ function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
   ]
 }
 
-/** Whether a device of the configuration is the disk, is on it, or contains it. */
+/** Whether a device that the configuration uses is the disk, is on the disk, or contains the disk. */
 function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: DiskHost): boolean {
   const all = host.machine?.blocks ?? []
   if (files.includes(used.device)) return true
   if (used.kind === 'pool') {
-    // A member of an unknown pool counts as a member of every pool. A dump has placeholders for names of pools.
+    // A member of an unknown pool may be in any pool. In a dump, placeholders replace the names of pools.
     return all.some(
       it =>
         it.content === 'zfs_member' &&
@@ -264,7 +265,7 @@ function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: D
         isBelow(blocks, it, all)
     )
   }
-  // A partition is free if the configuration only names its disk, to install a boot loader before all partitions.
+  // These kinds name only the disk. Its partitions may be free: a boot loader is installed before the first one.
   const isWhole = used.kind === 'boot' || used.kind === 'disko'
   const named = placeAt([used.device], host)
   const isNamed = paths.some(path =>
@@ -276,7 +277,7 @@ function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: D
   return isNamed || named.blocks.some(it => isBelow(blocks, it, all) || isInside(it))
 }
 
-/** Whether `above` is one of the devices or on top of one. */
+/** Whether `above` is one of the devices, or is built on one. */
 function isBelow(
   devices: readonly BlockDevice[],
   above: BlockDevice,
@@ -292,13 +293,13 @@ function isBelow(
 export interface DefinedGuest {
   file: SourceFile
   name: string
-  /** Without offsets, which would be offsets in the converted XML. */
+  /** Without `start`, which would be an offset in the converted XML. */
   disks: readonly PassedDisk[]
 }
 
 /**
- * The guests in these files, with their disks. Guests that have to be computed, files with several guests, and guests
- * in XML files are left out.
+ * The guests in these files, with their disks. Omits guests that have to be computed, guests in XML files, and files
+ * with several guests.
  */
 export function guestsIn(files: readonly SourceFile[]): DefinedGuest[] {
   return files.flatMap(file => {

@@ -29,9 +29,9 @@ export interface HostDevice {
 type Found = Pick<HostDevice, 'kind' | 'name'> & { device: string | undefined; start: number }
 
 /**
- * All disks that the files mount, unlock, use as swap, resume from, install a boot loader to or manage with disko, and
- * the pools that they import, in the order of the files. Conditional definitions and file systems that are not mounted
- * at boot are included. Computed devices are left out.
+ * The disks and pools that the files use, in the order of the files: mounted, unlocked, swap, resume device, target of
+ * a boot loader, managed with disko, or an imported pool. Includes conditional definitions, and file systems that are
+ * not mounted at boot. Omits computed devices.
  */
 export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
   return files.flatMap(({ path, text, doc }) => {
@@ -66,7 +66,7 @@ export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
   })
 }
 
-/** The document where specialisations that are functions are replaced by the attribute sets that they return. */
+/** The document in which every specialisation that is a function is replaced with the attribute set that it returns. */
 function withEntries(doc: NixDocument): NixDocument {
   const entries = doc.leaves().filter(({ path }) => isEntry(path) && path.length === 3)
   return entries.reduce((now, { path }) => {
@@ -156,7 +156,7 @@ function fileSystem(
       return device === undefined ? [] : [found('mount', point, { ...it, text: device })]
     }
     if (isOnZfs && !it.text.startsWith('/')) return [pool(it.text, it.start)]
-    // bcachefs lists its members separated by colons; paths of udev contain colons too.
+    // bcachefs separates its members with colons, but udev's paths contain colons too.
     const isFile = key === 'device' && !isBound
     const name = isFile ? foundFile : found
     return it.text.split(/:(?=\/dev\/)/).map(part => name('mount', point, { ...it, text: part }))
@@ -164,7 +164,7 @@ function fileSystem(
 }
 
 function swap(strings: readonly KeyedString[]): Found[] {
-  // Of encrypted swap, the label is the name of its mapping.
+  // The label of encrypted swap is the name of its mapping, not a file system label.
   const encrypted = strings.filter(it => it.key === 'blkDev').map(it => it.within)
   return strings.flatMap((it): Found[] => {
     if (it.key === 'label') {
@@ -223,7 +223,7 @@ function units(strings: readonly KeyedString[]): Found[] {
     .map(it => found('mount', whereIn(it.within) ?? '', it))
 }
 
-// The data that disks of a guest are compared with, and the result.
+// What a guest's disks are compared with, and the result.
 
 /** The host, as far as it is known. */
 export interface DiskHost {
@@ -233,7 +233,7 @@ export interface DiskHost {
   isDump: boolean
   /** The path with symlinks resolved. */
   follow(path: string): string
-  /** A storage pool of libvirt; undefined if unknown. */
+  /** The libvirt storage pool of this name; undefined if unknown. */
   poolCalled(name: string): StoragePool | undefined
   /** The disks that the configuration uses. */
   devices: readonly HostDevice[]
@@ -254,26 +254,26 @@ export interface UsedDisk {
   folder?: string
 }
 
-/** A disk that the host may use, or that it uses and the guest can only read. */
+/** A disk that the host may use, or that the host uses but the guest can't damage. */
 export type DiskNote = { disk: PassedDisk; name: string } & DiskDoubt
 
 export type DiskDoubt =
-  /** The host uses it, and the guest can only read it. */
+  /** The host uses it, but the guest can only read it. */
   | { code: 'DISK_READ'; uses: readonly DiskUse[] }
   | { code: 'DISK_IN_FLOPPY'; uses: readonly DiskUse[] }
   /** Another boot entry uses it. */
   | { code: 'DISK_OF_ENTRY'; uses: readonly DiskUse[] }
   /** The configuration is for another machine, or the machine's data has no disks. */
   | { code: 'DISK_UNSEEN' }
-  /** The dump does not show which disk it is, or which disks the configuration means by `devices`. */
+  /** The dump does not show which disk it is, or which disks the `devices` in the configuration are. */
   | { code: 'DISK_NOT_IN_DUMP'; devices: readonly HostDevice[] }
   | { code: 'DISK_MISSING' }
   | { code: 'DISK_REMOVABLE' }
-  /** Its content, named as libblkid does, may be opened by the host. */
+  /** The host may open its content, which is named as in libblkid. */
   | { code: 'DISK_DORMANT'; content: string }
   /** The host has a ZFS pool on unknown disks. */
   | { code: 'DISK_MAY_BE_POOL' }
-  /** After the next boot a disk of the host may have its name; `link` is a persistent name. */
+  /** After the next boot, one of the host's disks (`others`) may have this name; `link` is a persistent name. */
   | { code: 'DISK_RENUMBERED'; link: string | undefined; others: readonly string[] }
   /** The devices of the storage pool are unknown. */
   | { code: 'VOLUME_UNSEEN' }
@@ -297,18 +297,18 @@ interface KeyedString {
 }
 
 // Maximum number of variables to follow in a row.
-const MOST_STEPS = 5
+const MAX_STEPS = 5
 
 /**
- * Every string in a value in source order, also in lists, sets, function arguments and conditions. Variables of a
- * `let` in the same file are replaced by their values, alone, in `a + b` and in `"${a}…"`. Strings that can't be known
- * without evaluation are left out.
+ * Every string in a value in source order, also in lists, sets, function arguments and conditions. A variable of a
+ * `let` in the same file is replaced with its value if it is alone, in `a + b` or in `"${a}…"`. Omits strings that
+ * can't be known without evaluation.
  */
 function stringsInValue(value: SyntaxNode): KeyedString[] {
   return collect(value, { key: undefined, within: value.start, opened: new Set() })
 }
 
-/** The attribute and set around a value, and the offsets of the variables that led to it. */
+/** The attribute and the set around a value, and the offsets of the variables that were followed to it. */
 interface Surroundings extends Pick<KeyedString, 'key' | 'within'> {
   opened: Set<number>
 }
@@ -316,7 +316,7 @@ interface Surroundings extends Pick<KeyedString, 'key' | 'within'> {
 function collect(value: SyntaxNode, around: Surroundings): KeyedString[] {
   const { key, within, opened } = around
   const node = unparenthesized(value)
-  const known = computed(node, MOST_STEPS)
+  const known = computed(node, MAX_STEPS)
   if (known !== undefined) return [{ key, text: known, start: node.start, within }]
   if (isSet(node)) {
     return bindingsOf(node).flatMap(it => {

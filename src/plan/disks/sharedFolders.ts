@@ -3,7 +3,7 @@
 import { posix } from 'node:path'
 import { attributeOf, find, textContent, type XmlElement } from '../../guests/xml/tree.ts'
 
-/** Folders that belong to the system with all their contents. */
+/** System folders: everything in them belongs to the system. */
 const SYSTEM = [
   '/bin',
   '/boot',
@@ -18,13 +18,13 @@ const SYSTEM = [
   '/usr'
 ]
 
-/** Folders that also contain data that people share: only the folder itself belongs to the system. */
+/** Folders that also contain data that users share with guests: only the folder itself belongs to the system. */
 const MIXED = ['/nix', '/nix/var', '/root', '/run', '/var', '/var/lib']
 
 /**
- * The system folder that a shared folder is, is inside of, or contains: a guest that can write to it can change the
- * host itself. Undefined for folders with data of people or services only, and for the Nix store, which the host
- * mounts read-only.
+ * The system folder that is equal to a shared folder, contains it, or is inside it: a guest that can write to the
+ * shared folder can change the host itself. Undefined for folders that contain only data of users or services, and for
+ * the Nix store, which the host mounts read-only.
  */
 export function systemFolderAt(folder: string): string | undefined {
   if (!folder.startsWith('/')) return undefined
@@ -40,7 +40,7 @@ export function systemFolderAt(folder: string): string | undefined {
   )
 }
 
-// Storage pools of libvirt. A disk of a guest can name a volume of a pool instead of a path.
+// libvirt's storage pools. A guest's disk can name a volume in a pool instead of a path.
 
 export interface StoragePool {
   /** Whether its volumes are or may be block devices. */
@@ -60,8 +60,8 @@ export function readPool(root: XmlElement): StoragePool | undefined {
 }
 
 /**
- * The paths that a volume may have. A pool of block devices that is not `known` usually has the name of its source: a
- * volume group, a ZFS pool, or a disk with partitions.
+ * The paths that a volume may have. If the pool is not `known`, it may have block devices as volumes; such a pool
+ * usually has the name of its source: a volume group, a ZFS pool, or a disk with partitions.
  */
 export function pathsOfVolume(
   { pool, volume }: { pool: string; volume: string },

@@ -1,4 +1,4 @@
-// Whether a module that declares vfio-patch's options is a copy of a known one, or does more.
+// Checks whether a module that declares vfio-patch's options is a copy of a known module, or does more.
 
 import { isStringNode, MASK, stringLiterals } from '../../lints/values.ts'
 import {
@@ -22,15 +22,15 @@ import {
 
 type Names = readonly (string | undefined)[]
 
-// Attributes of a module without an effect of their own.
+// Attributes of a module that have no effect of their own.
 const PASSIVE = ['_class', '_file', 'key', 'meta', 'assertions', 'warnings']
 
 const PARAMETER =
   /^(?:intel_iommu=(?:on|igfx_off)|.*amd_iommu=on|iommu=(?:pt|1)|vfio[-_]pci\.ids=.*|pcie_acs_override=[\w,]*|pci=nomsi|video=(?:efifb|vesafb|simplefb):off|initcall_blacklist=sysfb_init|kvm\.(?:ignore_msrs=1|report_ignored_msrs=0)|(?:default_)?hugepagesz=.*|hugepages=.*|.+_iommu=on)$/
 
 /**
- * The options that known modules set, the lines of their strings, and text that the value has to contain.
- * vfio-patch's modules set the same, or leave it out on purpose.
+ * The options that known modules set, the permitted lines of their strings, and text that the value must contain.
+ * vfio-patch's modules set the same, or omit it on purpose.
  */
 const KNOWN: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
   [/^boot\.kernelParams$/, PARAMETER],
@@ -63,7 +63,7 @@ const KNOWN: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
   [/^(?:services\.udev\.packages|virtualisation\.libvirtd\.(?:enable|hooks))$/, /^$/]
 ]
 
-// Literal parts of strings that only join other values.
+// Literal parts of strings that only separate or complete computed values.
 const GLUE = /^[\s,]*$|^\d+(?:\.\d+)*$|^(?:intel|amd|both)$|^\W*rw$/
 
 /** Something that a module does and vfio-patch's modules do not. */
@@ -90,7 +90,7 @@ export function extraOf(doc: NixDocument, declared: readonly AttrPath[]): Extra 
   return hardCodedValue(doc)
 }
 
-/** How the declaration of an option differs from vfio-patch's: it is on by default, or can't be read. */
+/** How the declaration of an option differs from vfio-patch's: the option is on by default, or its name is computed. */
 function otherDeclaration(
   path: Names,
   value: string,
@@ -100,9 +100,9 @@ function otherDeclaration(
   const isWhole = names.length === path.length
   if (!isWhole || declared.some(it => it.length > names.length && startsWith(it, names)))
     return computedDeclarations()
-  const isOn = /\bdefault\s*=\s*true\b/.test(value) || /^[\w.']+\s+true\b/.test(value)
+  const isOnByDefault = /\bdefault\s*=\s*true\b/.test(value) || /^[\w.']+\s+true\b/.test(value)
   const isDeclared = declared.some(it => it.length === names.length && startsWith(names, it))
-  return isOn && isDeclared && names.at(-1) !== 'clearEmulationCapabilities'
+  return isOnByDefault && isDeclared && names.at(-1) !== 'clearEmulationCapabilities'
     ? onByDefault(formatPath(names))
     : undefined
 }
@@ -118,7 +118,7 @@ function unknownSetting(
   if (names.length < path.length) return setsBelow(name)
   const [, isKnown, mentioned = /^/] = KNOWN.find(([option]) => option.test(name)) ?? []
   if (!isKnown || !mentioned.test(value)) return sets(name)
-  // A list of devices with only computed items.
+  // A device list in which all items are computed.
   const list = /^[ \t]*cgroup_device_acl\s*=\s*\[[\s,\ue000]*\]/gm
   const line = strings
     .flatMap(it => it.replace(list, '').split('\n'))
@@ -127,7 +127,7 @@ function unknownSetting(
   return line === undefined ? undefined : adds(shorten(line), name)
 }
 
-/** The first literal device or kernel parameter in the module, such as in a variable. */
+/** The first literal device or kernel parameter in the module, for example in a variable. */
 function hardCodedValue(doc: NixDocument): Extra | undefined {
   let found: Extra | undefined
   visit(doc, node => {
@@ -149,13 +149,13 @@ function shorten(source: string): string {
   return line.length > 40 ? `${line.slice(0, 39)}…` : line
 }
 
-/** Whether a module does nothing but import others, all by literal paths. */
+/** Whether a module only imports others, all by literal paths. */
 export function isOnlyImports(doc: NixDocument): boolean {
   const isPassive = doc.leaves().every(it => ['imports', ...PASSIVE].includes(it.path[0] ?? ''))
   return isPassive && doc.module().ok && doc.itemsIn('imports').length === doc.imports().length
 }
 
-/** The options that a module declares and vfio-patch's modules do not. */
+/** The options that a module declares but vfio-patch's modules do not. */
 export function otherOptions(doc: NixDocument, declared: readonly AttrPath[]): AttrPath[] {
   return doc
     .leaves()

@@ -1,30 +1,31 @@
-// IDs that a configuration already gives to vfio-pci, without vfio-patch's options.
+// IDs that a configuration already assigns to vfio-pci without vfio-patch's options.
 
 import { cardWith, isForGuests } from '../../machine/cards.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { ExpectedDevice } from '../../settings/values.ts'
 
-/** The devices of a machine with such IDs. */
+/** What the IDs select on a machine. */
 interface EarlierIDs {
   /** The settings that select the same devices. */
   settings: Pick<Settings, 'devices' | 'addresses'>
-  /** The IDs that the host needs as well, with the devices that are meant for guests. */
+  /** The IDs that devices of the host have too, each with the devices to pass through. */
   byAddress: ReadonlyMap<string, readonly ExpectedDevice[]>
-  /** The devices that have one of these IDs and stay with the host. */
+  /** The devices that have one of these IDs but that the host keeps. */
   twins: readonly PciDevice[]
   /**
-   * The addresses of devices that vfio-pci has now. The host already works without them, so giving them away
-   * locks nobody out. That is unknown for the others: with old guides the device's own driver often binds it
-   * first, with vfio-patch's modules it does not.
+   * The addresses of devices that vfio-pci has now. The host already works without these devices, so passing them
+   * through locks nobody out. Other devices must be checked: with old guides, the device's own driver often binds it
+   * before vfio-pci does; with vfio-patch's modules, it does not.
    */
   inForce: ReadonlySet<string>
 }
 
 /**
- * Looks up the devices with these IDs. If several devices share an ID, the host keeps those that have another
- * driver while vfio-pci has their twin, and those on a card whose graphics function is not among the IDs.
- * IDs that vfio-patch's options already name (`named`) are kept as they are.
+ * Looks up the devices with these IDs. If several devices have the same ID, the host keeps a device in two cases: if it
+ * has another driver, but vfio-pci has a device with the same ID; or if the IDs include the graphics function of
+ * another card with the ID, but not that of its own card. IDs that vfio-patch's options already name (`named`) do not
+ * change.
  */
 export function placeEarlierIDs(
   machine: Machine,

@@ -19,13 +19,13 @@ import {
   otherIDs
 } from '../messages/replaced.ts'
 
-/** A setting of an old guide that is removed or moves into an option of vfio-patch. */
+/** A setting of an old guide that is removed or moved into one of vfio-patch's options. */
 export interface Obsolete extends Place {
   code: LintCode | 'IDS_MOVED' | 'ACL_MOVED'
   /** What is wrong with it, without a final period. */
   message: string
   fix: Fix
-  /** Whether it is outside the specialisation that the run is about, so that it is kept. */
+  /** Whether it is kept because it is outside the specialisation that the run changes. */
   isOutside: boolean
   /** The items that it adds to `virtualisation.vfio.devices` and `virtualisation.libvirtd.deviceACL`. */
   devices?: readonly string[]
@@ -33,8 +33,8 @@ export interface Obsolete extends Place {
 }
 
 /**
- * The findings that `apply` fixes by default: with vfio-patch's modules they have no effect, do harm, or stop
- * the build. Settings that may be intended (`onShutdown`, the order of modules) are not among them.
+ * The findings that `apply` fixes by default: with vfio-patch's modules, these settings have no effect, do harm, or
+ * stop the build. Settings that may be intended (`onShutdown`, the order of modules) are omitted.
  */
 const REPLACED: readonly LintCode[] = [
   'AMD_IOMMU_PT',
@@ -60,8 +60,8 @@ export function obsoleteIn(
   prefix: readonly string[] = []
 ): Obsolete[] {
   const found = placedIn(doc, release, prefix)
-  // Parameters that share a string can be removed only after the string is split, and options with an old
-  // name only after they are renamed.
+  // A parameter that shares a string with others can be removed only after the string is split, and an option with an
+  // old name only after it is renamed.
   const first = found.filter(it => FIRST.includes(it.code))
   const planned = planFixes(
     doc,
@@ -72,7 +72,7 @@ export function obsoleteIn(
   const next = plan?.changed === true ? doc.edited(plan.edits) : doc
   const rest = placedIn(next, release, prefix)
   const originalOffset = ({ start, end }: Placed) => {
-    // A parameter that was split off was inside one of the strings.
+    // A parameter that was split off has no place of its own in the original text, so search it in its string.
     const source = next.text.slice(start, end).replace(/^"(.*)"$/, '$1')
     const split = done.filter(it => it.code === 'PARAMETERS_IN_ONE')
     const origin = split.find(it => doc.text.slice(it.start, it.end).includes(source))
@@ -111,7 +111,7 @@ function placedIn(
   return [...found, ...moved].sort((a, b) => a.start - b.start)
 }
 
-/** IDs in kernel parameters and module options: vfio-patch's modules write a parameter, and only one counts. */
+/** IDs in kernel parameters and module options: vfio-patch's modules write IDs too, but only one list takes effect. */
 function movedIDs(view: BootEntryView): Placed[] {
   return idPlaces(view).flatMap(({ at, range, lists, isDeviceOption }): Placed[] => {
     const ids = lists.flatMap(it => it.text.split(',')).map(parseDevice)
@@ -132,14 +132,14 @@ function movedIDs(view: BootEntryView): Placed[] {
   })
 }
 
-// Only whole items and whole lines, because other contents must be kept.
+// Matches only whole items and whole lines, because other contents must be kept.
 const WHOLE_IDS = /^(?:"vfio[-_]pci\.ids=[^\s"$]*"|options\s+vfio[-_]pci\s+ids=[^\s$]*)$/
 
-// libvirt's default list, which vfio-patch's module writes too. Current versions no longer have rtc and hpet.
+// libvirt's default list, which vfio-patch's module includes. Current versions no longer have rtc and hpet.
 const OF_LIBVIRT =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|kqemu|rtc|hpet|vfio\/(?:vfio|\d+))$/
 
-/** Each `cgroup_device_acl` that a person wrote: vfio-patch's modules would write the key a second time. */
+/** Each `cgroup_device_acl` in the user's text: vfio-patch's modules would write the key a second time. */
 function movedLists(view: BootEntryView): Placed[] {
   return view.stringsIn('virtualisation.libvirtd.qemu.verbatimConfig').flatMap((at): Placed[] => {
     const list = qemuConfList(at.text, 'cgroup_device_acl')
@@ -166,9 +166,9 @@ function movedLists(view: BootEntryView): Placed[] {
 }
 
 /**
- * The fix that removes the lines between two offsets of a string. Removing a line by its text removes every
- * equal line. So if one of the lines is repeated elsewhere, such as the bracket of another list, the fix sets
- * the whole option instead; undefined if the value is more than the string.
+ * The fix that removes the lines between two offsets of a string. Removing a line by its text removes every equal line.
+ * So if one of the lines is repeated elsewhere, such as the bracket of another list, the fix sets the whole option
+ * instead; undefined if that is impossible because the option's value is more than the string.
  */
 function withoutLines(
   view: BootEntryView,
@@ -204,9 +204,8 @@ function indentOf(text: string): number {
 }
 
 /**
- * The changes that add moved values to options. Devices that a person names replace the moved ones.
- * `byAddress` has the IDs that the host needs as well, with the devices that are meant; `names` has the names
- * of devices by ID.
+ * The changes that add moved values to options. Devices in the settings replace the moved devices. `byAddress` has the
+ * IDs that devices of the host have too, each with the devices to pass through; `names` has device names by ID.
  */
 export function changesFor(
   moved: readonly Obsolete[],
@@ -226,7 +225,7 @@ export function changesFor(
   ]
 }
 
-// Settings that conflict with vfio-patch's options, so that its modules stop the build.
+// Settings that conflict with vfio-patch's options: with them, vfio-patch's modules stop the build.
 
 interface Conflict {
   code: 'CONFLICT'
@@ -236,8 +235,8 @@ interface Conflict {
 }
 
 /**
- * The first setting, in any boot entry, that conflicts with an option only after these edits. Earlier conflicts
- * are left to the user, and conditional settings are ignored.
+ * The first setting, in any boot entry, that conflicts with an option only after these edits. Ignores conflicts that
+ * the text already had, and conditional settings.
  */
 export function conflictAfter(before: NixDocument, { edits, inverse }: Plan): NixError | undefined {
   const after = before.edited(edits)
@@ -255,7 +254,7 @@ function conflictsIn(doc: NixDocument): Conflict[] {
   return views.flatMap(view => [...idsIn(view), ...keysIn(view)])
 }
 
-/** The settings with other IDs than vfio-patch's options. */
+/** The settings whose IDs differ from those in vfio-patch's options. */
 function idsIn(view: BootEntryView): Conflict[] {
   const bindings = idPlaces(view)
   const vfio = bindings.find(it => it.isDeviceOption)
@@ -268,7 +267,7 @@ function idsIn(view: BootEntryView): Conflict[] {
   return bindings.filter(isOther).map(({ range }) => ({ ...otherIDs(), range }))
 }
 
-/** The keys of qemu.conf that vfio-patch's modules write, and the options that cause it. */
+/** The keys of qemu.conf that vfio-patch's modules write, each with a test for whether the options cause it. */
 const KEYS = [
   {
     key: 'cgroup_device_acl',
@@ -283,7 +282,7 @@ const KEYS = [
   }
 ] as const
 
-/** Keys of qemu.conf that both a person and vfio-patch's modules write: libvirt reads only the first. */
+/** Keys of qemu.conf that both the user and vfio-patch's modules write: libvirt reads only the first. */
 function keysIn(view: BootEntryView): Conflict[] {
   const texts = ['qemu.verbatimConfig', 'qemuVerbatimConfig'].flatMap(it =>
     view.stringsIn(`virtualisation.libvirtd.${it}`)

@@ -1,5 +1,5 @@
-// Replaces other modules that declare vfio-patch's options: they are no longer imported, and the values that
-// a person set are kept.
+// Replaces other modules that declare vfio-patch's options: removes their imports, and keeps the values that the user
+// set.
 
 import { dirname } from 'node:path'
 import type { SourceFile } from '../../configuration/files.ts'
@@ -45,23 +45,24 @@ import { legacyValues, type TakeOverNote, unknownOptions } from './values.ts'
 export interface TakeOver {
   /** The items to remove from the imports of the target. */
   items: readonly Expr[]
-  /** Other files of the configuration from which an import is removed. */
+  /** The changes to other files of the configuration from which an import is removed. */
   files: readonly PlannedFile[]
   /** The removed imports. */
   replaced: readonly ReplacedImport[]
-  /** The paths of the replaced modules. They are not deleted. */
+  /** The paths of the replaced modules, which are not deleted. */
   modules: readonly string[]
-  /** Changes that keep the meaning of the configuration. */
+  /** Changes that preserve the meaning of the configuration. */
   changes: readonly OptionChange[]
   notes: readonly TakeOverNote[]
 }
 
 /**
- * Plans how vfio-patch's modules replace others that declare the same options. Undefined if there are none, or
- * if the target itself declares one. The replaced modules are removed from imports; their files do not change.
+ * Plans how vfio-patch's modules replace other modules that declare the same options. Undefined if there are no such
+ * modules, or if the target itself declares such an option. The imports of the replaced modules are removed; their
+ * files do not change.
  *
- * `NOT_TAKEN_OVER` lists everything that would be lost or change its meaning: unknown options, values that
- * vfio-patch's options do not accept, other things that a module does, and imports that can't be removed.
+ * `NOT_TAKEN_OVER` lists everything that would be lost or would change its meaning: unknown options, values that
+ * vfio-patch's options do not accept, other effects of a module, and imports that can't be removed.
  */
 export function planTakeOver(
   configuration: Configuration
@@ -117,9 +118,10 @@ function optionOf(doc: NixDocument, { shipped }: Configuration): AttrPath | unde
 }
 
 /**
- * The modules to remove, each with one of vfio-patch's options that it declares or imports: modules that
- * declare such options, modules that only import those, and modules that only those import and that have no
- * effect of their own.
+ * The modules to remove, each with one of vfio-patch's options that it declares or imports. These are:
+ * - modules that declare such options (`foreign`),
+ * - modules that only import removed modules,
+ * - modules without an effect of their own that only removed modules import.
  */
 function removedModules(
   foreign: readonly ConfigurationFile[],
@@ -151,7 +153,7 @@ interface ImportOfModule {
   option: AttrPath
 }
 
-/** The imports in a remaining file of removed modules, and of flake modules that declare the same options. */
+/** The items of `imports` in a remaining file that are removed modules, or flake modules with the same options. */
 function replacedImports(
   module: ConfigurationFile,
   removed: ReadonlyMap<string, AttrPath | undefined>,
@@ -165,7 +167,7 @@ function replacedImports(
   })
 }
 
-/** Removes the imports from a file other than the target, or says why that is not possible. */
+/** The removal of the imports from a file other than the target, or the reason why it is not possible. */
 function planImporter(
   { path, text, doc }: ConfigurationFile,
   imports: readonly ImportOfModule[],
@@ -192,7 +194,7 @@ function planImporter(
     : refuse(importNotRemovable(sources))
 }
 
-/** What else a removed module does: the first such thing, and imports that no remaining file has. */
+/** What a removed module does besides declaring options: the first such effect, and imports that would be lost. */
 function extrasOf(
   file: ConfigurationFile,
   removed: ReadonlyMap<string, unknown>,
@@ -213,8 +215,8 @@ function rangeOf({ node: { start, end } }: ImportItem): Range {
 }
 
 /**
- * The problem of replacing modules in a run for one specialisation: modules are imported for every boot entry,
- * so replacing them changes all of them. Undefined if there is no conflict.
+ * The problem if a run for one specialisation would replace modules: modules are imported for every boot entry, so
+ * replacing a module would change every boot entry. Undefined if there is no such problem.
  */
 export function takeOverProblem(
   takeOver: TakeOver | undefined,
@@ -231,14 +233,14 @@ export function hasReplacedModules(folder: string, { modules }: TakeOver): boole
   return modules.some(it => dirname(it) === folder)
 }
 
-// Flakes. They are not edited.
+// Flakes, which are not edited.
 
-/** Whether the source text is a module of a known flake that declares vfio-patch's options. */
+/** Whether the source text refers to a module of nixos-vfio, a flake that declares vfio-patch's options. */
 function isOfFlake(source: string): boolean {
   return /\bnixos-vfio\b|\bcrtified\b/i.test(source) && /\b(?:nixosModules?|modules)\b/.test(source)
 }
 
-/** The modules with vfio-patch's options in the lists of a flake that contain the target's path. */
+/** The modules with vfio-patch's options that a flake has in the same list as the target's path. */
 function listedByFlake({ target: file, shipped, sources }: Configuration): Obstacle[] {
   const flake = sources.flakeOf(file.path)
   if (!flake) return []
@@ -276,7 +278,7 @@ function unknownFiles({ target, files, sources }: Configuration, pattern: RegExp
     .filter(it => !files.some(known => known.path === it.path))
 }
 
-/** A place that may declare vfio-patch's options in the same system. That can't be known without evaluation. */
+/** A place that may declare vfio-patch's options in the same system, which only an evaluation could show. */
 export interface PossibleDeclaration {
   path: string
   line: number
@@ -285,8 +287,8 @@ export interface PossibleDeclaration {
 }
 
 /**
- * Places in the repository that would declare vfio-patch's options twice if the system used them: a flake that
- * mentions such a module outside the lists with the configuration, and files that the configuration does not
+ * Places in the repository where vfio-patch's options would be declared a second time if the system used them: a flake
+ * that mentions such a module outside the lists with the configuration, and files that the configuration does not
  * import by a literal path.
  */
 export function possibleDeclarations(configuration: Configuration): PossibleDeclaration[] {

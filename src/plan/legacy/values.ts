@@ -1,4 +1,4 @@
-// Which options that a person set for other modules mean the same in vfio-patch's modules.
+// Checks which options that the user set for other modules have the same meaning in vfio-patch's modules.
 
 import { groupBy, uniqueBy } from '../../collections.ts'
 import type { ConfigurationFile } from '../../configuration/imports.ts'
@@ -35,7 +35,7 @@ const OF_NIXOS_VFIO: readonly AttrPath[] = [
   ['virtualisation', 'libvirtd', 'qemu', 'networks']
 ]
 
-/** The uses of options that will no longer exist: `others`, and options below `exclusive` that are not `declared`. */
+/** The uses of options that vfio-patch does not declare: `others`, and options below `exclusive` not in `declared`. */
 export function unknownOptions(
   files: readonly ConfigurationFile[],
   known: { exclusive: readonly AttrPath[]; declared: readonly AttrPath[] },
@@ -65,28 +65,28 @@ function isDeclared(option: AttrPath, declared: readonly AttrPath[]): boolean {
   return found !== undefined && (!isFile || MEMORY_FILE.has(inside))
 }
 
-/** A difference between the replaced modules and vfio-patch's modules that the user should know. */
+/** A difference between the replaced modules and vfio-patch's modules about which the user should know. */
 export type TakeOverNote =
-  /** `disableEFIfb` writes another kernel parameter, which has an effect. */
+  /** `disableEFIfb` now writes a kernel parameter that works, unlike the earlier one. */
   | { code: 'DARK_BOOT' }
   /** `applyACSpatch` no longer patches the kernel. */
   | { code: 'NO_ACS_PATCH' }
   /** The group `kvm` can no longer open the files in /dev/vfio. */
   | { code: 'NO_DEVICE_GROUP' }
-  /** QEMU's user stays in the group `input`, to which the other module added it. */
+  /** QEMU's user remains in the group `input`, to which the replaced module added it. */
   | { code: 'INPUT_GROUP' }
-  /** These files in /dev/shm get another group and mode, because none is set. */
+  /** These files in /dev/shm get another group or mode, because the configuration does not set both. */
   | { code: 'SHARED_BY_KVM'; names: readonly string[] }
 
 interface LegacyValues {
   /** Values that vfio-patch's options do not accept. */
   obstacles: Obstacle[]
-  /** Changes that keep the meaning of the other values. */
+  /** Changes that preserve the meaning of the other values. */
   changes: OptionChange[]
   notes: TakeOverNote[]
 }
 
-/** Checks the values in the remaining files, the configuration first. `legacy` are the replaced modules. */
+/** Checks the values in the remaining files, the configuration first. `legacy` has the replaced modules. */
 export function legacyValues(
   files: readonly ConfigurationFile[],
   legacy: readonly ConfigurationFile[]
@@ -103,7 +103,7 @@ export function legacyValues(
   }
 }
 
-/** The values that are set in any boot entry, each definition once. */
+/** Finds the values that are set in any boot entry; returns each definition once. */
 function valuesIn(files: readonly ConfigurationFile[]) {
   const views = viewsOf(files, { importsModules: true })
   const once = <T extends OptionDefinition | DefinitionItem>(
@@ -117,7 +117,8 @@ function valuesIn(files: readonly ConfigurationFile[]) {
     at: (option: string) => once(it => it.definitionsOf(option)),
     below: (option: string) => once(it => it.definitionsBelow(option)),
     items: (option: string) => once(it => it.itemsIn(option)),
-    says: (option: string, value: boolean) => once(it => it.definitionsWith(option, value))
+    definitionsWith: (option: string, value: boolean) =>
+      once(it => it.definitionsWith(option, value))
   }
 }
 
@@ -167,7 +168,7 @@ function wrongValues({ at, below, items }: SetValues): Obstacle[] {
 
 const NUM_PAGES = 'virtualisation.hugepages.numPages'
 
-/** The sizes of huge pages on x86, in other notations than vfio-patch's options accept. */
+/** The sizes of huge pages on x86, by notations that vfio-patch's options do not accept. */
 const PAGE_SIZES: ReadonlyMap<string, string> = new Map([
   ['2m', '2M'],
   ['2048k', '2M'],
@@ -176,7 +177,7 @@ const PAGE_SIZES: ReadonlyMap<string, string> = new Map([
   ['1048576k', '1G']
 ])
 
-/** Converts page sizes in the configuration to the notation of vfio-patch's options; in other files the user has to. */
+/** Converts page sizes in the configuration to the notation of vfio-patch's options. Others are obstacles. */
 function pageSizes(
   { at }: SetValues,
   configuration: string | undefined
@@ -189,7 +190,7 @@ function pageSizes(
     const size = plainStringOf(it)
     const isHere = it.file.path === configuration
     if (size === undefined || size === '2M' || size === '1G') continue
-    // HUGEPAGES_1M replaces 1M if the number of pages is a literal.
+    // If the number of pages is a literal, the fix for HUGEPAGES_1M replaces 1M.
     if (/^1m$/i.test(size) && isHere && at(NUM_PAGES).every(hasNumber)) continue
     const value = PAGE_SIZES.get(size.toLowerCase())
     if (value !== undefined && isHere) changes.push({ kind: 'value', path: it.fullPath, value })
@@ -198,10 +199,10 @@ function pageSizes(
   return { changes, obstacles }
 }
 
-/** One page, the default of the other module. */
-function pageCounts({ at, says }: SetValues): OptionChange[] {
+/** Sets one page, the default of the replaced module, where the configuration sets no number. */
+function pageCounts({ at, definitionsWith }: SetValues): OptionChange[] {
   if (at(NUM_PAGES).length > 0) return []
-  return says('virtualisation.hugepages.enable', true).map(({ fullPath }) => ({
+  return definitionsWith('virtualisation.hugepages.enable', true).map(({ fullPath }) => ({
     kind: 'default',
     path: [...fullPath.slice(0, -1), 'numPages'],
     value: 1
@@ -209,9 +210,9 @@ function pageCounts({ at, says }: SetValues): OptionChange[] {
 }
 
 /** Adds QEMU's user to the group `input` if guests have input devices and QEMU does not run as root. */
-function inputGroup({ says, items }: SetValues): OptionChange[] {
+function inputGroup({ definitionsWith, items }: SetValues): OptionChange[] {
   const names = ['qemu.runAsRoot', 'qemuRunAsRoot'].map(it => `virtualisation.libvirtd.${it}`)
-  if (names.flatMap(it => says(it, false)).length === 0) return []
+  if (names.flatMap(it => definitionsWith(it, false)).length === 0) return []
   return items('virtualisation.libvirtd.deviceACL')
     .filter(it => it.text?.startsWith('/dev/input/'))
     .map(({ definition: { fullPath, path } }) => {
@@ -222,11 +223,11 @@ function inputGroup({ says, items }: SetValues): OptionChange[] {
 }
 
 function notesFor(
-  { says, below }: SetValues,
+  { definitionsWith, below }: SetValues,
   legacy: readonly ConfigurationFile[]
 ): TakeOverNote[] {
   const notes: TakeOverNote[] = []
-  const isOn = (name: string) => says(`virtualisation.vfio.${name}`, true).length > 0
+  const isOn = (name: string) => definitionsWith(`virtualisation.vfio.${name}`, true).length > 0
   if (isOn('disableEFIfb')) notes.push({ code: 'DARK_BOOT' })
   if (isOn('applyACSpatch')) notes.push({ code: 'NO_ACS_PATCH' })
   const group = /SUBSYSTEM=="vfio"[^\n]*GROUP="/

@@ -1,6 +1,6 @@
-// Sentences about boot entries that options can't be added to. `entry` is the path of the specialisation.
+// Sentences about boot entries to which options can't be added. `entry` is the path of the specialisation.
 
-/** A refusal in the words of the toolkit; its place is added where it is raised. */
+/** An error of the toolkit without its place, which the caller adds. */
 interface Refusal {
   code: 'CONFLICT' | 'NO_TARGET'
   message: string
@@ -21,7 +21,7 @@ function rewriteOrRename(entry: string): string {
 export function setForEveryEntry(option: string): Refusal {
   return {
     code: 'CONFLICT',
-    message: `${option} is set for every boot entry here, and a specialisation cannot give it another value`,
+    message: `${option} is set for every boot entry here, so a specialisation cannot give it another value`,
     hint: 'remove it here, or set it to what you want in every boot entry'
   }
 }

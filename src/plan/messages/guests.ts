@@ -5,7 +5,7 @@ import type { DiskName } from '../../guests/needs/disks.ts'
 /** The remark in the first line of a guest's file. */
 export const GUEST_REMARK = 'a guest, made from its XML; you can edit this file'
 
-/** A disk as messages name it: by its path, or by what else the domain names it. */
+/** The disk as messages name it: its path, or another name that the domain has for it. */
 export function diskLabel(disk: DiskName): string {
   switch (disk.kind) {
     case 'path':

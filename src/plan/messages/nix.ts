@@ -1,6 +1,6 @@
 // Sentences about what Nix checks or computes.
 
-/** Why a check with Nix says nothing about a text. */
+/** Why a check with Nix has no result. */
 export const SKIPPED = {
   notFound: 'nix-instantiate was not found',
   isOff: 'switched off',
@@ -11,7 +11,7 @@ export const SKIPPED = {
 // Errors of the Nix expression that computes a domain. `name` and `names` are source text of interpolations.
 
 export function missingArgument(name: string): string {
-  return `the file needs \`${name}', which only a whole NixOS provides`
+  return `the file needs \`${name}', which only a complete NixOS configuration provides`
 }
 
 export function severalGuests(names: string): string {

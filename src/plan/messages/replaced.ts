@@ -1,4 +1,4 @@
-// Sentences about settings of old guides that options of vfio-patch replace, or conflict with.
+// Sentences about settings of old guides that vfio-patch's options replace, or that conflict with them.
 
 /** `source` is the kernel parameter as written. */
 export function efifbReplaced(source: string): string {
@@ -6,14 +6,14 @@ export function efifbReplaced(source: string): string {
 }
 
 export function idsMoved(option: string): string {
-  return `IDs for vfio-pci are in ${option}, and only one of the lists takes effect`
+  return `${option} lists IDs for vfio-pci; vfio-patch writes its own list, and only one takes effect`
 }
 
 export function aclMoved(): string {
-  return 'cgroup_device_acl is written by virtualisation.libvirtd.deviceACL'
+  return 'virtualisation.libvirtd.deviceACL writes cgroup_device_acl'
 }
 
-/** A refusal in the words of the toolkit; its place is added where it is raised. */
+/** An error of the toolkit without its place, which the caller adds. */
 interface Conflict {
   code: 'CONFLICT'
   message: string
@@ -24,12 +24,12 @@ export function otherIDs(): Conflict {
   return {
     code: 'CONFLICT',
     message:
-      'this already lists IDs for vfio-pci, and it cannot take effect together with virtualisation.vfio.devices',
-    hint: 'remove them here, then run this again; add other devices for guests to virtualisation.vfio.devices'
+      'this lists IDs for vfio-pci, but only one list can take effect: this one or virtualisation.vfio.devices',
+    hint: 'remove the IDs here, then run this again; list all devices for guests in virtualisation.vfio.devices'
   }
 }
 
-/** The keys of qemu.conf that options of vfio-patch write, and what to write for each instead. */
+/** The keys of qemu.conf that vfio-patch's options write, each with what to write instead. */
 const INSTEAD = {
   cgroup_device_acl: 'its devices as virtualisation.libvirtd.deviceACL = [ … ];',
   clear_emulation_capabilities: 'virtualisation.libvirtd.clearEmulationCapabilities = false;'
@@ -38,7 +38,7 @@ const INSTEAD = {
 export function keyWrittenTwice(key: keyof typeof INSTEAD): Conflict {
   return {
     code: 'CONFLICT',
-    message: `${key} is already set here, and libvirt reads only one of the two`,
+    message: `this and vfio-patch's modules both set ${key}, but libvirt reads only one of them`,
     hint: `write ${INSTEAD[key]} here instead, then run this again`
   }
 }

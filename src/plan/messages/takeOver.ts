@@ -1,11 +1,11 @@
-// Sentences about what keeps the modules of vfio-patch from replacing others. `what` has no final period.
+// Sentences about why vfio-patch's modules can't replace other modules. `what` has no final period.
 
 interface ObstacleText {
   what: string
   advice?: string
 }
 
-/** Advice for options of the known modules, by the end of the option's path. */
+/** Advice for the options of well-known modules, by the end of the option's path. */
 const OPTION_ADVICE: readonly [RegExp, string][] = [
   [/\.deviceDomains$/, 'name the devices in virtualisation.vfio.addresses instead'],
   [/\.enableNestedVirt$/, 'remove it: KVM enables nested guests by default since Linux 4.20'],
@@ -62,7 +62,7 @@ export function noSuchPageSize(size: string): ObstacleText {
   }
 }
 
-// What a module does besides declaring options that vfio-patch declares too.
+// What else a module does, besides declaring options that vfio-patch declares too.
 
 export function computedDeclarations(): ObstacleText {
   return { what: 'this module also declares options that have to be computed' }
@@ -72,7 +72,7 @@ export function onByDefault(option: string): ObstacleText {
   return { what: `this module also enables ${option} by default` }
 }
 
-/** The names below `path` are computed. */
+/** The names of the options below `path` are computed. */
 export function setsBelow(path: string): ObstacleText {
   return { what: `this module also sets options below ${path}` }
 }
@@ -86,7 +86,7 @@ export function adds(line: string, option: string): ObstacleText {
   return { what: `this module also adds ${line} to ${option}` }
 }
 
-/** The device or kernel parameter is not an option. */
+/** The module has a device or kernel parameter (`source`) as a literal, not as an option. */
 export function hardCodes(source: string): ObstacleText {
   return { what: `this module also hard-codes ${source}` }
 }
@@ -102,13 +102,13 @@ const REMOVE_THERE = 'remove it from imports there yourself'
 /** `user` is a file outside the configuration that imports the same file. */
 export function importerIsShared(sources: readonly string[], user: string): ObstacleText {
   return {
-    what: `${sources.join(' and ')} is imported here, and ${user} needs this file, too`,
+    what: `this file imports ${sources.join(' and ')}, but ${user} needs this file, too`,
     advice: 'remove it from imports here if no other machine needs it'
   }
 }
 
 export function importerIsGenerated(sources: readonly string[]): ObstacleText {
-  const what = `${sources.join(' and ')} is imported by a generated file`
+  const what = `a generated file imports ${sources.join(' and ')}`
   return { what, advice: REMOVE_THERE }
 }
 
@@ -117,7 +117,7 @@ export function importNotRemovable(sources: readonly string[]): ObstacleText {
   return { what, advice: REMOVE_THERE }
 }
 
-/** The item is a module in a file. */
+/** `source` is a module in a file. */
 export function flakeListsFile(source: string): ObstacleText {
   return {
     what: `the flake lists ${source}, which declares options of vfio-patch`,
@@ -126,11 +126,11 @@ export function flakeListsFile(source: string): ObstacleText {
   }
 }
 
-/** The item is a module of another flake. */
+/** `source` is a module of another flake. */
 export function flakeListsInput(source: string): ObstacleText {
   return {
     what: `the flake lists ${source}, which declares options of vfio-patch`,
     advice:
-      'remove it from this list; what you set under virtualisation can stay, and you can remove the input of the flake once nothing uses it'
+      'remove it from this list, and the flake input if nothing else uses it; keep your settings under virtualisation'
   }
 }

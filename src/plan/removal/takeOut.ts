@@ -1,4 +1,4 @@
-// Removes bindings whose option the toolkit can't determine, and builds plans on top of that.
+// Removes bindings whose option the toolkit can't determine, and combines that with a plan.
 
 import { removeNode } from '../../nix/edit/remove.ts'
 import {
@@ -13,8 +13,8 @@ import {
 import { composeEdits } from '../../nix/text/edits.ts'
 
 /**
- * Removes bindings in nested modules and variables, whose option the toolkit can't determine. All other tokens
- * are kept. The bindings are in source order, and none is inside another.
+ * Removes bindings in nested modules and variables, where the toolkit can't determine the option. Keeps all other
+ * tokens. The bindings must be in source order, and none may be inside another.
  */
 export function withoutBindings(
   doc: NixDocument,
@@ -24,7 +24,7 @@ export function withoutBindings(
   for (const { offset, length } of bindings.map(it => removeNode(it))) {
     const last = edits.at(-1)
     const isApart = !last || offset > last.offset + last.length
-    // Neighbors share the whitespace between them.
+    // Adjacent bindings share the whitespace between them.
     if (isApart) edits.push({ offset, length, content: '' })
     else last.length = Math.max(last.length, offset + length - last.offset)
   }
@@ -53,7 +53,7 @@ function tokensOf({ root, text }: NixDocument, counts = (_: SyntaxNode) => true)
   return tokens
 }
 
-/** A plan for the text after these edits, as a plan for the text before them. */
+/** Converts a plan for the text after these edits to a plan for the text before them. */
 export function afterEdits(text: string, edits: readonly Edit[], plan: Plan): Plan {
   if (edits.length === 0) return plan
   return planOf(text, composeEdits(text, [...edits], [...plan.edits]), plan.text)

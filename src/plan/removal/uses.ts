@@ -34,9 +34,8 @@ export interface UseTargets {
 }
 
 /**
- * The uses in a file in source order, also in nested modules and in variables. `path` is the path of the file.
- * Comments do not count, nor do expressions that work without the option, such as
- * `config.virtualisation.vfio.enable or false`.
+ * The uses in a file in source order, also in nested modules and in variables. `path` is the path of the file. Omits
+ * comments, and expressions that work without the option, such as `config.virtualisation.vfio.enable or false`.
  */
 export function findUses(doc: NixDocument, path: string, targets: UseTargets): Use[] {
   const file: SearchedFile = {
@@ -112,7 +111,7 @@ function useOf(kind: Use['kind'], option: AttrPath | undefined, node: SyntaxNode
   return option ? [{ kind, name: formatPath(option), node }] : []
 }
 
-/** The use of one of the files by a path; a string counts only if it is an absolute path. */
+/** The use of one of the files by its path. A string is a use only if it is an absolute path. */
 function modulesAt(node: SyntaxNode, { path, files }: SearchedFile): Use[] {
   const isString = node.type === 'string_expression'
   const name = isString ? plainStringOf(node) : node.text
@@ -120,13 +119,13 @@ function modulesAt(node: SyntaxNode, { path, files }: SearchedFile): Use[] {
   return isLiteral && files.has(resolved(path, name)) ? [{ kind: 'module', name, node }] : []
 }
 
-/** The absolute path that a path in a file leads to, without `/default.nix`. The file system is not read. */
+/** The absolute path for a path that is written in `file`, without `/default.nix`. Does not read the file system. */
 export function resolved(file: string, spelling: string): string {
   const at = spelling.startsWith('/') ? spelling : join(dirname(file), spelling)
   return join(at, '.').replace(/\/default\.nix$/, '')
 }
 
-/** The names of the bindings around a node; a variable whose value is a known set has the set's path. */
+/** The names of the bindings around a node. A variable whose value is in `sets` is replaced with the set's path. */
 function outerNames(ancestors: readonly SyntaxNode[], { sets }: Scope): Names {
   return ancestors.flatMap((it, i): Names => {
     if (it.type !== 'binding') return []
@@ -137,7 +136,7 @@ function outerNames(ancestors: readonly SyntaxNode[], { sets }: Scope): Names {
   })
 }
 
-/** The option that a binding `names` inside bindings `outer` defines. Declarations do not count. */
+/** The option that a binding `names` inside bindings `outer` defines; undefined for a declaration. */
 function definedBy(outer: Names, names: Names, options: readonly AttrPath[]): AttrPath | undefined {
   const path = [...outer, ...names]
   return options.find(option =>
@@ -149,7 +148,7 @@ function definedBy(outer: Names, names: Names, options: readonly AttrPath[]): At
   )
 }
 
-/** Whether the expression that a selection selects from already reads the option, so that it counts instead. */
+/** Whether the expression before the dot of a selection already reads the option. Then that expression is the use. */
 function isReadByOperand(scope: Scope, node: SyntaxNode, option: AttrPath): boolean {
   const from = node.field('expression')
   const inner = from && unparenthesized(from)
@@ -157,7 +156,7 @@ function isReadByOperand(scope: Scope, node: SyntaxNode, option: AttrPath): bool
   return from !== undefined && isCounted && contains(scope.pathOf(from), option)
 }
 
-/** Whether the node with these ancestors is the value of a `let` variable. It is then read where the variable is. */
+/** Whether the node is the value of a `let` variable. Then a use of the variable is the use. */
 function isLetValue(ancestors: readonly SyntaxNode[]): boolean {
   const isLetBindingAt = (back: number) =>
     ancestors.at(-back)?.type === 'binding' && ancestors.at(-back - 2)?.type === 'let_expression'
@@ -185,15 +184,15 @@ type Names = readonly (string | undefined)[]
 
 /** The variables of a file. Variables of the same name are not distinguished. */
 interface Scope {
-  /** The path that an expression selects, where a variable is replaced by its path. */
+  /** The path that an expression selects. A variable in it is replaced with the variable's path. */
   pathOf(node: SyntaxNode): Names
   /** Variables whose value is read from one of the options. */
   reads: ReadonlyMap<string, AttrPath>
-  /** Variables that are the value of a set above one of the options, with the path of the set. */
+  /** Variables whose value is a set that contains one of the options, with the path of the set. */
   sets: ReadonlyMap<string, AttrPath>
 }
 
-/** The scope of a whole file with respect to these options. */
+/** The variables of a whole file that refer to these options. */
 function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
   const aliases = new Map<string, Names>()
   const reads = new Map<string, AttrPath>()
@@ -251,7 +250,7 @@ function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
   return { pathOf, reads, sets }
 }
 
-/** The variables that `with` adds and that lead to one of the options; `names` is the path of its set. */
+/** The variables that `with` adds and that refer to one of the options; `names` is the path of the set in `with`. */
 function namesInWith(names: Names, options: readonly AttrPath[]): string[] {
   const isTop = names.length === 1 && /^(?:os|nixos)?[cC]onfig$|^options$/.test(names[0] ?? '')
   return options.flatMap(option => {
@@ -260,7 +259,7 @@ function namesInWith(names: Names, options: readonly AttrPath[]): string[] {
   })
 }
 
-/** The longest proper prefix of one of the options that the names end with. */
+/** The longest proper prefix of one of the options with which the names end. */
 function longestPrefix(names: Names, options: readonly AttrPath[]): AttrPath | undefined {
   let longest: AttrPath | undefined
   for (const option of options) {
@@ -271,7 +270,7 @@ function longestPrefix(names: Names, options: readonly AttrPath[]): AttrPath | u
   return longest
 }
 
-/** The variables in a value, without those in bindings and selections inside it. */
+/** The variables in a value, except those in nested bindings and selections. */
 function spineVariables(value: SyntaxNode): string[] {
   const names: string[] = []
   visit(value, node => {
