@@ -3,7 +3,7 @@ import { idOf, type Machine, type PciDevice, slotOf } from './machine.ts'
 import { canShow, isBridge, isDisplay } from './read/pci.ts'
 import { isVirtual, withoutVirtualFunctions, withVirtualFunctions } from './virtualFunctions.ts'
 
-/** A graphics card: the functions that are passed to a guest together. */
+/** A graphics card: the functions that are passed through together. */
 export interface Card {
   /** The first display function. */
   display: PciDevice
@@ -18,7 +18,7 @@ export function cardsOf(machine: Machine): readonly Card[] {
   return indexOf(machine).cards
 }
 
-/** The card that a device is a function of. */
+/** The card with the device as one of its functions; undefined if there is none. */
 export function cardWith(machine: Machine, address: string): Card | undefined {
   return indexOf(machine).byFunction.get(address)
 }
@@ -28,7 +28,7 @@ interface CardIndex {
   byFunction: ReadonlyMap<string, Card>
 }
 
-// Callers look up every device of a machine, and with SR-IOV there can be hundreds.
+// A cache, because callers look up every device of a machine, and with SR-IOV there can be hundreds.
 const indexes = new WeakMap<Machine, CardIndex>()
 
 function indexOf(machine: Machine): CardIndex {
@@ -59,7 +59,7 @@ function findCards(devices: readonly PciDevice[]): Card[] {
 
 /** True if a device is a function of the card; `port` is the bridge above the slot of the card. */
 function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | undefined): boolean {
-  // A virtual function is passed to a guest alone, even if it is in the slot of its card.
+  // A virtual function is passed through alone, even if it is in the slot of its card.
   if (isBridge(other) || isVirtual(other)) return false
   if (slotOf(other.address) === slotOf(display.address)) return true
   // Some cards have their own PCIe switch, with the audio function in another slot below it.
@@ -74,8 +74,8 @@ function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | unde
 }
 
 /**
- * True for graphics on the chipset's bus, and for AMD graphics that share their slot with other parts of
- * the processor, such as the encryption controller.
+ * True for graphics on the root bus, and for AMD graphics that share their slot with other parts of the processor, such
+ * as the encryption controller.
  */
 function isIntegrated(display: PciDevice, functions: readonly PciDevice[]): boolean {
   if (/^[0-9a-f]+:00:/.test(display.address) && display.upstreamBridges.length === 0) return true
@@ -88,8 +88,8 @@ export function remainingDisplays(machine: Machine, passed: ReadonlySet<string>)
 }
 
 /**
- * True if a monitor may be connected, but the system doesn't report it: some drivers have no
- * connectors, and not every system reports the boot display.
+ * True if a monitor may be connected without being reported: some drivers report no connectors, and not every system
+ * reports the boot display.
  */
 export function hasUnknownMonitors(device: PciDevice): boolean {
   const { connectors, driver, bootVga } = device
@@ -97,7 +97,7 @@ export function hasUnknownMonitors(device: PciDevice): boolean {
   return mayShow && connectors.length === 0 && bootVga !== true && !isForGuests(device)
 }
 
-/** The names of the connectors of a device that have a monitor. */
+/** The names of the device's connectors to which a monitor is connected. */
 export function monitorsAt({ connectors }: PciDevice): string[] {
   return connectors.filter(it => it.isConnected).map(it => it.name)
 }
@@ -107,7 +107,7 @@ export interface Group {
   /** Undefined for devices without a group. */
   id: string | undefined
   devices: readonly PciDevice[]
-  /** True if it has several slots, not counting bridges. A virtual function counts as a slot. */
+  /** True if it has several assignable units. */
   isShared: boolean
 }
 
@@ -122,8 +122,8 @@ export function iommuGroups(machine: Machine): Group[] {
 }
 
 /**
- * The units of these devices that can be passed through separately: slots and virtual functions, by
- * address.
+ * The addresses of the units that could be passed through separately: the slots of these devices except bridges, and
+ * each virtual function.
  */
 export function assignableUnits(devices: readonly PciDevice[]): string[] {
   const units = devices
@@ -133,9 +133,8 @@ export function assignableUnits(devices: readonly PciDevice[]): string[] {
 }
 
 /**
- * The other devices in the IOMMU groups of these devices that have a host driver, which prevents passing
- * the group through. Bridges, devices without a driver and virtual functions of these devices don't
- * count.
+ * The other devices in the IOMMU groups of these devices that have a host driver. They prevent passing the group
+ * through. Omits bridges, devices without a driver, and virtual functions of these devices.
  */
 export function otherGroupMembers(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const groups = new Set(
@@ -153,17 +152,14 @@ export function otherGroupMembers(machine: Machine, passed: ReadonlySet<string>)
   )
 }
 
-/**
- * True if its driver is one for passthrough: vfio-pci, a variant of it for some kind of device, such as
- * mlx5_vfio_pci, or pci-stub.
- */
+/** True if its driver is for passthrough: vfio-pci, pci-stub, or a variant of vfio-pci such as mlx5_vfio_pci. */
 export function isForGuests({ driver = '' }: PciDevice): boolean {
   return /(?:^|[-_])vfio[-_]pci$/.test(driver) || driver === 'pci-stub'
 }
 
 /**
- * The devices that the host keeps and that have the same ID as one of the passed devices, so that they
- * can't be selected by ID. Passed virtual functions count among them: they are never bound by ID.
+ * The other devices with the same ID as a device that is passed through. If there are any, that device can't be
+ * selected by ID. Includes virtual functions that are passed through, because they are never bound by ID.
  */
 export function sameIdDevices(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const bound = withoutVirtualFunctions(machine, passed)
@@ -188,12 +184,12 @@ const CLASS_DRIVERS: readonly [code: string, module: string][] = [
   ['010601', 'ahci']
 ]
 
-/** Modules that bind any device on request, and none by themselves. */
+/** Modules that bind a device only on request. */
 const FOR_GUESTS = ['vfio_pci', 'pci_stub', 'xen_pciback']
 
 /**
- * The kernel modules whose drivers could bind the device before vfio-pci does: the usual ones for its
- * class, those with a matching alias, and that of its current driver unless it is one for passthrough.
+ * The kernel modules whose drivers could bind the device before vfio-pci does: the usual modules for its class, modules
+ * with a matching alias, and the module of its current driver. Omits modules for passthrough.
  */
 export function competingDrivers(device: PciDevice): string[] {
   const { vendor, class: code, module } = device
@@ -203,7 +199,7 @@ export function competingDrivers(device: PciDevice): string[] {
     : code.startsWith('0c80') && vendor === '10de'
       ? ['i2c_nvidia_gpu']
       : kinds
-  // A driver without a module is built into the kernel: no module can be loaded before it.
+  // A driver without a module is built into the kernel, so nothing can be loaded before it.
   const current = module === undefined ? [] : [module]
   const all = [...usual, ...(device.suitable ?? []), ...current]
   return [...new Set(all)].filter(it => !FOR_GUESTS.includes(it)).sort()

@@ -1,14 +1,14 @@
-// Finds the block device for a path, and how the host uses it and what is on it.
+// Finds the block device at a path, how the host uses it, and its content.
 
 import { posix } from 'node:path'
 import type { BlockDevice, BlockUse } from './machine.ts'
 
-/** A use of a block device. */
+/** A use by the host, with the block device that is used. */
 export interface PlacedUse extends BlockUse {
   blockDevice: string
 }
 
-/** The block devices that a path below `/dev` names; several if more than one claims the same symlink. */
+/** The block devices at a path below `/dev`; several if more than one claims the same symlink. */
 export function blockDevicesAt(text: string, blocks: readonly BlockDevice[]): BlockDevice[] {
   const path = devicePath(text)
   if (path === undefined) return []
@@ -31,7 +31,7 @@ export function blockDevicesAt(text: string, blocks: readonly BlockDevice[]): Bl
   )
 }
 
-/** True for the character device for commands to a disk, which can write to the disk, too. */
+/** True for the character device that sends commands to a disk, and so can write to the disk. */
 function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDevice): boolean {
   if (disk !== undefined) return false
   return (
@@ -42,8 +42,8 @@ function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDe
 }
 
 /**
- * How the host uses a block device, its partitions and everything built on them. For a partition, uses of
- * the disk as a whole count, too. A loop device on a disk counts as that disk. Mounts and swap come first.
+ * How the host uses a block device, its partitions and everything built on them; mounts and swap first. For a
+ * partition, includes uses of the whole disk. A loop device on a disk is treated as that disk.
  */
 export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]): PlacedUse[] {
   const looped = withLooped(device, blocks)
@@ -59,9 +59,7 @@ export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]):
   return [...uses.filter(isEnd), ...uses.filter(it => !isEnd(it))]
 }
 
-/**
- * A block device and, for a loop device, its backing device: unlike mappings, loop devices don't claim it.
- */
+/** A block device and, for a loop device, its backing device, which loop devices, unlike mappings, don't claim. */
 function withLooped(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
   return withAllFrom([device], at =>
     blocks.filter(it => at.name.startsWith('loop') && at.parts.includes(it.name))
@@ -82,20 +80,20 @@ function withStacked(
   })
 }
 
-/** A block device, its disk if it is a partition, and everything it is built on. */
+/** A block device, everything that it is built on, and the disks of all partitions among these. */
 export function withUnderlying(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
   return withAllFrom([device], at =>
     blocks.filter(it => at.parts.includes(it.name) || it.name === at.disk)
   )
 }
 
-/** The transitive closure of `next`, including `from`. */
+/** `from`, and everything that `next` reaches from it in any number of steps. */
 function withAllFrom(
   from: readonly BlockDevice[],
   next: (at: BlockDevice) => readonly BlockDevice[]
 ): BlockDevice[] {
   const found = new Set(from)
-  // The loop also visits devices that are added meanwhile.
+  // A loop over a set also visits devices that are added during the loop.
   for (const at of found) for (const it of next(at)) found.add(it)
   return [...found]
 }
@@ -103,7 +101,7 @@ function withAllFrom(
 const MEMBERS =
   /^(?:crypto_LUKS|LVM2_member|zfs_member|\w+_raid_member|bcachefs|bcache|swap|swsuspend)$/
 
-/** The content of a block device, such as `crypto_LUKS`, that the host doesn't use now but may later. */
+/** Content that the host may use later, such as `crypto_LUKS`, on a block device or on something built on it. */
 export function dormantContent(
   device: BlockDevice,
   blocks: readonly BlockDevice[]
@@ -122,8 +120,8 @@ const TAGS: Readonly<Record<string, string>> = {
 }
 
 /**
- * The normalized path of a device: without `//` and `..`, a mapping as `/dev/mapper/NAME`, and tags of
- * fstab such as `UUID=…` as the symlink of udev. Undefined for anything that isn't a path below `/dev`.
+ * The normalized path of a device: without `//` and `..`, with a mapping as `/dev/mapper/NAME`, and with an fstab tag
+ * such as `UUID=…` as udev's symlink. Undefined for anything else that isn't a path below `/dev`.
  */
 export function devicePath(text: string): string | undefined {
   const [, tag, value] = /^([A-Z]+)="?([^"]*)"?$/.exec(text) ?? []
@@ -149,12 +147,12 @@ export function udevName(text: string): string {
   })
 }
 
-/** The name of a logical volume in `/dev/mapper`. */
+/** The name that a logical volume has in `/dev/mapper`. */
 function mappingOf(group: string, volume: string): string {
   return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}`
 }
 
-/** True if two paths name the same device, judging by their text; both as `devicePath` returns them. */
+/** True if two paths, as `devicePath` returns them, are the same device according to their text. */
 export function isSamePath(one: string, other: string): boolean {
   return one === other || asMapping(one) === asMapping(other)
 }
@@ -167,7 +165,7 @@ function asMapping(path: string): string {
   return group === '' || FOLDERS.test(group) ? path : `/dev/mapper/${mappingOf(group, volume)}`
 }
 
-/** True if `part` is a partition of `disk`, judging by their names: `sda1`, `nvme0n1p2`, `…-part3`. */
+/** True if `part` is a partition of `disk` according to their names: `sda1`, `nvme0n1p2`, `…-part3`. */
 export function isPartitionOf(part: string, disk: string): boolean {
   if (!part.startsWith(disk)) return false
   const rest = part.slice(disk.length)

@@ -1,4 +1,4 @@
-// Which devices must not be passed through, because the user would lose access to the machine.
+// Finds devices that must not be passed through, because the user would lose access to the machine.
 
 import {
   type Card,
@@ -17,26 +17,26 @@ type Devices = readonly PciDevice[]
 
 /** Why the host has to keep a device. */
 export type Gate =
-  /** It leads to a disk with files or swap of the host, or with a member of LUKS or ZFS. */
+  /** It leads to a disk with the host's files or swap, or with a member of LUKS or ZFS. */
   | { code: 'CARRIES_DISK'; device: PciDevice; uses: readonly StorageUse[] }
-  /** No network card would be left; `others` lead to some of the lost ones, too. */
+  /** The host would have no network card left; `others` are passed through too, and also lead to lost ones. */
   | { code: 'ONLY_NETWORK'; device: PciDevice; others: Devices; names: readonly string[] }
-  /** A keyboard is connected to it, and all other keyboards to `others`, which would be passed, too. */
+  /** The host would have no keyboard left; `others` are passed through too, and have the other keyboards. */
   | { code: 'ONLY_KEYBOARD'; device: PciDevice; others: Devices; names: readonly string[] }
-  /** No graphics card would be left for the host; `others` would be passed, too. */
+  /** The host would have no graphics card left; `others` are passed through too. */
   | { code: 'ONLY_DISPLAY'; device: PciDevice; others: Devices }
   /**
-   * It shows the user's screen, or may; the monitors could be connected to `others`. The only gate that
-   * the user can open, with --confirm.
+   * It shows the user's screen, or may show it; the user could connect the monitors to `others`. This is the only gate
+   * that the user can open, with --confirm.
    */
   | { code: 'SHOWS_SCREEN'; device: PciDevice; monitors: readonly string[]; others: Devices }
 
-/** True if only the screen would be lost, so that a boot entry of its own opens the gate. */
+/** True if only the screen would be lost, so that a separate boot entry opens the gate. */
 export function isDisplayGate({ code }: Gate): boolean {
   return code === 'ONLY_DISPLAY' || code === 'SHOWS_SCREEN'
 }
 
-/** The devices that the gate is closed for; several if only all together close it. */
+/** The devices for which the gate is closed; several if it is closed only for all of them together. */
 export function gateDevices(gate: Gate): PciDevice[] {
   const others = 'others' in gate && gate.code !== 'SHOWS_SCREEN' ? gate.others : []
   return [gate.device, ...others]
@@ -50,9 +50,8 @@ interface GateOptions {
 }
 
 /**
- * All gates that are closed for passing these devices through together. Ignores addresses that the
- * machine doesn't have. What is reached through a virtual function is lost with its physical function,
- * too.
+ * All gates that are closed for passing these devices through together. Ignores addresses that the machine doesn't
+ * have. The virtual functions of a device are lost with it, and so is everything that they lead to.
  */
 export function closedGates(
   machine: Machine,
@@ -93,14 +92,14 @@ function keyboardGate(machine: Machine, passed: ReadonlySet<string>): Gate[] {
   return [{ code: 'ONLY_KEYBOARD', device, others, names: lost.map(it => it.name) }]
 }
 
-/** What is lost with these devices, and which of them lead to it. */
+/** The resources that are lost with these devices, and the devices that lead to a lost resource. */
 function lossOf<T extends ReachedThrough>(
-  held: readonly T[],
+  resources: readonly T[],
   machine: Machine,
   passed: ReadonlySet<string>
 ): { lost: T[]; through: PciDevice[] } {
   const lostAddresses = withVirtualFunctions(machine, passed)
-  const lost = held.filter(it => isLost(it, lostAddresses))
+  const lost = resources.filter(it => isLost(it, lostAddresses))
   const through = machine.devices.filter(({ address }) => {
     if (!passed.has(address)) return false
     const alone = withVirtualFunctions(machine, new Set([address]))
@@ -109,7 +108,7 @@ function lossOf<T extends ReachedThrough>(
   return { lost, through }
 }
 
-/** The keyboards without mice that report keys, unless there is no other. */
+/** The keyboards that are not part of a mouse or receiver; if there are none, all keyboards. */
 function realKeyboards({ keyboards }: Machine): readonly Keyboard[] {
   const plain = keyboards.filter(it => !it.hasMouse)
   return plain.length > 0 ? plain : keyboards
@@ -140,7 +139,7 @@ function displayGates(
 /** True if the device probably shows the user's screen now. */
 export function showsScreen({ firmware }: Machine, device: PciDevice): boolean {
   if (isForGuests(device)) return false
-  // The mux of a laptop connects the panel to the card that isn't on the processor's bus.
+  // In this position, a laptop's mux connects the panel to the card that isn't on the root bus.
   const hasPanel = firmware.mux === 'discrete' && device.upstreamBridges.length > 0
   return device.bootVga === true || monitorsAt(device).length > 0 || hasPanel
 }
@@ -149,31 +148,31 @@ function isLost({ through }: ReachedThrough, passed: ReadonlySet<string>): boole
   return through.some(it => passed.has(it))
 }
 
-// What the user should know about a choice, although it prevents nothing.
+// Facts that the user should know about the chosen devices, although they prevent nothing.
 
 export type Caution =
   /**
-   * The card is the boot display, and the kernel may keep its framebuffer; `isOnly` if there is no other
-   * card for it.
+   * The card is the boot display, so the kernel may keep the firmware's framebuffer on it; `isOnly` if the host has no
+   * other card.
    */
   | { code: 'BOOT_SCREEN'; device: PciDevice; isOnly: boolean }
-  /** In its boot entry, the card with the screen is passed through; `others` could show it instead. */
+  /** In the separate boot entry, the card with the screen is passed through; `others` could show the screen instead. */
   | { code: 'NO_PICTURE'; device: PciDevice; others: Devices }
-  /** The host loses the monitors of this card, but keeps another one. */
+  /** The host loses the monitors of this card, but keeps a monitor on another card. */
   | { code: 'MONITOR_GOES'; device: PciDevice; monitors: readonly string[] }
   /** The card can't be reset. */
   | { code: 'NO_RESET'; device: PciDevice }
-  /** The card is of a family that is known for failing resets. */
+  /** The card belongs to a family that is known for failing resets. */
   | { code: 'AMD_RESET'; device: PciDevice }
-  /** Other devices in its IOMMU group are used by the host, so no guest can start with it. */
+  /** The host uses other devices in its IOMMU group, so no guest can start with it. */
   | { code: 'SHARED_GROUP'; device: PciDevice; others: Devices }
-  /** The host's remaining card has no driver, so it may show nothing. */
+  /** The host's remaining card has no driver, so the screen may be dark. */
   | { code: 'HOST_WITHOUT_DRIVER'; device: PciDevice }
   /** All drivers of the host's remaining card would be blacklisted. */
   | { code: 'HOST_BLACKLISTED'; device: PciDevice }
-  /** All interfaces in use would be lost; only unused ones remain. */
+  /** The host would lose all network interfaces that are up, and keep only interfaces that are down. */
   | { code: 'NETWORK_IN_USE'; names: readonly string[] }
-  /** The device has these virtual functions, which don't exist in the boot entry that passes it through. */
+  /** The device has these virtual functions, which are missing in the boot entry that passes it through. */
   | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: Devices }
   /** The processor reports no virtualisation. */
   | { code: 'NO_VIRTUALISATION' }
@@ -246,8 +245,8 @@ function hasResetTrouble(device: PciDevice): boolean {
 export interface Candidate {
   card: Card
   /**
-   * `free`: without restriction; `confirm`: if the user confirms it, or in a boot entry of its own;
-   * `separate`: only in a boot entry of its own; `kept`: not at all.
+   * `free`: without restriction; `confirm`: if the user confirms it, or in a separate boot entry; `separate`: only in a
+   * separate boot entry; `kept`: not at all.
    */
   verdict: 'free' | 'confirm' | 'separate' | 'kept'
   /** Why it isn't `free`. */
@@ -256,9 +255,9 @@ export interface Candidate {
 
 export type Reason =
   | Gate
-  /** Other devices in its IOMMU group are used by the host. */
+  /** The host uses other devices in its IOMMU group. */
   | { code: 'SHARED_GROUP'; device: PciDevice; others: Devices }
-  /** It is part of the processor, and usually the host needs it for its screen. */
+  /** It is part of the processor, so the host usually needs it for the screen. */
   | { code: 'INTEGRATED'; device: PciDevice }
   /** It has these virtual functions, which would be lost. */
   | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: Devices }
@@ -292,7 +291,7 @@ export function virtualCandidatesOf(machine: Machine): VirtualCandidate[] {
   })
 }
 
-/** Closed gates and a shared IOMMU group, for passing a device through with these functions. */
+/** The closed gates and the shared IOMMU group that prevent passing a device through with these functions. */
 function reasonsFor(
   machine: Machine,
   device: PciDevice,
@@ -328,7 +327,7 @@ function verdictFor(reasons: readonly Reason[]): Candidate['verdict'] {
   return codes.size === 0 ? 'separate' : 'kept'
 }
 
-/** Prefers cards that don't show the screen, then cards without monitors, then those with more memory. */
+/** Prefers cards that don't show the screen, then cards without monitors, then cards with more memory. */
 function score(machine: Machine, device: PciDevice): number {
   const unseen = showsScreen(machine, device) ? 0 : 2 ** 50
   const dark = monitorsAt(device).length > 0 ? 0 : 2 ** 49

@@ -36,11 +36,10 @@ export interface Systems {
   booted?: System
   /** The system that was activated last. */
   current?: System
-  /** The default system for the next boot. */
+  /** The system of the default boot entry for the next boot. */
   next?: System
   /**
-   * The booted specialisation, also of an older generation; empty for the default boot entry, absent if
-   * unknown.
+   * The booted specialisation, possibly of an older generation; empty for the default boot entry, absent if unknown.
    */
   entry?: string
 }
@@ -72,18 +71,18 @@ export interface PciDevice {
   device: string
   /** Six lower-case hex digits: class, subclass, interface. */
   class: string
-  /** The current driver, and the kernel module that it is from. */
+  /** The current driver, and the kernel module that contains it. */
   driver?: string
   module?: string
-  /** The `driver_override`: the only driver that may bind it. */
+  /** The `driver_override`: the only driver that may bind the device. */
   reservedFor?: string
-  /** The modules with an alias for it; absent if unknown. */
+  /** The kernel modules with an alias for the device; absent if unknown. */
   suitable?: readonly string[]
   /** The IOMMU group; absent if the kernel uses no IOMMU. */
   group?: string
-  /** True if it is the firmware's boot display; only for display devices. */
+  /** True if the firmware used it as the boot display; only for display devices. */
   bootVga?: boolean
-  /** True if the kernel still uses the firmware's framebuffer on it. */
+  /** True if the kernel still uses the firmware's framebuffer on this device. */
   holdsFramebuffer?: boolean
   /** The connectors for monitors that its driver reports. */
   connectors: readonly Connector[]
@@ -95,20 +94,20 @@ export interface PciDevice {
   upstreamBridges: readonly string[]
   /** For a virtual function (SR-IOV), the address of its physical function. */
   physicalFunction?: string
-  /** Absent for a device that can't have virtual functions. */
+  /** Its SR-IOV capability; absent for a device that can't have virtual functions. */
   sriov?: Sriov
 }
 
-/** The virtual functions that a physical function can have, whether they exist or not. */
+/** The virtual functions that a physical function can have, whether its driver has created them or not. */
 export interface Sriov {
   /** The maximum number. */
   total: number
-  /** The device half of their ID, four lower-case hex digits; absent if unknown. */
+  /** The `dddd` in the ID of the virtual functions, four lower-case hex digits; absent if unknown. */
   device?: string
   /**
-   * The distance from the physical function to its first virtual function, and from each to the next, in
-   * routing IDs (bus, slot and function as one number); absent if unknown, as may be the case while none
-   * exists.
+   * The distances from the physical function to its first virtual function (`offset`) and from each virtual function to
+   * the next (`stride`), in routing IDs (bus, slot and function as one number). Absent if unknown, which is possible
+   * while there are no virtual functions.
    */
   offset?: number
   stride?: number
@@ -152,15 +151,15 @@ export interface Firmware {
   mux?: 'integrated' | 'discrete'
 }
 
-/** A resource of the host that is lost if one of its PCI devices is passed through. */
+/** A resource that the host loses if a PCI device that leads to it is passed through. */
 export interface ReachedThrough {
-  /** The addresses of the PCI devices that lead to it; empty if there are none or they're unknown. */
+  /** The addresses of the PCI devices that lead to it; empty if there are none or they are unknown. */
   through: readonly string[]
 }
 
 export interface StorageUse extends ReachedThrough {
   kind: 'mount' | 'swap' | 'luks' | 'zfs'
-  /** The mount point or, if there is none, the block device. */
+  /** The mount point; without one, the block device. */
   name: string
   /** The name of the block device, such as `nvme0n1p2`. */
   blockDevice: string
@@ -178,7 +177,7 @@ export interface BlockDevice {
   parts: readonly string[]
   /** The name of a mapping in `/dev/mapper`. */
   mapping?: string
-  /** Its other paths, relative to `/dev`, such as `disk/by-id/…`; absent if not all are known. */
+  /** Its symlinks, relative to `/dev`, such as `disk/by-id/…`; absent if not all are known. */
   links?: readonly string[]
   /** Host, bus, target and unit of a SCSI device: `0:0:0:0`. */
   scsi?: string
@@ -235,9 +234,9 @@ export interface Network extends ReachedThrough {
 
 export interface Keyboard extends ReachedThrough {
   name: string
-  /** True if its USB device has a mouse, too, as receivers and many mice do. */
+  /** True if its USB device also has a mouse, like receivers and many mice. */
   hasMouse: boolean
-  /** True if it is connected without a PCI device, so that it can't be lost. */
+  /** True if it is connected without a PCI device, so that the host can't lose it. */
   isBuiltIn: boolean
 }
 

@@ -1,4 +1,4 @@
-// The words of this layer: devices, their classes and uses, and what a dump replaces.
+// The words of this layer: for devices, their classes and uses, and the names that a dump replaces.
 
 import { hasUnknownMonitors } from './cards.ts'
 import type { Kind } from './dump/names.ts'
@@ -37,7 +37,7 @@ export function briefDevice({ address, class: code }: PciDevice): string {
   return `${address} (${classWord(code)})`
 }
 
-/** Whether a card has the screen: `shows`, or `may show` if its driver doesn't report monitors. */
+/** The verb for a card with the screen: `shows`, or `may show` if its driver doesn't report monitors. */
 export function showsWord(device: PciDevice): string {
   return hasUnknownMonitors(device) ? 'may show' : 'shows'
 }

@@ -7,7 +7,7 @@ type NameTable = {
   devices: ReadonlyMap<string, string>
 }
 
-/** The complete tables of NixOS, most distributions, and Debian. */
+/** The paths of the complete table on NixOS, on most distributions, and on Debian. */
 const PCI_IDS = [
   '/run/current-system/sw/share/hwdata/pci.ids',
   '/usr/share/hwdata/pci.ids',
@@ -25,13 +25,12 @@ let shipped: NameTable | undefined
  * `ids` have the format of vfio-pci: `vvvv:dddd`, in any case. Further parts (`10de:1b80:1043:85aa`) are
  * ignored.
  *
- * Returns names such as `NVIDIA GP104 [GeForce GTX 1080]` by the given ID, in the order of `ids`. Unknown
- * and invalid IDs are absent. A name is one line without control characters, so it can be part of a Nix
+ * Returns a map from each ID, as it is in `ids`, to a name such as `NVIDIA GP104 [GeForce GTX 1080]`, in the order of
+ * `ids`. Unknown and invalid IDs are absent. A name is one line without control characters, so it can be part of a Nix
  * comment.
  *
- * The shipped table comes first, so that names of graphics cards are the same everywhere. Then the
- * complete tables at `pciIds` are searched in order (default: the usual paths). Tables that can't be read
- * are skipped.
+ * Searches the shipped table first, so that names of graphics cards are the same everywhere, then the complete tables
+ * at `pciIds` in order (default: the usual paths). Skips tables that can't be read.
  */
 export function pciNamesOf(
   ids: readonly string[],
@@ -84,7 +83,7 @@ function fromShipped(text: string): NameTable {
   return { vendors: pairs(/^([^\t]{4})\t(.*)$/gm), devices: pairs(/^([^\t]{9})\t(.*)$/gm) }
 }
 
-/** Parses only the `wanted` devices of a pci.ids, which has 36,000 lines, and their vendors. */
+/** Parses only the `wanted` devices in a pci.ids, which has 36,000 lines, and their vendors. */
 function fromPciIds(text: string, wanted: ReadonlySet<string>): NameTable {
   const vendors = new Map<string, string>()
   const devices = new Map<string, string>()
@@ -101,7 +100,7 @@ function fromPciIds(text: string, wanted: ReadonlySet<string>): NameTable {
   return { vendors, devices }
 }
 
-/** The text from the line of a vendor up to the next line that is neither indented nor a comment. */
+/** The text from a vendor's line up to the next line that is neither indented nor a comment. */
 function vendorSection(text: string, vendor: string): string | undefined {
   const start = new RegExp(`^${vendor}[ \\t]`, 'm').exec(text)?.index
   if (start === undefined) return undefined

@@ -10,8 +10,8 @@ import {
 import { join, posix } from 'node:path'
 
 /**
- * Read access to a machine. All paths are absolute paths of that machine. What doesn't exist or can't be
- * read is undefined.
+ * Read access to a machine. All paths are absolute paths on that machine. The methods return undefined for anything
+ * that is missing or can't be read.
  */
 export interface Source {
   /** The text of a file. */
@@ -22,7 +22,7 @@ export interface Source {
   link(path: string): string | undefined
 }
 
-/** The machine whose root folder is `root`; `/` for the one that this runs on. */
+/** The machine whose root folder is `root`; with `/`, the machine that runs vfio-patch. */
 export function systemAt(root: string): Source {
   return {
     text: path =>
@@ -34,17 +34,17 @@ export function systemAt(root: string): Source {
   }
 }
 
-/** A recorded machine: the entries by path. */
+/** A recording of a machine: its entries by path. */
 export type Recording = Map<string, Entry>
 
 export type Entry = { text: string } | { link: string } | 'folder'
 
-/** The text of a file that was recorded. */
+/** The text of a recorded file; undefined for other entries. */
 export function recordedText(entry: Entry | undefined): string | undefined {
   return typeof entry === 'object' && 'text' in entry ? entry.text : undefined
 }
 
-/** A machine that answers from a recording. The parent folders of each entry exist. */
+/** A source that answers from a recording, as if the parent folders of each entry were recorded, too. */
 export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
   const folders = new Map<string, Set<string>>()
   for (const [path, entry] of recording) {
@@ -73,7 +73,7 @@ function folderAt(folders: Map<string, Set<string>>, path: string): Set<string> 
   return names
 }
 
-/** Wraps a source and adds all its answers to `recording`. */
+/** Wraps a source, and adds to `recording` everything that is read from it. */
 export function recordingSource(source: Source, recording: Recording): Source {
   return {
     text: path => {
@@ -83,7 +83,7 @@ export function recordingSource(source: Source, recording: Recording): Source {
     },
     names: path => {
       const names = source.names(path)
-      // Record each name, because nothing else may be read about it.
+      // Record each name here, because its file may never be read.
       for (const name of names ?? []) {
         const inner = `${path}/${name}`
         if (!recording.has(inner)) recording.set(inner, 'folder')
@@ -119,7 +119,7 @@ function readEntry(file: number, entry: Buffer): number {
   try {
     return readSync(file, entry)
   } catch (error) {
-    // EPIPE: an entry was overwritten by newer ones, so read on. Any other error is the end.
+    // EPIPE: newer entries overwrote this one, so read on. Any other error is the end.
     return (error as NodeJS.ErrnoException).code === 'EPIPE' ? readEntry(file, entry) : 0
   }
 }
@@ -132,10 +132,10 @@ function orUndefined<T>(read: () => T): T | undefined {
   }
 }
 
-/** The limit of Linux. */
+/** Linux's limit for the symlinks in one path. */
 const MAX_LINKS = 40
 
-/** Resolves all symlinks of a path that the source knows. Returns a path with a symlink loop unchanged. */
+/** Resolves all symlinks in a path, as far as the source has them. Returns a path with a symlink loop unchanged. */
 export function followLinks(source: Source, path: string): string {
   let done = '/'
   let rest = posix.normalize(path).split('/').filter(Boolean)

@@ -1,6 +1,6 @@
-// SR-IOV. A physical function is the device itself. Its driver creates virtual functions on request after
-// boot (`sriov_numvfs`), and each can be passed to a guest alone. They disappear when the driver is
-// unbound from the physical function. (Linux, Documentation/PCI/pci-iov-howto.rst)
+// SR-IOV. A physical function is the device itself. Its driver creates virtual functions on request after boot
+// (`sriov_numvfs`), and each can be passed through alone. They disappear when the driver is unbound from the physical
+// function. (Linux, Documentation/PCI/pci-iov-howto.rst)
 
 import { idOf, type Machine, type PciDevice } from './machine.ts'
 
@@ -9,14 +9,14 @@ export function isVirtual(device: PciDevice): boolean {
 }
 
 /**
- * True for an NVIDIA vGPU. QEMU opens it while it is bound to NVIDIA's driver (Linux 6.8 and later), so
- * libvirt must not bind it to vfio-pci.
+ * True for an NVIDIA vGPU. QEMU opens it while NVIDIA's driver has it (Linux 6.8 and later), so libvirt must not bind
+ * it to vfio-pci.
  */
 export function isVgpu(device: PciDevice): boolean {
   return isVirtual(device) && device.driver === 'nvidia'
 }
 
-/** The existing virtual functions of the device at this address, in the order of their addresses. */
+/** The virtual functions of the device at this address, in the order of their addresses. */
 export function virtualFunctionsOf({ devices }: Machine, address: string): PciDevice[] {
   return devices.filter(it => it.physicalFunction === address)
 }
@@ -27,8 +27,8 @@ export function physicalFunctionOf({ devices }: Machine, device: PciDevice): Pci
 }
 
 /**
- * The device that could create a virtual function at this address; undefined if a device exists at the
- * address, or if none could.
+ * The device whose driver could create a virtual function at this address; undefined if there is already a device at
+ * the address, or if no driver could.
  */
 export function physicalFunctionFor({ devices }: Machine, address: string): PciDevice | undefined {
   const place = routingIdOf(address)
@@ -43,7 +43,7 @@ export function physicalFunctionFor({ devices }: Machine, address: string): PciD
   })
 }
 
-/** These addresses, and those of their virtual functions. */
+/** These addresses, and the addresses of the devices' virtual functions. */
 export function withVirtualFunctions(
   { devices }: Machine,
   addresses: ReadonlySet<string>
@@ -52,7 +52,7 @@ export function withVirtualFunctions(
   return new Set([...addresses, ...along.map(it => it.address)])
 }
 
-/** These addresses without those of virtual functions. */
+/** These addresses, without the addresses of virtual functions. */
 export function withoutVirtualFunctions(
   { devices }: Machine,
   addresses: ReadonlySet<string>
@@ -61,19 +61,19 @@ export function withoutVirtualFunctions(
   return new Set([...addresses].filter(it => !virtual.has(it)))
 }
 
-/** The devices with an ID that existing or possible virtual functions have. */
+/** The devices with an ID that virtual functions have, or would have if a driver created them. */
 export interface VirtualID {
-  /** The existing virtual functions. */
+  /** The virtual functions with the ID. */
   virtual: readonly PciDevice[]
-  /** Their physical functions or, if none exists, the devices that could create some. */
+  /** Their physical functions; if there are no virtual functions, the devices that could have some with the ID. */
   physical: readonly PciDevice[]
   /** The other devices with the ID, which may be physical functions. */
   others: readonly PciDevice[]
 }
 
 /**
- * Looks up the ID (`vvvv:dddd`). Undefined if no virtual function has it, unless no device has it and some
- * device could create virtual functions with it.
+ * Looks up the ID (`vvvv:dddd`). Undefined if another device has it but no virtual function, or if no virtual function
+ * could have it.
  */
 export function virtualID(machine: Machine, id: string): VirtualID | undefined {
   const all = machine.devices.filter(it => idOf(it) === id)
@@ -82,7 +82,7 @@ export function virtualID(machine: Machine, id: string): VirtualID | undefined {
   const addresses = new Set(virtual.map(it => it.physicalFunction))
   const physical = machine.devices.filter(it => addresses.has(it.address))
   if (virtual.length > 0) return { virtual, physical, others }
-  // The ID means an existing device rather than virtual functions that don't exist.
+  // If a device has the ID, the ID refers to that device, not to virtual functions that could be created.
   const canCreate = (it: PciDevice) => `${it.vendor}:${it.sriov?.device}` === id
   const possible = all.length > 0 ? [] : machine.devices.filter(canCreate)
   return possible.length > 0 ? { virtual, physical: possible, others } : undefined

@@ -8,12 +8,12 @@ import { type Kind, type Masks, masksFor, placeholdersFor } from './names.ts'
 import { keptParameters, namedDrivers, reducedText } from './texts.ts'
 
 /**
- * The texts of a dump by file name, one for each top-level folder (`sys.txt`, `proc.txt`, …), and the
- * number of replaced names of each kind. Omits or replaces what identifies a machine: serial numbers,
- * UUIDs, hardware addresses, user-chosen names.
+ * The texts of a dump by file name, one for each top-level folder (`sys.txt`, `proc.txt`, …), and the number of
+ * replaced names of each kind. Omits or replaces everything that identifies a machine: serial numbers, UUIDs, hardware
+ * addresses, user-chosen names.
  *
- * A line is `PATH = TEXT` for a file, `PATH -> TARGET` for a symlink, or `PATH/` for a folder in which
- * nothing was read. A text of several lines follows `PATH =`, each line indented with a tab.
+ * A line is `PATH = TEXT` for a file, `PATH -> TARGET` for a symlink, or `PATH/` for a folder from which nothing was
+ * read. A text with several lines follows `PATH =`, and each of its lines is indented with a tab.
  */
 export function makeDump(recording: Recording): {
   texts: Map<string, string>
@@ -43,7 +43,7 @@ function entryLines(path: string, entry: Entry): string[] {
     : [`${path} = ${text}`]
 }
 
-/** Parses the texts of a dump; the error is the first invalid line. */
+/** Parses the texts of a dump. The error is the first invalid line. */
 export function parseDump(texts: Iterable<string>): Result<Recording, string> {
   const recording: Recording = new Map()
   for (const text of texts) {
@@ -69,9 +69,9 @@ export function parseDump(texts: Iterable<string>): Result<Recording, string> {
 }
 
 /**
- * The recording without what identifies a machine: user-chosen names, serial numbers, UUIDs, hardware
- * addresses. Each is replaced by the same placeholder everywhere. Apart from these names, readers find the
- * same facts as in the original. Idempotent. `replaced` is the number of replaced names of each kind.
+ * Removes everything that identifies a machine from a recording: user-chosen names, serial numbers, UUIDs, hardware
+ * addresses. The same name gets the same placeholder everywhere. Apart from names, vfio-patch reads the same facts as
+ * from the original. Idempotent. `replaced` is the number of replaced names of each kind.
  */
 export function withoutIdentity(recording: Recording): {
   recording: Recording
@@ -116,7 +116,7 @@ function textsAt(recording: Recording, end: string): string[] {
 }
 
 /**
- * The parameters of systems that differ only in what is omitted. That they differ has to be kept: it
+ * The kernel parameters of systems that differ only in omitted parts. The dump must keep the difference, because it
  * decides whether a change takes effect only after a reboot.
  */
 function differingParameters(
@@ -128,8 +128,8 @@ function differingParameters(
   return new Set(texts.filter(it => texts.some(other => isSame(it, other))))
 }
 
-// The paths and symlinks of a recording. Unknown paths are omitted from a dump, so that no new reader can
-// reveal a name by accident: add the paths that it reads here.
+// The paths and symlinks that a dump may contain. A dump omits all other paths, so that new code can't reveal a name by
+// accident. If new code reads other paths, add them to RULES.
 
 /** A pattern for paths, and the mask for each of its groups. */
 type Rule = [pattern: RegExp, ...groups: (keyof Masks)[]]
@@ -187,16 +187,16 @@ const RULES: readonly Rule[] = (
   ] as [string, ...(keyof Masks)[]][]
 ).map(([pattern, ...masks]): Rule => [new RegExp(`^${pattern}$`, 'd'), ...masks])
 
-/** The path in a dump; undefined if it must not be in it. */
+/** The path as a dump has it; undefined if the dump must not contain it. */
 function maskedPath(path: string, masks: Masks): string | undefined {
   for (const [pattern, ...groups] of RULES) {
     const found = pattern.exec(path)
-    if (found) return replaced(path, found, groups, masks)
+    if (found) return withMaskedGroups(path, found, groups, masks)
   }
   return undefined
 }
 
-function replaced(
+function withMaskedGroups(
   path: string,
   found: RegExpExecArray,
   groups: readonly (keyof Masks)[],
@@ -212,9 +212,9 @@ function replaced(
   return text + path.slice(end)
 }
 
-/** The target of the symlink at `path` in a dump. */
+/** The target of the symlink at `path`, as a dump has it. */
 function maskedTarget(path: string, target: string, masks: Masks): string {
-  if (path.startsWith('/sys/')) return inSysfs(target, masks)
+  if (path.startsWith('/sys/')) return maskedSysfsTarget(target, masks)
   if (path.startsWith('/dev/')) {
     const [, before = '', name = ''] = /^((?:\.\.\/)*|\/dev\/)(.*)$/.exec(target) ?? []
     return before + masks.device(`/dev/${name}`).slice('/dev/'.length)
@@ -229,8 +229,8 @@ function maskedTarget(path: string, target: string, masks: Masks): string {
   )
 }
 
-/** Masks a target in sysfs: users can choose the names below `net` and `block`. */
-function inSysfs(target: string, masks: Masks): string {
+/** Masks a symlink target in sysfs, where users can choose the names below `net` and `block`. */
+function maskedSysfsTarget(target: string, masks: Masks): string {
   const parts = target.split('/')
   const at = (name: string) => (parts.includes(name) ? parts.indexOf(name) : parts.length)
   return parts

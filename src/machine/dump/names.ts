@@ -1,5 +1,4 @@
-// User-chosen names, and the placeholders that replace them. Common names are kept: `enp5s0`, `nvme0n1p2`,
-// `/home`.
+// Replaces user-chosen names with placeholders. Keeps common names such as `enp5s0`, `nvme0n1p2` and `/home`.
 
 import { type Recording, recordedText } from '../source.ts'
 
@@ -31,17 +30,17 @@ export type Kind =
 
 export interface Placeholders {
   /**
-   * The placeholder for a name: `net1`, `net2` in the order of first use, unique for each kind. A name in
-   * the form of a placeholder is returned unchanged, so that the dump of a dump is identical.
+   * The placeholder for a name: `net1`, `net2` in the order of first use, unique for each kind. Returns a name in the
+   * form of a placeholder unchanged, so that a dump of a dump is identical.
    */
   of(kind: Kind, name: string): string
-  /** A number for a value whose format is kept, such as a UUID; `known` if it already is a placeholder. */
+  /** The number that replaces a value in the same format, such as a UUID; `known` if it already is a placeholder. */
   number(name: string, known: string | undefined): number
   /** The number of replaced names of each kind. */
   counts(): ReadonlyMap<Kind, number>
 }
 
-/** Creates placeholders that the recording doesn't contain otherwise. */
+/** Creates placeholders that the recording doesn't contain yet. */
 export function placeholdersFor(recording: Recording): Placeholders {
   const taken = takenIn(recording)
   const known = new Map<string, number>()
@@ -79,14 +78,14 @@ export function isPlaceholder(kind: Kind, name: string): boolean {
   return number !== undefined && placeholder(kind, Number(number)) === name
 }
 
-/** The placeholders in a recording, such as in one from a dump. */
+/** The placeholders in a recording, for example in the recording of a dump. */
 function takenIn(recording: Recording): Set<string> {
   const taken = new Set<string>()
   const look = (text: string) => {
     for (const [, kind, number] of text.matchAll(/(?<![a-z])([a-z]+)([1-9]\d{0,5})(?!\d)/g)) {
       if (kind !== 'input') taken.add(`${kind}${number}`)
     }
-    // The kernel numbers input devices in the same form, so only quoted names count.
+    // The kernel's names of input devices have the same form, so look only at quoted names.
     for (const [, number] of text.matchAll(/"input(\d*)"/g)) taken.add(`input${number || 1}`)
     for (const [, number] of text.matchAll(/\/mnt\/([1-9]\d{0,5})(?!\d)/g)) {
       taken.add(`mount${number}`)
@@ -130,7 +129,7 @@ export interface Masks {
   numbers(text: string): string
 }
 
-/** The masks for a recording, which has facts about the names, such as which mapping is an LVM volume. */
+/** The masks for a recording, which shows, for example, which mapping is an LVM volume. */
 export function masksFor(
   recording: Recording,
   names: Placeholders,
@@ -164,7 +163,7 @@ function deviceMasks(
 ): Pick<Masks, 'block' | 'mapping' | 'dataset' | 'device'> {
   const block = (name: string) => {
     if (BLOCK.test(name)) return name
-    // The name of an array is `md_` and its name in /dev/md.
+    // An array is called `md_NAME`, where NAME is its name in /dev/md.
     const array = /^md_(.+)$/.exec(name)?.[1]
     return array === undefined ? names.of('block', name) : `md_${names.of('array', array)}`
   }
@@ -236,7 +235,7 @@ function linkMask(
 
 type MappingKind = 'luks' | 'lvm' | 'other'
 
-/** The kind of each mapping: names of LVM volumes also contain that of the group. */
+/** The kind of each mapping, which matters because an LVM volume's mapping also contains the name of its group. */
 function kindsOfMappings(recording: Recording): Map<string, MappingKind> {
   const kinds = new Map<string, MappingKind>()
   const text = (path: string) => recordedText(recording.get(path))?.trim()
@@ -254,7 +253,7 @@ function kindsOfMappings(recording: Recording): Map<string, MappingKind> {
     const id = text(`/sys/class/block/${device}/dm/uuid`) ?? ''
     if (types.includes('crypto_LUKS') || /^CRYPT\b/.test(id)) kinds.set(name, 'luks')
     else if (types.includes('LVM2_member') || /^LVM\b/.test(id)) kinds.set(name, 'lvm')
-    // Without data of udev, the form of the name decides.
+    // Without udev's data, the form of the name decides.
     else if (types.some(it => it !== undefined)) kinds.set(name, 'other')
     else kinds.delete(name)
   }
@@ -265,7 +264,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const UUID_LUKS = /^luks-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const HARDWARE_ADDRESS = /^(?:en|wl|ww)x[0-9a-f]{12}$/
 
-/** What udev and libvirt make of a place, and the usual names of what has none. */
+/** Names of interfaces that udev derives from their place, and the usual names from the kernel and programs. */
 const INTERFACE =
   /^(?:lo|(?:en|wl|ww|ib|sl)(?:o\d+|b\d+|v\d+|(?:P\d+)?(?:s\d+|p\d+s\d+)(?:f\d+)?(?:u\d+)*(?:c\d+)?(?:i\d+)?(?:v\d+)?(?:r\d+)?(?:d\d+|np?\d+)?)|(?:eth|wlan|wwan|usb|ifb|gre|gretap|erspan|sit|ip6tnl|ip_vti|ip6_vti|tunl|br|virbr|vnet|tap|tun|bond|team|dummy|wg|docker|lxcbr|lxdbr|macvtap|veth|ib)\d+)$/
 
@@ -275,18 +274,18 @@ const BLOCK =
 const BUS =
   /^(ata-|nvme-|scsi-|usb-|mmc-|wwn-|virtio-|ieee1394-|memstick-|dm-name-|dm-uuid-|md-name-|md-uuid-|lvm-pv-uuid-|nvme-eui\.|nvme-uuid\.)/
 
-/** Paths of controllers and ports. For iSCSI, they would contain server names. */
+/** Paths of controllers and ports. Excludes iSCSI, where paths contain server names. */
 const PATH =
   /^(?:platform-[0-9A-Za-z_.:]{1,20}-)?pci-[0-9a-f:.]+(?:-(?:ata|nvme|usb(?:v[23])?|scsi|sas|virtio|mmc|sd)[0-9a-fx:.-]*)*$/
 
 const KNOWN_POINTS =
   /^\/(?:boot(?:\/efi)?|efi|home|nix(?:\/store|\/persist)?|persist|root|srv|tmp|usr|var(?:\/(?:lib|log|tmp))?)?$/
 
-/** Names that vfio-patch proposes, and generic ones. */
+/** Names of boot entries that vfio-patch proposes, and generic names. */
 const ENTRY =
   /^(?:(?:no-?)?(?:vfio|gpu|vms?|guests?|passthrough|passthru|virtuali[sz]ation)(?:-?(?:passthrough|passthru|vfio|\d+))?)$/i
 
-/** The words in product names of keyboards and mice. Names of people and their phones have others. */
+/** Words in the product names of keyboards and mice. A name with other words may be of a person or a phone. */
 const PRODUCT = new Set(
   `logitech logi microsoft dell hp hewlett-packard lenovo apple cherry keychron corsair razer steelseries asus
    asustek rog acer msi gigabyte roccat hyperx ducky das leopold filco varmilo glorious trust genius chicony
@@ -303,7 +302,7 @@ function isProduct(name: string): boolean {
     .every(it => PRODUCT.has(it.toLowerCase()) || /^(?:[A-Z]{0,3}\d{1,5}[A-Z]?|)$/.test(it))
 }
 
-/** Replaces unique values by numbers in the same format. */
+/** Replaces unique values with numbers in the same format. */
 function maskNumbers(names: Placeholders): (text: string) => string {
   const digits = (it: string, form: RegExp, length: number) => {
     const plain = it.replaceAll(':', '')
@@ -325,7 +324,7 @@ function maskNumbers(names: Placeholders): (text: string) => string {
       })
 }
 
-/** The kind of a store path, without names of hosts and of the user's packages. */
+/** The kind of a store path, without names of hosts and of the user's packages: `nixos-system`, `linux-6.18.2`. */
 function storeName(name: string): string {
   if (name.startsWith('nixos-system')) return 'nixos-system'
   const [, what, version] =

@@ -1,4 +1,4 @@
-// Reduces files for a dump to what their readers need.
+// Reduces the files in a dump to the facts that vfio-patch reads from them.
 
 import { linesAbout } from '../read/pci.ts'
 import { framebuffersIn } from '../read/systems.ts'
@@ -68,7 +68,7 @@ function byName(path: string, text: string, at: Reduction): string {
 /** The kind of a mapping in its `dm/uuid`, which also contains names. */
 const KIND_OF_MAPPING = /^(?:part\d+-)?(?:CRYPT|LVM|mpath|DMRAID)\b/
 
-/** The content of a block device, and the pool of a ZFS member. */
+/** The lines of udev's data with the content of a block device and the pool of a ZFS member. */
 function udevFacts(text: string, masks: Masks): string {
   const pool = /^E:ID_FS_LABEL=(.+)$/m.exec(text)?.[1]
   const isMember = /^E:ID_FS_TYPE=zfs_member$/m.test(text)
@@ -84,7 +84,7 @@ function linesWith(text: string, pattern: RegExp): string {
   return joinLines(text.split('\n').filter(it => pattern.test(it)))
 }
 
-/** The facts about the first processor, and the flags that matter. */
+/** The facts about the first processor, with only the flags that matter. */
 function processor(text: string): string {
   const [first = ''] = text.split('\n\n')
   const kept = linesWith(first, /^(?:vendor_id|model name|flags)\s*:/)
@@ -94,12 +94,12 @@ function processor(text: string): string {
   })
 }
 
-/** The release, only for NixOS: derivatives may have an identifying name. */
+/** The release of NixOS; empty for other systems, because a derivative's name may identify the user. */
 function release(text: string): string {
   return linesWith(text, /^(?:ID=(?:"?nixos"?)|VERSION_ID="?\d+\.\d+"?)$/)
 }
 
-/** The devices with a framebuffer in use, without memory addresses. */
+/** The devices whose framebuffer is in use, without memory addresses. */
 function framebufferLines(text: string): string {
   return [...framebuffersIn(text)].map(it => `0-0 : ${it}\n  0-0 : BOOTFB\n`).join('')
 }
@@ -152,7 +152,7 @@ function inputs(text: string, masks: Masks): string {
     .join('\n')
 }
 
-/** The drivers and modules that symlinks of the recording name, with underscores. */
+/** The drivers and modules in the recording's symlinks, with underscores. */
 export function namedDrivers(recording: Recording): Set<string> {
   const found = new Set(['vfio_pci'])
   for (const [path, entry] of recording) {
@@ -163,13 +163,13 @@ export function namedDrivers(recording: Recording): Set<string> {
   return found
 }
 
-// Kernel parameters: only those that matter for passthrough, with user-chosen values masked.
+// Kernel parameters. A dump has only those that matter for passthrough, and masks user-chosen values.
 
 function wordSet(text: string): ReadonlySet<string> {
   return new Set(text.split(/\s+/))
 }
 
-/** Modules that rules use, with underscores. */
+/** Modules that vfio-patch's checks use, with underscores. */
 const MODULES =
   wordSet(`vfio vfio_pci vfio_pci_core vfio_iommu_type1 vfio_virqfd vfio_mdev mdev kvm kvm_amd kvm_intel kvmfr kvmgt
    irqbypass pci_stub xen_pciback amdgpu radeon nouveau nova_core nova_drm nvidia nvidia_drm nvidia_modeset
@@ -200,7 +200,7 @@ function isRelevantName(name: string): boolean {
   return NAMES.has(name) || (name.includes('.') && isKnownModule(module))
 }
 
-/** Words in values that are kept, besides numbers and module names. */
+/** Words that are kept in values, in addition to numbers and module names. */
 const WORDS =
   wordSet(`on off yes no y n pt nopt soft force strict lax auto ask none default native vendor video verbose igfx_off sm_on sm_off
    sp_off forcedac fullflush nofullflush nobypass merge nomerge pgtbl_v1 pgtbl_v2 noats nomsi noaer nocrs use_crs
@@ -215,10 +215,7 @@ const NUMBERS =
 /** A part of a device ID, as in `vfio-pci.ids=`. */
 const ID = /^(?:[0-9a-f]{4}|[0-9a-f]{6,8})$/i
 
-/**
- * The kernel parameters to keep. Unknown words in their values are replaced by placeholders. `drivers` are
- * those from `namedDrivers`.
- */
+/** The kernel parameters to keep, with placeholders for unknown words in values. `drivers` is from `namedDrivers`. */
 export function keptParameters(
   text: string,
   drivers: ReadonlySet<string>,

@@ -15,9 +15,9 @@ import { readKernelLog, readLoadedModules, readSystems } from './systems.ts'
 
 interface OpenMachine {
   source: Source
-  /** True for a dump, which lacks identifying names and numbers. */
+  /** True for a dump, which has no identifying names and numbers. */
   isDump: boolean
-  /** The paths of its tables with device names; by default those of this system. */
+  /** The paths of the machine's tables with device names; absent for this system's tables. */
   pciIds?: readonly string[]
 }
 
@@ -48,8 +48,8 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
 }
 
 /**
- * The paths of the tables with device names for `pciNamesOf`: the table in a dump, or those of the system
- * in a root folder. Empty without a folder, for those of this system.
+ * The paths of the tables with device names, as an option of `pciNamesOf`: the table in a dump, or the tables in a root
+ * folder. Without a folder, an empty object, which means this system's tables.
  */
 export function nameTables(folder: string | undefined): Pick<OpenMachine, 'pciIds'> {
   if (folder === undefined) return {}
@@ -59,7 +59,7 @@ export function nameTables(folder: string | undefined): Pick<OpenMachine, 'pciId
   return { pciIds: tables.map(it => join(folder, it)) }
 }
 
-/** True if a folder with these files is a dump. A dump of a machine without /sys has no `sys.txt`. */
+/** True if a folder with these files is a dump. The dump of a machine without /sys has no `sys.txt`. */
 function isDump(names: readonly string[]): boolean {
   return names.includes('sys.txt') || (names.includes('proc.txt') && names.includes('pci.ids'))
 }
@@ -73,8 +73,8 @@ function folderEntries(folder: string): string[] | undefined {
 }
 
 /**
- * Reads all facts about a machine that matter for passthrough. Needs no privileges and never fails: what
- * can't be read is absent.
+ * Reads all facts about a machine that matter for passthrough. Needs no privileges and never fails: facts that can't be
+ * read are absent.
  */
 export function readMachine(source: Source): Machine {
   const kernel = source.text('/proc/sys/kernel/osrelease')?.trim()
@@ -136,6 +136,7 @@ function readMemory(source: Source): Memory {
   return { ...defined({ total: total === undefined ? undefined : Number(total) }), hugepages }
 }
 
+// The chassis types of laptops in SMBIOS.
 const LAPTOPS = [8, 9, 10, 14, 31, 32]
 const MUXES = [
   '/sys/class/firmware-attributes/asus-armoury/attributes/gpu_mux_mode/current_value',
@@ -153,7 +154,7 @@ function readFirmware(source: Source): Firmware {
   }
 }
 
-/** The release of NixOS in os-release; undefined for other systems. */
+/** The NixOS release in the text of os-release; undefined for other systems. */
 function nixosRelease(text: string): string | undefined {
   const field = (name: string) => new RegExp(`^${name}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1]
   return field('ID') === 'nixos' ? field('VERSION_ID') : undefined

@@ -16,7 +16,7 @@ export function readNetworks(source: Source): Network[] {
   })
 }
 
-/** Adds the physical functions of virtual functions, which are not on the path but are needed, too. */
+/** Adds the physical functions of virtual functions: they are not in the path, but the device needs them. */
 function withPhysicalFunctions(source: Source, addresses: readonly string[]): string[] {
   const physical = (it: string) => source.link(`/sys/bus/pci/devices/${it}/physfn`) ?? ''
   return addresses.flatMap(it => [...addressesIn(physical(it)), it])
@@ -38,7 +38,7 @@ interface Input {
   keys: bigint
 }
 
-/** The keyboards: input devices with letters and key repeat, except for those that nobody types on. */
+/** The keyboards: input devices with letters and key repeat, except devices that nobody types on. */
 export function readKeyboards(source: Source): Keyboard[] {
   const inputs = readInputs(source.text('/proc/bus/input/devices') ?? '')
   const pointers = inputs.filter(it => it.handlers.some(name => /^mouse\d+$/.test(name)))

@@ -4,21 +4,21 @@ import type { Source } from '../source.ts'
 import { isVirtual } from '../virtualFunctions.ts'
 import { readFramebuffers } from './systems.ts'
 
-/** True for graphics devices of any kind. False for their virtual functions, which have no monitors. */
+/** True for graphics devices of any kind; false for their virtual functions, which have no connectors. */
 export function isDisplay(device: PciDevice): boolean {
   return device.class.startsWith('03') && !isVirtual(device)
 }
 
 /**
- * True if a monitor can be connected. 3D controllers have no outputs. "Other" display devices count only
- * if their driver reports connectors.
+ * True if a monitor can be connected to the device. False for 3D controllers and "other" display devices, unless their
+ * driver reports connectors.
  */
 export function canShow(device: PciDevice): boolean {
   const { class: code, connectors } = device
   return isDisplay(device) && (/^030[01]/.test(code) || connectors.length > 0)
 }
 
-/** True for bridges, which are never passed through and never prevent it. */
+/** True for bridges, which are never passed through and never prevent passing other devices through. */
 export function isBridge(device: PciDevice): boolean {
   return device.class.startsWith('06')
 }
@@ -78,8 +78,8 @@ function readDevice(
 }
 
 /**
- * Reads the SR-IOV files of sysfs. `sriov_vf_device` is hexadecimal, on some kernels with `0x`; the others
- * are decimal.
+ * Reads the SR-IOV files of sysfs. `sriov_vf_device` is hexadecimal, on some kernels with `0x`; the other files are
+ * decimal.
  */
 function readSriov(value: (name: string) => string | undefined): Sriov | undefined {
   const number = (name: string) => {
@@ -99,7 +99,7 @@ function readConnectors(source: Source): Map<string, Connector[]> {
   for (const name of source.names(DRM) ?? []) {
     const [, card, connector] = /^(card\d+)-(.+)$/.exec(name) ?? []
     if (card === undefined || connector === undefined) continue
-    // A card for the firmware's framebuffer has no `device`, but is below its PCI device.
+    // The DRM card of the firmware's framebuffer has no `device`, but its own path contains the PCI device.
     const [device, path] = [`${DRM}/${card}/device`, `${DRM}/${card}`].map(it =>
       addressesIn(source.link(it) ?? '').at(-1)
     )
@@ -132,12 +132,12 @@ function hexOf(text: string | undefined, digits: number): string | undefined {
   return found?.toLowerCase().padStart(digits, '0')
 }
 
-/** The modules whose aliases match the modalias of a device. */
+/** Returns the modules with an alias that matches the modalias of a device. */
 type Drivers = (modalias: string) => string[]
 
 /**
- * Reads the aliases of the running kernel's modules. `modules` is the folder with `lib/modules` of the
- * booted system, if known.
+ * Reads the aliases of the running kernel's modules. `modules` is the folder of the booted system that contains
+ * `lib/modules`, if known.
  */
 export function readAliases(
   source: Source,
@@ -175,12 +175,12 @@ export function linesAbout(text: string, modaliases: readonly string[]): string 
     .join('')
 }
 
-/** The vendor of an alias; empty for a pattern that matches any. */
+/** The vendor in an alias; empty for a pattern that matches any vendor. */
 function vendorOf(alias: string): string {
   return /^pci:v([0-9A-F]{8})/.exec(alias)?.[1] ?? ''
 }
 
-/** Matches an alias pattern. Those of PCI devices have no wildcards but `*`. */
+/** Matches an alias pattern. In patterns for PCI devices, `*` is the only wildcard. */
 function matchesAlias(modalias: string, pattern: string): boolean {
   const parts = pattern.split('*').map(it => it.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${parts.join('.*')}$`).test(modalias)

@@ -1,4 +1,4 @@
-// The block devices of a machine: their names, how they're stacked, and how the host uses them.
+// Reads the block devices of a machine: their names, how they are stacked, and how the host uses them.
 
 import { defined, uniqueBy } from '../../collections.ts'
 import { type Mount, parseMounts, unescapeOctal } from '../../mounts.ts'
@@ -16,7 +16,7 @@ const BLOCK = '/sys/class/block'
 type Plain = Omit<BlockDevice, 'uses'>
 
 /**
- * Reads all block devices with their uses; undefined if sysfs doesn't have them. What a recording lacks is
+ * Reads all block devices with their uses; undefined if sysfs doesn't have them. Facts that a recording lacks are
  * absent, such as udev's symlinks, the SCSI address and the USB device.
  */
 export function readBlocks(source: Source): BlockDevice[] | undefined {
@@ -72,13 +72,13 @@ function readBlock(source: Source, name: string, names: readonly string[], tree:
     name,
     parts: source.names(`${folder}/slaves`) ?? [],
     isRemovable,
-    // Without any symlink, the data of udev is missing.
+    // If there is no symlink at all, udev's data is missing, so the links are unknown.
     ...(links.length > 0 ? { links } : {}),
     ...defined({ number, disk, mapping, scsi, generic, usb, content, pool })
   }
 }
 
-/** The disk of a partition: its parent folder in sysfs or, if that is unknown, inferred from the name. */
+/** The disk of a partition: from the parent folder in sysfs or, if that is unknown, from the partition's name. */
 function diskOf(name: string, path: string, names: readonly string[]): string | undefined {
   const parent = path.split('/').at(-2)
   if (parent !== undefined) return names.includes(parent) ? parent : undefined
@@ -117,15 +117,15 @@ function loopParts(
 // ---- uses
 
 function mountsAndSwap(source: Source, tree: BlockTree): UseOn[] {
-  // ZFS is found by the members of its pools.
+  // `poolMembers` finds ZFS.
   const mounts = readMounted(source, tree).filter(it => it.type !== 'zfs')
   const mountUses = mounts.map(it => useOn(it.blockDevice, 'mount', it.point))
   const swaps = readSwaps(source, tree).map(it => useOn(it, 'swap'))
-  return [...mountUses, ...swaps, ...onMemory(source)]
+  return [...mountUses, ...swaps, ...loopAndZramUses(source)]
 }
 
 /** Mounts and swap on loop devices and zram, which are not in the tree. */
-function onMemory(source: Source): UseOn[] {
+function loopAndZramUses(source: Source): UseOn[] {
   const mounts = mountsOf(source).flatMap(({ point, source: from }) => {
     const on = /^\/dev\/((?:loop|zram)\d\w*)$/.exec(from)?.[1]
     return on === undefined ? [] : [useOn(on, 'mount', point)]
@@ -150,7 +150,7 @@ function memberships(source: Source, all: readonly Plain[]): UseOn[] {
   return [...uses, ...caches]
 }
 
-/** How a block device is part of another; undefined if the other is only another path to it. */
+/** How `part` is a member of `whole`; undefined if `whole` is only another way to access `part`. */
 function membership(
   source: Source,
   whole: Plain,
@@ -160,7 +160,7 @@ function membership(
   if (whole.name.startsWith('bcache')) return 'bcache'
   if (whole.name.startsWith('md')) return 'md'
   const uuid = source.text(`${BLOCK}/${whole.name}/dm/uuid`)?.trim() ?? ''
-  // Multipath paths and partitions of a mapping are in use only if something on them is.
+  // Multipath devices and partitions of a mapping are in use only if something on them is in use.
   if (/^(?:mpath|part\d+)\b/.test(uuid)) return undefined
   if (uuid.startsWith('CRYPT') || part?.content === 'crypto_LUKS') return 'luks'
   return uuid.startsWith('LVM') || part?.content === 'LVM2_member' ? 'lvm' : 'mapping'
@@ -183,17 +183,16 @@ function fileSystemMembers(source: Source): UseOn[] {
 
 const POOLS = '/proc/spl/kstat/zfs'
 
-/**
- * The members of imported ZFS pools. A member whose pool udev doesn't report counts if any pool is
- * imported.
- */
+/** The members of imported ZFS pools. Includes members of unknown pools if any pool is imported. */
 function poolMembers(source: Source, all: readonly Plain[]): UseOn[] {
   const members = all.filter(it => it.content === 'zfs_member')
   if (members.length === 0) return []
   const pools = poolNames(source)
-  const isAny = hasPools(source)
+  const isAnyImported = hasPools(source)
   return members
-    .filter(it => (it.pool === undefined || pools.length === 0 ? isAny : pools.includes(it.pool)))
+    .filter(it =>
+      it.pool === undefined || pools.length === 0 ? isAnyImported : pools.includes(it.pool)
+    )
     .map(it => useOn(it.name, 'zfs', it.pool))
 }
 
@@ -210,7 +209,7 @@ function poolNames(source: Source): string[] {
 }
 
 /**
- * Mounted file systems, swap, and members of LUKS and ZFS, each with the PCI devices that lead to it, also
+ * Mounted file systems, swap, and members of LUKS and ZFS, each with the PCI devices that lead to it directly or
  * through mappings and arrays.
  */
 export function readStorage(source: Source): StorageUse[] {
@@ -238,7 +237,7 @@ interface BlockTree {
   through(name: string): Set<string>
 }
 
-/** Reads how the block devices are stacked, without loop devices, ram and zram. */
+/** Reads how the block devices are stacked. Omits loop devices, ram and zram. */
 function blockTree(source: Source): BlockTree {
   const names = (source.names(BLOCK) ?? []).filter(it => !/^(?:loop|ram|zram)\d/.test(it))
   const mapped = new Map<string, string>()
@@ -255,7 +254,7 @@ function blockTree(source: Source): BlockTree {
     seen.add(name)
     const path = source.link(`${BLOCK}/${name}`) ?? ''
     const found = new Set(addressesIn(path))
-    // For a partition of an array, the members are listed at the array.
+    // For a partition of an array, sysfs lists the members at the array.
     const parents = path.split('/block/')[1]?.split('/') ?? [name]
     const below = parents.flatMap(it => source.names(`${BLOCK}/${it}/slaves`) ?? [])
     for (const inner of below) for (const it of through(inner, seen)) found.add(it)
@@ -265,7 +264,7 @@ function blockTree(source: Source): BlockTree {
   return { names, named, through }
 }
 
-/** The controllers of an NVMe disk that has several: in sysfs it is below none of them. */
+/** The controllers of an NVMe disk with several controllers: in sysfs, such a disk is below none of them. */
 function controllersOf(source: Source, path: string): string[] {
   const subsystem = /\/nvme-subsystem\/(nvme-subsys\d+)\//.exec(path)?.[1]
   if (subsystem === undefined) return []
@@ -287,7 +286,7 @@ function readMounted(source: Source, tree: BlockTree): (Mount & { blockDevice: s
   return uniqueBy(mounts, it => `${it.point}\0${it.blockDevice}`)
 }
 
-/** The block devices under a mounted file system; several where it spans them. */
+/** The block devices under a mounted file system; several if the file system spans several. */
 function blockDevicesUnder(
   source: Source,
   tree: BlockTree,
@@ -295,7 +294,7 @@ function blockDevicesUnder(
 ): string[] {
   const name = source.link(`/sys/dev/block/${number}`)?.split('/').at(-1)
   if (name !== undefined) return [name]
-  // Members are known only from udev. Without its data, any disk may be a member.
+  // Only udev knows the members. Without udev's data, any disk may be a member.
   if (type === 'zfs') {
     const members = tree.names.filter(it => memberKind(source, it) === 'zfs')
     return members.length > 0 ? members : [...tree.names]
@@ -304,19 +303,19 @@ function blockDevicesUnder(
   if (type !== 'btrfs') return named
   const pools = (source.names('/sys/fs/btrfs') ?? [])
     .map(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
-    // If the device is unknown, it may be any of those in use.
+    // If the device is unknown, the file system may be any mounted btrfs.
     .filter(it => named.length === 0 || named.some(device => it.includes(device)))
   return [...new Set([...named, ...pools.flat()])]
 }
 
-/** The block devices that hold swap. */
+/** The block devices in use as swap. */
 function readSwaps(source: Source, tree: BlockTree): string[] {
   const lines = (source.text('/proc/swaps') ?? '').split('\n').slice(1)
   const paths = lines.map(line => line.split(/\s+/)[0] ?? '').filter(it => it.startsWith('/dev/'))
   return paths.flatMap(it => tree.named(unescapeOctal(it)) ?? [])
 }
 
-/** The type of member that udev found on a block device. */
+/** The type of member that udev detected on a block device. */
 function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
   const number = source.text(`${BLOCK}/${name}/dev`)?.trim()
   const facts = number === undefined ? undefined : source.text(`/run/udev/data/b${number}`)

@@ -1,4 +1,4 @@
-// Facts about the running kernel and the NixOS systems.
+// Reads facts about the running kernel and the NixOS systems.
 
 import { dirname } from 'node:path'
 import { defined } from '../../collections.ts'
@@ -18,15 +18,15 @@ export function readKernelLog(source: Source): KernelLog | undefined {
   return { isComplete: /\bLinux version \d/.test(text), hasAcsOverride: ACS.test(text) }
 }
 
-/** The message of a kernel with the ACS override patch in use. */
+/** The message of a kernel in which the ACS override patch is active. */
 const ACS = /PCIe ACS overrides enabled/
 
-/** The addresses of the devices whose memory has the firmware's framebuffer in use by the kernel. */
+/** The addresses of the devices on which the kernel still uses the firmware's framebuffer. */
 export function readFramebuffers(source: Source): Set<string> {
   return framebuffersIn(source.text('/proc/iomem') ?? '')
 }
 
-/** Parses `/proc/iomem`. Without root it has no addresses, but still names and nesting. */
+/** Parses `/proc/iomem`. Other users than root see no memory addresses in it, but the same names and nesting. */
 export function framebuffersIn(text: string): Set<string> {
   const found = new Set<string>()
   const above: { indent: number; name: string }[] = []
@@ -46,7 +46,7 @@ const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/
 /** The kernel's names for the framebuffer's memory, depending on the driver. */
 const FRAMEBUFFER = /^(?:BOOTFB|efifb|vesafb|simplefb|simple-?drm|simple-framebuffer(?:\.\d+)?)$/
 
-/** The booted, current and next system of NixOS; undefined if there is none of them. */
+/** The booted, current and next NixOS system; undefined if all are missing. */
 export function readSystems(source: Source): Systems | undefined {
   const [booted, current, next] = [
     '/run/booted-system',
@@ -61,13 +61,13 @@ export function readSystems(source: Source): Systems | undefined {
 
 const PROFILES = '/nix/var/nix/profiles'
 
-/** The name of the specialisation at `path` in these systems; empty if it is one of the systems. */
+/** The name of the specialisation of these systems that is at `path`; empty if `path` is one of the systems itself. */
 function specialisationAt(path: string, systems: readonly System[]): string | undefined {
   if (systems.some(it => it.path === path)) return ''
   return systems.flatMap(it => it.specialisations).find(it => it.system.path === path)?.name
 }
 
-/** Searches all existing generations in the same way, newest first. */
+/** Like `specialisationAt`, but searches all generations, newest first. */
 function olderEntry(source: Source, path: string): string | undefined {
   const numberOf = (link: string) => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? Number.NaN)
   const links = (source.names(PROFILES) ?? []).filter(it => !Number.isNaN(numberOf(it)))
@@ -102,8 +102,8 @@ function readBuilt(source: Source, path: string): System {
 }
 
 /**
- * The store path that a symlink leads to, possibly through others. The symlinks are absolute paths of the
- * machine, which may be in a folder, so they are resolved here.
+ * The store path to which a symlink leads, possibly through other symlinks. Resolves them here, because absolute
+ * targets are paths on the machine, whose root may be another folder.
  */
 function inStore(source: Source, link: string): string | undefined {
   let path = link
