@@ -144,7 +144,7 @@ export function chooseDevices(
   if (problems.length > 0) return err(problems)
 
   const cautions: Caution[] = [
-    ...(isFirst ? [] : dark.map(noPicture)),
+    ...(isFirst ? [] : dark.map(noPictureCaution)),
     ...lost,
     ...(settings.applyACSpatch === true ? [] : sharedByNamed(machine, named, passed)),
     ...cautionsFor(machine, passed, settings.blacklistNvidia === true).filter(
@@ -235,7 +235,7 @@ function isInForce(gate: Gate, inForce: ReadonlySet<string> = new Set()): boolea
   return gateDevices(gate).every(it => inForce.has(it.address))
 }
 
-function noPicture(gate: Gate): Caution {
+function noPictureCaution(gate: Gate): Caution {
   const others = gate.code === 'SHOWS_SCREEN' ? gate.others : []
   return { code: 'NO_PICTURE', device: gate.device, others }
 }

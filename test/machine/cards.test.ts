@@ -80,7 +80,7 @@ describe('a card', () => {
 })
 
 describe('an IOMMU group', () => {
-  test('has as other members the devices with a host driver, except bridges', () => {
+  test('has other members: its devices with a host driver, except bridges', () => {
     const dirty = machineCalled('dirty-group')
     const others = otherGroupMembers(dirty, new Set(['0000:08:00.0', '0000:08:00.1']))
     expect(addresses(others)).toEqual(['0000:02:00.0', '0000:02:00.1', '0000:04:00.0'])
@@ -95,7 +95,7 @@ describe('an IOMMU group', () => {
     expect(otherGroupMembers(own, new Set(['0000:05:00.0']))).toEqual([])
   })
 
-  test('is shared if it has several slots, and is ordered by number, devices without a group last', () => {
+  test('is shared if it has several slots; groups are in the order of their numbers, devices without a group last', () => {
     const at = (address: string, group?: string) =>
       device(address, '1022:0001', '040300', group === undefined ? {} : { group })
     const groups = iommuGroups(
@@ -115,7 +115,7 @@ describe('an IOMMU group', () => {
   })
 })
 
-test('finds devices of the host with the same ID as a passed device', () => {
+test('finds host devices with the same ID as a device that is passed through', () => {
   const machine = machineCalled('shared-audio-id')
   const whole = ['0000:03:00.0', '0000:03:00.1', '0000:03:00.2', '0000:03:00.3']
   expect(addresses(sameIdDevices(machine, new Set(whole)))).toEqual(['0000:0c:00.1'])
@@ -129,14 +129,14 @@ test.each<[string, PciDevice, string[]]>([
     ['nouveau', 'nova_core', 'nvidia', 'nvidiafb']
   ],
   [
-    'bound already',
+    'bound to vfio-pci',
     device('0000:01:00.0', '1002:67df', '030000', { driver: 'vfio-pci', module: 'vfio_pci' }),
     ['amdgpu', 'radeon']
   ],
   ['USB on a card', device('0000:01:00.2', '10de:1ad8', '0c0330'), ['xhci_pci']],
   ['USB-C on a card', device('0000:01:00.3', '10de:1ad9', '0c8000'), ['i2c_nvidia_gpu']],
   [
-    'a driver that nobody thought of',
+    'a driver outside the tables',
     device('0000:05:00.0', '10ec:8168', '020000', { driver: 'r8169', module: 'r8169' }),
     ['r8169']
   ],

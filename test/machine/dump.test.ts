@@ -7,7 +7,7 @@ import { nameTables, openMachine, readMachine } from '../../src/machine/read/mac
 import { recordedSource } from '../../src/machine/source.ts'
 import { recordingOf } from './support/tree.ts'
 
-test('omits what identifies the machine', () => {
+test('omits names and numbers that identify the machine', () => {
   const uuid = '6f9619ff-8b86-d011-b42d-00c04fc964ff'
   const recording = recordingOf({
     '/proc/cmdline': `root=UUID=${uuid} quiet intel_iommu=on init=/nix/store/abc ip=192.168.1.9\n`,
@@ -62,7 +62,7 @@ test('omits what identifies the machine', () => {
   })
 })
 
-test('masks store paths, and reduces the log and the modules to what readers need', () => {
+test('masks store paths, and keeps only relevant parts of the log and the modules', () => {
   const path = (digit: string, name: string) => `/nix/store/${digit.repeat(32)}-${name}`
   const system = path('a', 'nixos-system-alices-pc-26.05.1234')
   const recording = recordingOf({
@@ -91,7 +91,7 @@ ${masked(1)}-nixos-system/kernel-params = iommu=pt
   })
 })
 
-test('refuses an invalid line', () => {
+test('parseDump refuses an invalid line', () => {
   expect(parseDump(['# x\n/sys/a = 1\nnonsense\n'])).toEqual({ ok: false, error: 'nonsense' })
 })
 

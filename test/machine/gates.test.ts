@@ -1,4 +1,4 @@
-// Which gates are closed for which devices.
+// Finds the gates that are closed for devices.
 
 import { describe, expect, test } from 'vitest'
 import { cautionsFor, closedGates, gateDevices } from '../../src/machine/gates.ts'
@@ -35,7 +35,7 @@ test('opens all gates for a card that the host does not need', () => {
   expect(gates(X570, ['0000:0c:00.4', '0000:7f:00.0'])).toEqual([])
 })
 
-test('closes the gates for disk, network and keyboard together', () => {
+test('closes one gate each for the disk, the network and the keyboard', () => {
   expect(gates(X570, ['0000:04:00.0', '0000:06:00.0', '0000:0c:00.3'])).toEqual([
     'CARRIES_DISK 0000:04:00.0',
     'ONLY_NETWORK 0000:06:00.0',
@@ -43,26 +43,26 @@ test('closes the gates for disk, network and keyboard together', () => {
   ])
 })
 
-test('treats a bridge like the devices below it', () => {
+test('closes a gate for a bridge if it is closed for the devices below the bridge', () => {
   expect(gates(X570, ['0000:00:01.2'])).toEqual([
     'CARRIES_DISK 0000:00:01.2',
     'ONLY_NETWORK 0000:00:01.2'
   ])
 })
 
-describe('network', () => {
+describe('the network gate', () => {
   const network = (name: string, address: string | undefined, isUp = true): Network => {
     return { name, through: address === undefined ? [] : [address], isUp }
   }
   const wired = network('enp6s0', '0000:06:00.0')
-  test('is open if another card is left, also one that is down', () => {
+  test('is open if another network card is left, even one that is down', () => {
     const two = changed({ networks: [wired, network('wlan0', '0000:07:00.0', false)] })
     expect(gates(two, ['0000:06:00.0'])).toEqual([])
     expect(cautionsFor(two, new Set(['0000:06:00.0'])).map(it => it.code)).toEqual([
       'NETWORK_IN_USE'
     ])
   })
-  test('is closed for two cards if none is left', () => {
+  test('is closed for two network cards if no other is left', () => {
     const two = changed({ networks: [wired, network('enp4s0', '0000:04:00.0')], storage: [] })
     const [gate] = closedGates(two, new Set(['0000:04:00.0', '0000:06:00.0']), {
       confirmed: [],
@@ -73,13 +73,13 @@ describe('network', () => {
       '0000:06:00.0'
     ])
   })
-  test('is closed for a controller with both interfaces', () => {
+  test('is closed for a controller that leads to all interfaces', () => {
     const two = changed({ networks: [wired, network('enp6s0d1', '0000:06:00.0')] })
     expect(gates(two, ['0000:06:00.0'])).toEqual(['ONLY_NETWORK 0000:06:00.0'])
   })
 })
 
-describe('keyboard', () => {
+describe('the keyboard gate', () => {
   const keyboard = (more: Partial<Keyboard>): Keyboard => {
     return { name: 'x', through: ['0000:0c:00.3'], hasMouse: false, isBuiltIn: false, ...more }
   }
@@ -105,7 +105,7 @@ describe('keyboard', () => {
   })
 })
 
-describe('display', () => {
+describe('the display gates', () => {
   const shown = (monitors: Record<string, boolean>, bootVga: Record<string, boolean>): Machine => {
     const devices = X570.devices.map(it =>
       it.class.startsWith('03')
@@ -120,14 +120,14 @@ describe('display', () => {
   }
   const [gtx = '', wx = ''] = [GTX[0], WX[0]]
 
-  test('is closed for the only card with a monitor', () => {
+  test('are closed for the only card with a monitor', () => {
     expect(gates(X570, WX)).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
     expect(gates(X570, WX, { confirmed: [wx] })).toEqual([])
     expect(gates(X570, WX, { confirmed: [gtx] })).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
     expect(gates(X570, WX, { bindsAtBoot: false })).toEqual([])
   })
 
-  test('is open if two cards have monitors', () => {
+  test('are open if two cards have monitors', () => {
     const both = shown({ [gtx]: true, [wx]: true }, { [wx]: true })
     expect(gates(both, WX)).toEqual([])
     expect(cautionsFor(both, new Set(WX)).map(it => it.code)).toEqual([
@@ -137,13 +137,13 @@ describe('display', () => {
     ])
   })
 
-  test('is closed for the boot display if no driver reports a monitor', () => {
+  test('are closed for the boot display if no driver reports a monitor', () => {
     expect(gates(shown({}, { [gtx]: true }), GTX)).toEqual(['SHOWS_SCREEN 0000:01:00.0'])
     // The monitor is connected to the other card.
     expect(gates(shown({ [wx]: true }, { [gtx]: true }), GTX)).toEqual([])
   })
 
-  test('is closed for a card without reported connectors if the other has no monitor', () => {
+  test('are closed for a card without reported connectors if the other card has no monitor', () => {
     const silent = (bootVga: boolean | undefined, other: Partial<PciDevice>): Machine => {
       const devices = X570.devices.map(it =>
         it.address === gtx
@@ -169,18 +169,18 @@ describe('display', () => {
     expect(gates(silent(false, {}), GTX)).toEqual([])
   })
 
-  test('is closed for both cards, whatever is confirmed', () => {
+  test('are closed for both cards together, even if the user confirms them', () => {
     const confirmed = [gtx, wx]
     expect(gates(X570, [...GTX, ...WX], { confirmed })).toEqual(['ONLY_DISPLAY 0000:01:00.0'])
     expect(gates(X570, [...GTX, ...WX], { confirmed, bindsAtBoot: false })).toEqual([])
   })
 
-  test('is closed for a card if the other is bound for guests', () => {
+  test('are closed for a card if vfio-pci has the other card', () => {
     const bound = machineCalled('already-bound')
     expect(gates(bound, WX, { confirmed: [wx] })).toEqual(['ONLY_DISPLAY 0000:0a:00.0'])
   })
 
-  test('depends on the mux of a laptop', () => {
+  test("are closed for the card to which a laptop's mux connects the panel", () => {
     const laptop = machineCalled('laptop-mux')
     const card = ['0000:01:00.0', '0000:01:00.1']
     expect(gates(laptop, card)).toEqual([])
@@ -192,7 +192,7 @@ describe('display', () => {
   })
 })
 
-test('returns cautions for what does not close a gate', () => {
+test('returns cautions about problems that close no gate', () => {
   const codes = (name: string, passed: string[]) =>
     cautionsFor(machineCalled(name), new Set(passed)).map(it => it.code)
   expect(codes('amd-reset', ['0000:01:00.0'])).toEqual(['BOOT_SCREEN', 'AMD_RESET'])

@@ -1,4 +1,4 @@
-// Which block device a path below /dev names, and how the host uses it.
+// Finds the block device at a path below /dev, and how the host uses it.
 
 import { expect, test } from 'vitest'
 import {
@@ -15,7 +15,7 @@ import { sourceFrom } from './support/tree.ts'
 
 const SATA = 'pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block'
 
-/** A disk with two partitions, and one without. */
+/** A disk with two partitions, and a disk without partitions. */
 const DISKS = {
   '/sys/class/block/sda': `-> ../../devices/${SATA}/sda`,
   '/sys/class/block/sda/dev': '8:0\n',
@@ -44,14 +44,14 @@ const ROOT = {
   ...mounted('8:2 / / rw - ext4 /dev/sda2 rw')
 }
 
-test('counts a disk as used with its partition, but not another partition', () => {
+test('a used partition makes its disk used, but not another partition', () => {
   expect(usesAt('/dev/sda', ROOT)).toEqual(['mount / on sda2'])
   expect(usesAt('/dev/sda2', ROOT)).toEqual(['mount / on sda2'])
   expect(usesAt('/dev/sda1', ROOT)).toEqual([])
   expect(usesAt('/dev/nvme0n1', ROOT)).toEqual([])
 })
 
-test('finds a disk by every symlink of udev', () => {
+test('finds a disk by every udev symlink', () => {
   const udev = {
     '/run/udev/data/b8:2': 'S:disk/by-id/ata-X-part2\nS:disk/by-uuid/1234-ABCD\nE:ID_FS_TYPE=ext4\n'
   }
@@ -88,7 +88,7 @@ const LVM = {
   ...mounted('254:1 / / rw - ext4 /dev/mapper/my--vg-root rw')
 }
 
-test('distinguishes LVM volumes of the host and of guests on LUKS', () => {
+test("distinguishes the host's LVM volumes on LUKS from volumes for guests", () => {
   const all = [
     'mount / on dm-1',
     'luks crypt on sda2',
@@ -104,7 +104,7 @@ test('distinguishes LVM volumes of the host and of guests on LUKS', () => {
   expect(usesAt('/dev/dm-2', LVM)).toEqual([])
 })
 
-test('counts an open LUKS container as used, but not its mapping', () => {
+test('an open LUKS container is used, but an unmounted mapping on it is not', () => {
   expect(usesAt('/dev/sda2', LUKS)).toEqual(['luks crypt on sda2'])
   expect(usesAt('/dev/mapper/crypt', LUKS)).toEqual([])
 })
@@ -121,7 +121,7 @@ test('finds a disk by its character devices for commands', () => {
   expect(usesAt('/dev/sg4', tree)).toEqual([])
 })
 
-test('finds swap, also on a whole disk and on zram', () => {
+test('finds swap, including on a whole disk and on zram', () => {
   const tree = {
     '/sys/class/block/zram0': '-> ../../devices/virtual/block/zram0',
     '/proc/swaps':
@@ -131,7 +131,7 @@ test('finds swap, also on a whole disk and on zram', () => {
   expect(usesAt('/dev/zram0', tree)).toEqual(['swap on zram0'])
 })
 
-test('counts a member of an array as used, and the partition on it', () => {
+test('a member of an array and its partitions are used even if the array is not', () => {
   const tree = {
     '/sys/class/block/md127': '-> ../../devices/virtual/block/md127',
     '/sys/class/block/md127/slaves/sda': ''
@@ -151,7 +151,7 @@ test('finds members of btrfs, bcachefs and bcache', () => {
   expect(usesAt('/dev/nvme0n1', tree)).toEqual(['bcache on nvme0n1'])
 })
 
-test('finds members of imported and unknown ZFS pools', () => {
+test('finds members of imported ZFS pools, and members without a known pool', () => {
   const member = (label: string) => ({
     '/run/udev/data/b8:2': `S:disk/by-id/x\nE:ID_FS_TYPE=zfs_member\n${label}`,
     '/proc/spl/kstat/zfs/rpool/state': 'ONLINE\n',
@@ -172,7 +172,7 @@ test('treats a loop device on a disk as that disk', () => {
   expect(usesAt('/dev/loop0', tree)).toEqual(['mount /mnt on loop0'])
 })
 
-test('finds the mount of a loop device on a disk, and on another one', () => {
+test('finds the mount of a loop device on a disk or on another loop device', () => {
   const tree = {
     ...ROOT,
     '/sys/class/block/loop0': '-> ../../devices/virtual/block/loop0',
@@ -187,7 +187,7 @@ test('finds the mount of a loop device on a disk, and on another one', () => {
   expect(usesAt('/dev/sda2', free)).toEqual(['loop loop0 on sda2', 'loop loop1 on loop0'])
 })
 
-test('ends for cyclic mappings', () => {
+test('terminates for cyclic mappings', () => {
   const tree = {
     '/sys/class/block/dm-0': '-> ../../devices/virtual/block/dm-0',
     '/sys/class/block/dm-0/slaves/dm-1': '',
@@ -197,7 +197,7 @@ test('ends for cyclic mappings', () => {
   expect(usesAt('/dev/dm-0', tree)).toEqual(['mapping dm-1 on dm-0', 'mapping dm-0 on dm-1'])
 })
 
-test('infers partitions from names in a dump without symlinks', () => {
+test('infers the disk of a partition from its name if the symlinks are unknown', () => {
   const blocks = readBlocks(
     sourceFrom({
       '/sys/class/block/nvme0n1/dev': '259:0\n',
@@ -214,7 +214,7 @@ test('infers partitions from names in a dump without symlinks', () => {
   ])
 })
 
-test.each(NAMES)('finds the system disk of %s in use', name => {
+test.each(NAMES)('finds that the system disk of %s is in use', name => {
   const blocks = readBlocks(sourceOf(name)) ?? []
   const whole = blocks.filter(it => it.disk === undefined && /^(?:sd|nvme)/.test(it.name))
   const used = whole.filter(it =>
@@ -255,13 +255,13 @@ test.each([
   expect(isPartitionOf(part, disk)).toBe(expected)
 })
 
-test('knows both paths of a logical volume', () => {
+test('finds a logical volume by both of its paths', () => {
   expect(isSamePath('/dev/my-vg/a-b', '/dev/mapper/my--vg-a--b')).toBe(true)
   expect(isSamePath('/dev/vg/a', '/dev/vg/b')).toBe(false)
   expect(isSamePath('/dev/md/a', '/dev/mapper/md-a')).toBe(false)
 })
 
-test('follows symlinks, but no loops', () => {
+test('follows symlinks, but returns a symlink loop unchanged', () => {
   const source = sourceFrom({
     '/home/a/disk': '-> ../../dev/disk/by-id/x',
     '/dev/disk/by-id/x': '-> ../../sda',

@@ -27,11 +27,11 @@ const CARDS: Record<string, string[]> = {
   'x570-two-makers': ['0000:01:00.0 2 free', '0000:0a:00.0 2 confirm SHOWS_SCREEN']
 }
 
-test('has an expectation for each machine', () => {
+test('there is an expectation for each machine', () => {
   expect(Object.keys(CARDS)).toEqual(NAMES)
 })
 
-test.each(NAMES)('judges the cards of %s', name => {
+test.each(NAMES)('finds which cards of %s can be passed through', name => {
   const candidates = candidateCards(machineCalled(name))
   const found = candidates.map(({ card, verdict, reasons }) =>
     [card.display.address, card.functions.length, verdict, ...reasons.map(it => it.code)].join(' ')
@@ -46,7 +46,7 @@ function withPlaceholders(text: string): string {
   return text.replace(/\b(?:luks-root|cryptroot)\b/g, 'luks1').replace(/\bvg-root\b/g, 'vg1-lv1')
 }
 
-test.each(NAMES)('dumps %s to the same dump', name => {
+test.each(NAMES)('a dump of the dump %s is identical', name => {
   const recording: Recording = new Map()
   const machine = readMachine(recordingSource(sourceOf(name), recording))
   const dump = makeDump(recording).texts

@@ -27,7 +27,7 @@ function names(ids: string[], tables: string[] = []): Record<string, string> {
 }
 
 describe('the shipped table', () => {
-  test('names a card and the functions on it', () => {
+  test('has names for a card and its functions', () => {
     expect(
       names([
         '10de:1b80',
@@ -57,7 +57,7 @@ describe('the shipped table', () => {
     })
   })
 
-  test('takes precedence over the table of the machine', () => {
+  test("takes precedence over the machine's table", () => {
     const machine = pciIds('renamed', '10de  Somebody\n\t1b80  Something\n')
 
     expect(names(['10de:1b80'], [machine])).toEqual({
@@ -76,7 +76,7 @@ describe('the shipped table', () => {
     ).toEqual([])
   })
 
-  test('has the version of its pci.ids in README.md', () => {
+  test('is made from the version of pci.ids that data/README.md names', () => {
     const table = readFileSync(join(DATA, 'pci-names.txt'), 'utf8')
     const version = /^# version (\S+)/m.exec(table)?.[1]
 
@@ -84,8 +84,8 @@ describe('the shipped table', () => {
   })
 })
 
-describe('IDs', () => {
-  test('are returned as written and in the given order', () => {
+describe('pciNamesOf', () => {
+  test('returns the IDs as written and in their order', () => {
     const given = ['10DE:10F0', '10de:1b80:1043:85aa', '10de:1b80:1043:85aa:030000:ffff00']
 
     expect([...pciNamesOf(given, { pciIds: [] })]).toEqual([
@@ -95,7 +95,7 @@ describe('IDs', () => {
     ])
   })
 
-  test('are absent if unknown or invalid', () => {
+  test('omits unknown and invalid IDs', () => {
     expect(names(['10de:ffff', 'ffff:0001', '10de', '10de:1b8', '0000:01:00.0', ''])).toEqual({})
   })
 })
@@ -118,7 +118,7 @@ C 03  Display controller
 \t00  VGA compatible controller
 `
 
-  test('names devices that the shipped table lacks', () => {
+  test('has names for devices that the shipped table lacks', () => {
     const machine = pciIds('machine', PCI_IDS)
 
     expect(names(['10de:ffff', '1022:15e3', '144d:a808', '1043:85aa'], [machine])).toEqual({
@@ -128,7 +128,7 @@ C 03  Display controller
     })
   })
 
-  test('is skipped if it is missing or a folder, and searched in the given order', () => {
+  test('is skipped if it is missing or a folder, and several are searched in order', () => {
     const first = pciIds('first', '144d  Samsung\n\ta808  from the first\n')
     const second = pciIds(
       'second',
@@ -143,7 +143,7 @@ C 03  Display controller
     })
   })
 
-  test('cannot break out of a comment', () => {
+  test('has no names that could end a Nix comment', () => {
     const machine = pciIds(
       'hostile',
       '144d  Sam\u001b[31msung \r\n\ta808  one\rtwo\ttab\u2028line\u202eleft\u0085  \r\n\ta809  \u0007\r\n'
@@ -205,7 +205,7 @@ C 03  Display controller
   )
 })
 
-test('uses the tables of the machine that is read', () => {
+test('nameTables returns the tables of the machine that is read', () => {
   const dump = fileURLToPath(new URL('machines/x570-two-makers', import.meta.url))
   expect(nameTables(dump)).toEqual({ pciIds: [join(dump, 'pci.ids')] })
   expect(nameTables('/mnt')).toEqual({

@@ -26,7 +26,7 @@ test('finds the modules with an alias for a device', () => {
   expect(drivers('')).toEqual([])
 })
 
-test('counts these modules as competing if the device has no driver', () => {
+test('competingDrivers includes modules with an alias if the device has no driver', () => {
   const folder = '/sys/bus/pci/devices/0000:01:00.0'
   const modules = `/nix/store/${'m'.repeat(32)}-linux-6.18.2-modules`
   const system = `/nix/store/${'s'.repeat(32)}-nixos-system-pc-26.05`

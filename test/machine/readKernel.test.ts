@@ -8,7 +8,7 @@ import { framebuffersIn, readKernelLog, readLoadedModules } from '../../src/mach
 import { systemAt } from '../../src/machine/source.ts'
 import { sourceFrom } from './support/tree.ts'
 
-test('finds the card with the framebuffer, as root and as a user', () => {
+test('finds the card with the framebuffer, with and without root', () => {
   const asRoot = [
     '00000000-00000fff : Reserved',
     'c0000000-fcffffff : PCI Bus 0000:00',
@@ -24,11 +24,11 @@ test('finds the card with the framebuffer, as root and as a user', () => {
   expect([...framebuffersIn(asRoot)]).toEqual(['0000:01:00.0'])
   expect([...framebuffersIn(asUser)]).toEqual(['0000:01:00.0'])
   expect([...framebuffersIn(asRoot.replace('BOOTFB', 'vfio-pci'))]).toEqual([])
-  // The framebuffer is in memory of no card.
+  // The framebuffer is not in the memory of a card.
   expect([...framebuffersIn('c0000000-c02fffff : BOOTFB\n')]).toEqual([])
 })
 
-test('cautions about the card with the framebuffer, even if another is the boot display', () => {
+test('cautions about the card with the framebuffer, even if another card is the boot display', () => {
   const folder = '/sys/bus/pci/devices/0000:01:00.0'
   const machine = readMachine(
     sourceFrom({

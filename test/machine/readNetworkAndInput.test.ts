@@ -79,7 +79,7 @@ test('adds the physical function of a virtual function', () => {
   ])
 })
 
-test('reads interfaces of hardware only', () => {
+test('reads only interfaces of hardware', () => {
   const devices = '../../devices/pci0000:00'
   const source = sourceFrom({
     '/sys/class/net/lo': '-> ../../devices/virtual/net/lo',
@@ -93,7 +93,7 @@ test('reads interfaces of hardware only', () => {
   ])
 })
 
-test('reads bridges, also those of libvirt', () => {
+test("reads bridges, including libvirt's", () => {
   const source = sourceFrom({
     '/sys/class/net/br0': '-> ../../devices/virtual/net/br0',
     '/sys/class/net/br0/bridge/stp_state': '0\n',

@@ -6,7 +6,7 @@ const SATA = 'pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0'
 const NVME = 'pci0000:00/0000:00:06.0/0000:02:00.0/nvme/nvme0'
 const CARD = 'pci0000:00/0000:00:1d.0/0000:05:00.0/nvme/nvme1'
 
-/** Two disks, at a controller of the chipset and in a slot. */
+/** Two disks: on a controller in the chipset, and in a slot. */
 const DISKS = {
   '/sys/class/block/sda': `-> ../../devices/${SATA}/block/sda`,
   '/sys/class/block/sda1': `-> ../../devices/${SATA}/block/sda/sda1`,
@@ -30,7 +30,7 @@ function mounted(...lines: string[]): Record<string, string> {
   return { '/proc/self/mountinfo': `9 1 0:5 / /proc rw - proc proc rw\n${own}` }
 }
 
-test('finds a mounted partition with all its bridges', () => {
+test('finds the controller and all bridges of a mounted partition', () => {
   expect(
     usesOf(
       mounted(
@@ -57,7 +57,7 @@ test('follows stacked mappings to the partition', () => {
   ).toEqual(['mount / on dm-1 through 0000:00:06.0 0000:02:00.0'])
 })
 
-test('finds both controllers of a partition of an array', () => {
+test('finds both controllers of a partition on an array', () => {
   expect(
     usesOf({
       '/sys/class/block/md0': '-> ../../devices/virtual/block/md0',
@@ -96,7 +96,7 @@ test('finds all disks of a btrfs', () => {
   ])
 })
 
-test('counts any mounted btrfs for one with an unknown device', () => {
+test('uses the disks of every mounted btrfs if the device of one is unknown', () => {
   expect(
     usesOf({
       '/sys/fs/btrfs/1234/devices/sda1': '',
@@ -115,7 +115,7 @@ test('finds ZFS by its members', () => {
   ).toEqual(['mount / on sda1 through 0000:00:17.0', 'zfs sda1 on sda1 through 0000:00:17.0'])
 })
 
-test('assumes ZFS without known members on any disk', () => {
+test('assumes that any disk is a ZFS member if no members are known', () => {
   const uses = usesOf(mounted('0:31 / / rw - zfs rpool/root rw'))
   expect(uses.map(it => it.split(' ')[3])).toEqual([
     'nvme0n1',
@@ -140,13 +140,13 @@ test('finds swap and a locked LUKS container', () => {
   ])
 })
 
-test('omits what is not on hardware', () => {
+test('omits file systems that are not on hardware', () => {
   expect(
     usesOf(mounted('7:0 / /mnt rw - squashfs /dev/loop0 ro', '0:30 / /tmp rw - tmpfs x rw'))
   ).toEqual([])
 })
 
-test('ends for cyclic mappings', () => {
+test('terminates for cyclic mappings', () => {
   expect(
     usesOf({
       '/sys/class/block/dm-0': '-> ../../devices/virtual/block/dm-0',

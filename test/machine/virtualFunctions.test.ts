@@ -1,4 +1,4 @@
-// SR-IOV: virtual functions, and what is lost with their physical function.
+// SR-IOV: virtual functions, and the resources that are lost with their physical function.
 
 import { describe, expect, test } from 'vitest'
 import {
@@ -44,7 +44,7 @@ function gates(machine: Machine, passed: string[]): string[] {
   return found.map(it => `${it.code} ${it.device.address}`)
 }
 
-describe('the reader', () => {
+describe('readPci', () => {
   const one = (more: Record<string, string>) => {
     const tree = {
       [`${device(NIC)}/vendor`]: '0x8086\n',
@@ -73,7 +73,7 @@ describe('the reader', () => {
     expect(found?.device).toBe(id)
   })
 
-  test('omits unknown facts', () => {
+  test('omits SR-IOV facts that are 0 or missing', () => {
     expect(one({ sriov_totalvfs: '7\n', sriov_offset: '0\n', sriov_stride: '0\n' })?.sriov).toEqual(
       {
         total: 7
@@ -96,21 +96,21 @@ test('finds virtual functions by their physical function', () => {
 })
 
 test.each([
-  ['the address after the existing ones', '0000:00:02.3', GPU],
+  ['the address after the last virtual function', '0000:00:02.3', GPU],
   ['the last possible address', '0000:00:02.7', GPU],
-  ['the address after that', '0000:00:03.0', undefined],
-  ['the first address of a device without any', '0000:01:10.1', '0000:01:00.1'],
+  ['an address after the last possible one', '0000:00:03.0', undefined],
+  ['the first address of a device without virtual functions', '0000:01:10.1', '0000:01:00.1'],
   ['the last address of that device', '0000:01:11.5', '0000:01:00.1'],
-  ['an address between two', '0000:01:10.4', NIC],
-  ['another domain', '0001:01:10.1', undefined],
-  ['an existing one', GPU1, undefined],
-  ['the physical function', GPU, undefined],
+  ['an address between two virtual functions', '0000:01:10.4', NIC],
+  ['an address in another domain', '0001:01:10.1', undefined],
+  ['the address of a virtual function', GPU1, undefined],
+  ['the address of the physical function', GPU, undefined],
   ['an invalid address', 'x', undefined]
-])('finds the physical function for %s', (_, address, physical) => {
+])('finds the device that could create a virtual function at %s', (_, address, physical) => {
   expect(physicalFunctionFor(MACHINE, address)?.address).toBe(physical)
 })
 
-test('allows virtual functions on the next bus', () => {
+test('finds the device that could create a virtual function on the next bus', () => {
   const far = machineWith('virtual-functions', {
     [`${device('0000:01:00.1')}/sriov_offset`]: '384\n',
     [`${device('0000:01:00.1')}/sriov_stride`]: '4\n'
@@ -120,7 +120,7 @@ test('allows virtual functions on the next bus', () => {
   expect(physicalFunctionFor(far, '0000:01:10.1')).toBeUndefined()
 })
 
-describe('the ID', () => {
+describe('virtualID', () => {
   const found = (machine: Machine, id: string) => {
     const it = virtualID(machine, id)
     return it && [it.virtual, it.physical, it.others].map(addresses)
@@ -132,23 +132,23 @@ describe('the ID', () => {
     [device(NIC2)]: null
   })
 
-  test('of virtual functions and their physical function', () => {
+  test('returns virtual functions, and a physical function with the same ID', () => {
     expect(found(MACHINE, '8086:4692')).toEqual([[GPU1, GPU2], [GPU], [GPU]])
-    // The ID can't mean virtual functions while there are none.
+    // While there are no virtual functions, the ID means the physical function.
     expect(found(without, '8086:4692')).toBeUndefined()
   })
-  test('of virtual functions only', () => {
+  test('returns virtual functions, or the devices that could create some', () => {
     expect(found(MACHINE, '8086:10ca')).toEqual([[NIC1, NIC2], [NIC], []])
     expect(found(without, '8086:10ca')).toEqual([[], [NIC, '0000:01:00.1'], []])
   })
-  test('of other devices', () => {
+  test('returns nothing for the ID of other devices', () => {
     expect(found(MACHINE, '8086:10c9')).toBeUndefined()
     expect(found(MACHINE, '10de:1b80')).toBeUndefined()
   })
 })
 
 describe('a virtual function of a graphics card', () => {
-  test('is neither a card nor a function of one', () => {
+  test('is neither a card nor a function of a card', () => {
     expect(cardsOf(MACHINE).map(it => addresses(it.functions))).toEqual([[GPU]])
   })
   test('cannot show the screen of the host', () => {
@@ -157,7 +157,7 @@ describe('a virtual function of a graphics card', () => {
     expect(gates(MACHINE, [GPU1, GPU2])).toEqual([])
     expect(cautionsFor(MACHINE, new Set([GPU1, GPU2]))).toEqual([])
   })
-  test('is not the card with the panel of a laptop', () => {
+  test("does not show a laptop's panel", () => {
     const firmware = { ...MACHINE.firmware, mux: 'discrete' } as const
     const devices = MACHINE.devices.map(it =>
       it.address === GPU1 ? { ...it, upstreamBridges: ['0000:00:01.0'] } : it
@@ -179,19 +179,19 @@ describe('a virtual function of a graphics card', () => {
   })
 })
 
-describe('the hardware that the host reaches through a virtual function', () => {
+describe('hardware that the host reaches through a virtual function', () => {
   const block = `-> ../../devices/pci0000:00/0000:00:01.0/${NIC1}/nvme/nvme0/nvme0n1`
   const disk = machineWith('virtual-functions', {
     '/sys/class/block/nvme0n1': block,
     '/sys/dev/block/259:0': block,
     '/proc/self/mountinfo': '1 0 259:0 / / rw - ext4 /dev/nvme0n1 rw\n'
   })
-  test('includes a disk, which is lost with the virtual or the physical function', () => {
+  test('a disk is lost with the virtual or the physical function', () => {
     expect(gates(disk, [NIC1])).toContain(`CARRIES_DISK ${NIC1}`)
     expect(gates(disk, [NIC])).toContain(`CARRIES_DISK ${NIC}`)
     expect(gates(disk, [NIC2])).toEqual([])
   })
-  test('includes the network, if there is no other', () => {
+  test('the only network is lost with the virtual or the physical function', () => {
     const only = machineWith('virtual-functions', {
       '/sys/class/net/enp1s0f0': null,
       '/sys/class/net/enp1s0f1': null
@@ -201,7 +201,7 @@ describe('the hardware that the host reaches through a virtual function', () => 
     expect(gates(only, [NIC2])).toEqual([])
     expect(gates(MACHINE, [NIC1])).toEqual([])
   })
-  test('includes an interface that is up', () => {
+  test('a caution names an interface that is up', () => {
     const up = machineWith('virtual-functions', {
       '/sys/class/net/enp1s0f0/operstate': 'down\n',
       '/sys/class/net/enp1s0f0v0/operstate': 'up\n'
@@ -220,12 +220,12 @@ describe('an IOMMU group', () => {
   const shared = (machine: Machine) =>
     iommuGroups(machine).flatMap(it => (it.isShared ? [it.id, ...addresses(it.devices)] : []))
 
-  test('with one virtual function is not shared, even in the slot of its physical function', () => {
+  test('with one virtual function is not shared, even if that is in the slot of its physical function', () => {
     expect(shared(MACHINE)).toEqual([])
     expect(shared(inGroup(2, GPU1))).toEqual(['2', GPU, GPU1])
     expect(shared(inGroup(12, NIC1, NIC2))).toEqual(['12', NIC1, NIC2])
   })
-  test('with the physical function and its host driver keeps a virtual function', () => {
+  test('with a physical function that has a host driver prevents passing its virtual function through', () => {
     const machine = inGroup(2, GPU1)
     expect(addresses(otherGroupMembers(machine, new Set([GPU1])))).toEqual([GPU])
     const own = virtualCandidatesOf(machine).map(it => [
@@ -240,20 +240,20 @@ describe('an IOMMU group', () => {
       [NIC2, 'free']
     ])
   })
-  test('with another virtual function keeps it only if that has a host driver', () => {
+  test('with a second virtual function prevents passing one through only if the second has a host driver', () => {
     const machine = inGroup(12, NIC1, NIC2)
     expect(addresses(otherGroupMembers(machine, new Set([NIC2])))).toEqual([NIC1])
     expect(addresses(otherGroupMembers(machine, new Set([NIC1])))).toEqual([])
   })
-  test('of a passed device does not count its virtual functions as others', () => {
+  test("has no other members if the other devices are the device's own virtual functions", () => {
     const machine = inGroup(5, NIC1)
     expect(addresses(otherGroupMembers(machine, new Set([NIC])))).toEqual([])
   })
 })
 
-test('counts kept virtual functions as devices with the same ID', () => {
+test('sameIdDevices includes virtual functions, except those of passed devices', () => {
   const twins = (...passed: string[]) => addresses(sameIdDevices(MACHINE, new Set(passed)))
-  // Its own virtual functions are lost with it.
+  // A device's own virtual functions are lost with it.
   expect(twins(GPU)).toEqual([])
   expect(twins(NIC)).toEqual(['0000:01:00.1'])
   expect(twins(GPU1)).toEqual([])
@@ -270,7 +270,7 @@ test.each([
   ['i915', false],
   ['vfio-pci-old', false],
   [undefined, false]
-])('a device with the driver %s is bound for guests: %s', (driver, expected) => {
+])('isForGuests for a device with the driver %s: %s', (driver, expected) => {
   const { driver: _, ...rest } = at(MACHINE, GPU1)
   expect(isForGuests(driver === undefined ? rest : { ...rest, driver })).toBe(expected)
 })

@@ -1,4 +1,4 @@
-// Placeholders for names: consistent, unique, and everything else unchanged.
+// Replaces names with placeholders: consistent, unique, and nothing else changes.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -40,7 +40,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'an encrypted volume is recognized whatever its name',
+    'an encrypted volume is recognized by its content, not its name',
     {
       '/sys/class/block/sda2/dev': '8:2\n',
       '/run/udev/data/b8:2': 'E:ID_FS_TYPE=crypto_LUKS\n',
@@ -86,7 +86,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'usual names stay, and no placeholder takes one of them',
+    'common names are kept, and no placeholder equals one of them',
     {
       '/sys/class/net/enp5s0': '-> ../../devices/pci0000:00/0000:05:00.0/net/enp5s0',
       '/sys/class/net/wlp3s0': '-> ../../devices/pci0000:00/0000:03:00.0/net/wlp3s0',
@@ -105,7 +105,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'a kernel keeps its version, also where its modules are',
+    'a kernel keeps its version, also in the path of its modules',
     {
       '/proc/sys/kernel/osrelease': '6.19.0-rc3-alice-tuned\n',
       '/lib/modules/6.19.0-rc3-alice-tuned/modules.alias': 'alias usb:x alice\n',
@@ -152,7 +152,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'paths that no reader needs are omitted',
+    'paths that vfio-patch does not read are omitted',
     { '/etc/hostname': 'alice\n', '/home/alice/notes': 'x', '/sys/class/net/eth0/address': 'x\n' },
     {}
   ]
@@ -227,7 +227,7 @@ function treeOf(it: Names): Record<string, string> {
     tree[`/sys/class/block/dm-${i}/dm/name`] = `${name}\n`
     tree[`/sys/class/block/dm-${i}/slaves/${disk}`] = ''
     const point = it.mounts[i]
-    // No symlink leads to it, so it is found by its name.
+    // No symlink leads to this device, so it is found by its name.
     if (point !== undefined)
       mounts.push(`1 0 254:${i} / /${point} rw - ext4 /dev/mapper/${name} rw`)
     else swaps.push(`/dev/mapper/${name} partition 1`)
@@ -255,7 +255,7 @@ function recorded(tree: Record<string, string>): { machine: Machine; recording: 
   return { machine: readMachine(recordingSource(sourceFrom(tree), recording)), recording }
 }
 
-/** The machine with consistent numbers for names, sorted where the order depended on names. */
+/** The machine with a number for each name, sorted where the order depended on names. */
 function shape({ networks, bridges, keyboards, storage, systems }: Machine) {
   const known = new Map<string, number>()
   const number = (name: string) => {
@@ -275,7 +275,7 @@ function shape({ networks, bridges, keyboards, storage, systems }: Machine) {
   }
 }
 
-test('masks names uniquely, without adding facts, and idempotently', () => {
+test('masks names uniquely and idempotently, and changes no other facts', () => {
   fc.assert(
     fc.property(names, it => {
       const { machine, recording } = recorded(treeOf(it))

@@ -1,4 +1,4 @@
-// Which system has to be built for a change of a file to take effect.
+// Finds the system that has to be built so that a change to a file takes effect.
 
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -51,7 +51,7 @@ describe('without a flake', () => {
     }
   })
 
-  it('follows the symlink in /etc/nixos', () => {
+  it('follows a symlink at /etc/nixos/configuration.nix', () => {
     const files = {
       'etc/nixos/configuration.nix': '-> ../../home/alice/nixos/pc.nix',
       'home/alice/nixos/pc.nix': MODULE
@@ -67,7 +67,7 @@ describe('without a flake', () => {
     expect(build({ 'a/pc.nix': SYSTEM }, 'a/pc.nix')).toEqual({ kind: 'file', path: '/a/pc.nix' })
   })
 
-  it('builds $NIXOS_CONFIG for it and its imports', () => {
+  it('builds $NIXOS_CONFIG for that file and its imports', () => {
     const files = { 'a/pc.nix': '{ imports = [ ./vfio.nix ]; }', 'a/vfio.nix': MODULE }
     for (const name of Object.keys(files)) {
       expect(build(files, name, { config: 'a/pc.nix' })).toEqual({
@@ -77,7 +77,7 @@ describe('without a flake', () => {
     }
   })
 
-  it('is unknown for a module that nothing imports', () => {
+  it('returns no system for a module that nothing imports', () => {
     expect(build({ 'a/vfio.nix': MODULE }, 'a/vfio.nix')).toEqual({
       kind: 'part',
       path: '/a/vfio.nix'
@@ -114,7 +114,7 @@ describe('in a flake', () => {
     ['a quoted name', 'nixosConfigurations."pc" = nixpkgs.lib.nixosSystem { };'],
     ['a set', 'nixosConfigurations = { pc = nixpkgs.lib.nixosSystem { }; };'],
     ['a flake of flake-parts', 'flake.nixosConfigurations.pc = 1;']
-  ])('the only system: as %s', (_, outputs) => {
+  ])('finds the only system of a flake: %s', (_, outputs) => {
     expect(host(outputs, pc, 'f/configuration.nix')).toEqual(['/f', 'pc', ['pc']])
   })
 
@@ -131,7 +131,7 @@ describe('in a flake', () => {
     expect(host(outputs, files, 'f/desktop/default.nix')).toEqual(['/f', 'desktop', hosts])
   })
 
-  it('chooses between several systems with the file by networking.hostName', () => {
+  it('chooses by networking.hostName if several systems use the file', () => {
     const outputs = two('./configuration.nix', './configuration.nix')
     const named = { 'f/configuration.nix': '{ networking.hostName = "desktop"; }' }
     const hosts = ['laptop', 'desktop']
@@ -141,14 +141,14 @@ describe('in a flake', () => {
     expect(host(outputs, other, 'f/configuration.nix')).toEqual(['/f', undefined, hosts])
   })
 
-  it('is unknown if the names of the systems are computed', () => {
+  it('returns no system if the names of the systems are computed', () => {
     const outputs = 'nixosConfigurations = nixpkgs.lib.genAttrs [ "pc" ] (name: { });'
     expect(host(outputs, pc, 'f/configuration.nix')).toEqual(['/f', undefined, []])
     const more = 'nixosConfigurations.pc = 1; nixosConfigurations.${x} = 2;'
     expect(host(more, pc, 'f/configuration.nix')).toEqual(['/f', undefined, ['pc']])
   })
 
-  it('uses the flake in /etc/nixos whatever it contains', () => {
+  it('uses the flake in /etc/nixos even if it has no known systems', () => {
     const files = { 'etc/nixos/flake.nix': '{ }', 'etc/nixos/configuration.nix': MODULE }
     expect(build(files, 'etc/nixos/configuration.nix', { root: true })).toEqual({
       kind: 'flake',

@@ -1,4 +1,4 @@
-// For generated machines and guests: no guest gets a disk that the host uses.
+// For generated machines and guests: no disk that the host uses is passed through.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -48,7 +48,7 @@ const asked = fc.record({
 })
 type Asked = { volume: number; name: number; spelling: number; element: number }
 
-/** A guest that names a volume in one of several ways. */
+/** A guest that refers to a volume in one of several ways. */
 function guestWith({ volumes }: DiskMachine, it: Asked): { volume: Volume; xml: string } {
   const volume = volumes[it.volume % volumes.length] as Volume
   const names = [volume.name, `block/${volume.number}`, ...volume.links]
@@ -81,7 +81,7 @@ function dumped(source: Source): Source {
   return recordedSource(parsed.value)
 }
 
-test('refuses every disk that the host uses, and no free disk', () => {
+test('refuses every disk that the host uses, and accepts every free disk', () => {
   let taken = 0
   let free = 0
   fc.assert(
@@ -99,7 +99,7 @@ test('refuses every disk that the host uses, and no free disk', () => {
   expect(free).toBeGreaterThan(200)
 })
 
-test('notes every used disk that it cannot refuse with a dump of the machine', () => {
+test('with a dump of the machine, refuses or notes every disk that the host uses', () => {
   let noted = 0
   let refused = 0
   fc.assert(

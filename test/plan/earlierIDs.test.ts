@@ -1,4 +1,4 @@
-// IDs that a configuration already gives to vfio-pci, on machines where vfio-pci has the devices or not.
+// IDs that a configuration already assigns to vfio-pci, on machines where vfio-pci has the devices or does not.
 
 import { expect, it } from 'vitest'
 import type { Machine } from '../../src/machine/machine.ts'
@@ -15,7 +15,7 @@ function machine(name: string, ...bound: string[]): Machine {
   return { ...read, devices }
 }
 
-/** The problems with moving the IDs. */
+/** The problems if the IDs are moved into vfio-patch's options. */
 function refused(given: Machine, ids: readonly string[], named: readonly string[] = []): string[] {
   const { settings, inForce } = placeEarlierIDs(given, ids, named)
   const choice = chooseDevices(given, settings, { gpus: [], confirmed: [], inForce })
@@ -24,18 +24,18 @@ function refused(given: Machine, ids: readonly string[], named: readonly string[
 
 const ONLY = ['10de:1b80', '10de:10f0']
 
-it('refuses the only card unless vfio-pci has it already', () => {
+it('refuses the only card unless vfio-pci already has it', () => {
   expect(refused(machine('single-gpu'), ONLY)).toEqual(['ONLY_DISPLAY'])
   expect(refused(machine('single-gpu', '0000:0a:00.1'), ONLY)).toEqual(['ONLY_DISPLAY'])
   expect(refused(machine('single-gpu', '0000:0a:00.0', '0000:0a:00.1'), ONLY)).toEqual([])
 })
 
-it('checks IDs that options already name in the same way', () => {
+it("checks IDs in vfio-patch's options in the same way", () => {
   expect(refused(machine('single-gpu'), [], ONLY)).toEqual(['ONLY_DISPLAY'])
   expect(refused(machine('single-gpu', '0000:0a:00.0'), [], ONLY)).toEqual([])
 })
 
-it('gives away only the card that vfio-pci already has if two are identical', () => {
+it('passes through only the card that vfio-pci already has if two cards are identical', () => {
   const ids = ['10de:2484', '10de:228b']
   const placed = placeEarlierIDs(machine('two-identical', '0000:0a:00.0', '0000:0a:00.1'), ids, [])
   expect(placed.settings).toEqual({
@@ -46,13 +46,13 @@ it('gives away only the card that vfio-pci already has if two are identical', ()
     ]
   })
   expect(placed.twins.map(it => it.address)).toEqual(['0000:01:00.0', '0000:01:00.1'])
-  // While the driver has both cards, it is unknown which is meant.
+  // While the driver has both cards, nothing shows which one to pass through.
   const both = machine('two-identical')
   expect(placeEarlierIDs(both, ids, []).settings).toEqual({ devices: ids, addresses: [] })
   expect(refused(both, ids)).toEqual(['ONLY_DISPLAY'])
 })
 
-it('keeps the sound function of a host card with the same ID as another', () => {
+it("does not pass through the audio function of the host's card if another card's has the same ID", () => {
   const ids = ['1002:73bf', '1002:ab28']
   expect(placeEarlierIDs(machine('shared-audio-id'), ids, []).settings).toEqual({
     devices: ['1002:73bf'],

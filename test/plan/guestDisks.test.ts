@@ -84,19 +84,19 @@ const block = (path: string, host = hostOf(''), more = '') =>
 
 // ---- the machine
 
-test('a mounted partition and its disk are used', () => {
+test('the host uses a mounted partition and its disk', () => {
   expect(block('/dev/sda1')).toEqual(['used /dev/sda1: mount /'])
   expect(block('/dev/disk/by-id/ata-A')).toEqual(['used /dev/disk/by-id/ata-A: mount /'])
   expect(block('/dev/disk/by-uuid/2-2')).toEqual([])
   expect(block('/dev/disk/by-id/ata-B')).toEqual([])
 })
 
-test('follows symlinks', () => {
+test('finds a disk through symlinks', () => {
   const follow = (it: string) => (it === '/home/a/disk' ? '/dev/sda' : it)
   expect(block('/home/a/disk', hostOf('', { follow }))).toEqual(['used /home/a/disk: mount /'])
 })
 
-test('notes read-only disks except optical discs', () => {
+test('notes used disks that are read-only, except optical discs', () => {
   expect(block('/dev/sda', hostOf(''), '<readonly/>')).toEqual(['DISK_READ /dev/sda'])
   expect(element("<disk type='block' device='cdrom'><source dev='/dev/sr0'/></disk>")).toEqual([])
   expect(element("<disk type='block' device='floppy'><source dev='/dev/sda'/></disk>")).toEqual([
@@ -104,13 +104,13 @@ test('notes read-only disks except optical discs', () => {
   ])
 })
 
-test('ignores image files', () => {
+test('has no notes about image files', () => {
   const image = "<disk type='file'><source file='/var/lib/libvirt/images/a.qcow2'/></disk>"
   expect(element(image)).toEqual([])
   expect(element(image, hostOf('', { machine: undefined }))).toEqual([])
 })
 
-test('a swap file and a mounted image are used', () => {
+test('the host uses a swap file and a mounted image', () => {
   const host = hostOf(
     'swapDevices = [ { device = "/var/swap"; } ];\n' +
       'fileSystems."/a" = { device = "/var/a.img"; options = [ "loop" ]; };'
@@ -121,7 +121,7 @@ test('a swap file and a mounted image are used', () => {
   expect(file('/var/lib/../a.img')).toEqual(['used /var/lib/../a.img: mount /a'])
   expect(file('/var/a.img', '<readonly/>')).toEqual(['DISK_READ /var/a.img'])
   expect(file('/var/b.img')).toEqual([])
-  // A dump does not have to contain such files.
+  // A dump has no files, but that makes no disk unknown.
   expect(block('/dev/sda2', { ...host, isDump: true })).toEqual([])
 })
 
@@ -151,7 +151,7 @@ test('notes disks that may be in a ZFS pool on unknown disks', () => {
   ])
 })
 
-test('finds SCSI and USB devices', () => {
+test('finds disks by SCSI address and USB device', () => {
   const scsi = (unit: string) =>
     element(
       `<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host0'/><address bus='0' target='${unit}' unit='0'/></source></hostdev>`
@@ -223,7 +223,7 @@ test('guesses the disk of a volume in an unknown pool', () => {
 
 // ---- the configuration
 
-test('a disk of the configuration is used even if it is not mounted', () => {
+test('the host uses a disk in the configuration even if it is not mounted', () => {
   const text =
     'fileSystems."/data" = { device = "/dev/disk/by-id/ata-B"; options = [ "noauto" ]; };'
   expect(block('/dev/sdb', hostOf(text))).toEqual(['used /dev/sdb: mount /data'])
@@ -234,7 +234,7 @@ test('a disk of the configuration is used even if it is not mounted', () => {
   expect(block('/dev/sda2', hostOf(part))).toEqual(['used /dev/sda2: luks x'])
 })
 
-test('uses only the configuration for another machine', () => {
+test('compares only with the configuration if it is for another machine', () => {
   const other = (text: string) => hostOf(text, { machine: undefined })
   const text = 'fileSystems."/data".device = "/dev/disk/by-id/ata-X-part2";'
   expect(block('/dev/disk/by-id/ata-X', other(text))).toEqual([
@@ -248,22 +248,22 @@ test('uses only the configuration for another machine', () => {
   ])
 })
 
-test('a boot loader before the partitions uses none of them', () => {
+test('a boot loader on a disk does not use its partitions', () => {
   const text = 'boot.loader.grub.device = "/dev/sdb";'
   expect(block('/dev/sdb', hostOf(text))).toEqual(['used /dev/sdb: boot'])
   const other = { machine: undefined }
   expect(block('/dev/sdb1', hostOf(text, other))).toEqual(['DISK_UNSEEN /dev/sdb1'])
 })
 
-test('notes disks of another boot entry', () => {
+test('notes disks that another boot entry uses', () => {
   const text = 'specialisation.nas.configuration.fileSystems."/data".device = "/dev/sdb";'
   expect(block('/dev/sdb', hostOf(text, { entry: 'vfio' }))).toEqual(['DISK_OF_ENTRY /dev/sdb'])
   expect(block('/dev/sdb', hostOf(text, { entry: 'nas' }))).toEqual(['used /dev/sdb: mount /data'])
-  // A guest for every entry is in that entry too.
+  // A guest of every boot entry is in the other entry too.
   expect(block('/dev/sdb', hostOf(text))).toEqual(['used /dev/sdb: mount /data'])
 })
 
-test('members of an imported pool are used', () => {
+test('the host uses the members of an imported pool', () => {
   const member = (label: string) => ({
     ...TREE,
     '/run/udev/data/b8:16': `S:disk/by-id/ata-B\nE:ID_FS_TYPE=zfs_member\n${label}`
@@ -319,7 +319,7 @@ test.each([
   expect(systemFolderAt(folder)).toBe(expected)
 })
 
-test('refuses writable system folders only', () => {
+test('refuses a shared system folder only if it is writable', () => {
   const share = (dir: string, more = '') =>
     element(`<filesystem type='mount'><source dir='${dir}'/><target dir='a'/>${more}</filesystem>`)
   expect(share('/')).toEqual(['used /: /'])

@@ -1,4 +1,4 @@
-// The needs of a guest as settings, as far as the configuration and the machine allow.
+// The settings that follow from a guest's needs, as far as the configuration and the machine allow.
 
 import { expect, test } from 'vitest'
 import { deriveNeeds } from '../../src/guests/needs/needs.ts'
@@ -13,7 +13,7 @@ import { machineCalled } from '../machine/support/machines.ts'
 const X570 = machineCalled('x570-two-makers')
 
 /** The settings for a guest with only these needs, and the codes of the notes. */
-function settled(
+function resultFor(
   inner: string,
   more: {
     requested?: Settings
@@ -53,7 +53,7 @@ const pages = (size: string) =>
   `<memory unit='GiB'>4</memory><memoryBacking><hugepages><page size='${size}'/></hugepages></memoryBacking>`
 const evdev = args('-object', 'input-linux,id=k,evdev=/dev/input/event0,foo=bar')
 
-test('requested settings take precedence, and their lists grow', () => {
+test('requested settings take precedence, and needs are added to requested lists', () => {
   const requested: Settings = {
     users: ['alice'],
     sharedMemoryFiles: [{ name: 'lg', mode: '0600' }],
@@ -61,7 +61,7 @@ test('requested settings take precedence, and their lists grow', () => {
     hugepages: { pageSize: '2M', numPages: 7 }
   }
   const shmem = "<devices><shmem name='lg'/><shmem name='scream'/></devices>"
-  expect(settled(shmem + pages('1048576') + evdev, { requested })).toEqual({
+  expect(resultFor(shmem + pages('1048576') + evdev, { requested })).toEqual({
     settings: {
       ...requested,
       sharedMemoryFiles: [{ name: 'lg', mode: '0600' }, { name: 'scream' }],
@@ -71,9 +71,9 @@ test('requested settings take precedence, and their lists grow', () => {
   })
 })
 
-test('leaves out devices that the configuration already gives away', () => {
+test('omits devices that the configuration already passes through', () => {
   const after = (configuration: string, prefix: string[] = []) =>
-    settled(hostdev(1), { configuration, prefix }).devices
+    resultFor(hostdev(1), { configuration, prefix }).devices
   expect(after('{ }')).toEqual(['0000:01:00.0'])
   expect(after('{ virtualisation.vfio.devices = [ "10DE:1B80" ]; }')).toBeUndefined()
   expect(after('{ virtualisation.vfio.addresses = [ "0000:01:00.0" ]; }')).toBeUndefined()
@@ -84,12 +84,12 @@ test('leaves out devices that the configuration already gives away', () => {
   expect(after(special, ['specialisation', 'vfio', 'configuration'])).toBeUndefined()
 })
 
-test('includes virtual functions whatever the configuration gives away', () => {
+test('includes virtual functions even if the configuration passes through devices with the same ID', () => {
   const machine = machineCalled('virtual-functions')
   const address = (bus: number, slot: number, part: number) =>
     `<source><address bus='${bus}' slot='${slot}' function='${part}'/></source>`
   const of = (inner: string, configuration = '{ }') =>
-    settled(`<devices>${inner}</devices>`, { machine, configuration })
+    resultFor(`<devices>${inner}</devices>`, { machine, configuration })
   const first = `<hostdev type='pci'>${address(0, 2, 1)}</hostdev>`
   expect(of(first)).toEqual({
     settings: {},
@@ -112,7 +112,7 @@ test('includes virtual functions whatever the configuration gives away', () => {
   })
 })
 
-test('notes an unmanaged virtual function unless something else prepares it', () => {
+test('notes an unmanaged virtual function unless vfio-pci has it, or it is reserved for vfio-pci', () => {
   const machine = machineCalled('virtual-functions')
   const of = (managed: string, more: Partial<PciDevice> = {}) => {
     const inner = `<hostdev type='pci'${managed}><source><address slot='2' function='1'/></source></hostdev>`
@@ -123,7 +123,7 @@ test('notes an unmanaged virtual function unless something else prepares it', ()
       `<domain type='kvm'><name>a</name><devices>${inner}</devices></domain>`
     )
     const needs = deriveNeeds(root)
-    const { notes } = settled(`<devices>${inner}</devices>`, {
+    const { notes } = resultFor(`<devices>${inner}</devices>`, {
       machine: { ...machine, devices },
       configuration: '{ /* */ x = "sriov_numvfs"; }'
     })
@@ -142,11 +142,11 @@ test('notes an unmanaged virtual function unless something else prepares it', ()
   expect(of('', { driver: 'nvidia' })).toEqual([[], []])
 })
 
-test('needs no options for an interface on another machine', () => {
+test('has no note about the device of an interface if the machine is unknown', () => {
   const inner = (name: string) =>
     `<devices><${name} type='${name === 'hostdev' ? 'pci' : 'hostdev'}'><source><address bus='1'/></source></${name}></devices>`
-  expect(settled(inner('interface'), { machine: undefined }).notes).toEqual([])
-  expect(settled(inner('hostdev'), { machine: undefined }).notes).toEqual(['DEVICES_UNSEEN'])
+  expect(resultFor(inner('interface'), { machine: undefined }).notes).toEqual([])
+  expect(resultFor(inner('hostdev'), { machine: undefined }).notes).toEqual(['DEVICES_UNSEEN'])
 })
 
 test.each([
@@ -156,60 +156,60 @@ test.each([
   ['boot.kernelParams = [ "igb.max_vfs=2" ];', true],
   ['boot.kernelParams = [ "i915.max_vfs=7" "xe.max_vfs=7" ];', false],
   ['# echo 7 > sriov_numvfs', false]
-])('%s makes virtual functions: %s', (text, expected) => {
+])('%s creates virtual functions: %s', (text, expected) => {
   const inner =
     "<devices><hostdev type='pci'><source><address slot='2' function='1'/></source></hostdev></devices>"
-  const { notes } = settled(inner, {
+  const { notes } = resultFor(inner, {
     machine: machineCalled('virtual-functions'),
     configuration: `{\n${text}\n}`
   })
   expect(notes).toEqual(expected ? [] : ['VIRTUAL_FUNCTIONS_UNMADE'])
 })
 
-test('notes unmanaged devices that are bound when the guest starts', () => {
+test('notes unmanaged devices if bindAtBoot is false', () => {
   const requested: Settings = { bindAtBoot: false }
   const configuration = '{ virtualisation.vfio.bindAtBoot = false; }'
-  expect(settled(hostdev(1, 'no'), { requested }).notes).toContain('NOT_MANAGED')
-  expect(settled(hostdev(1, 'no'), { configuration }).notes).toContain('NOT_MANAGED')
-  expect(settled(hostdev(1), { requested }).notes).not.toContain('NOT_MANAGED')
-  expect(settled(hostdev(1, 'no')).notes).not.toContain('NOT_MANAGED')
+  expect(resultFor(hostdev(1, 'no'), { requested }).notes).toContain('NOT_MANAGED')
+  expect(resultFor(hostdev(1, 'no'), { configuration }).notes).toContain('NOT_MANAGED')
+  expect(resultFor(hostdev(1), { requested }).notes).not.toContain('NOT_MANAGED')
+  expect(resultFor(hostdev(1, 'no')).notes).not.toContain('NOT_MANAGED')
 })
 
 test('adds the VFIO group of a device in a QEMU argument to deviceACL', () => {
-  expect(settled(args('-device', 'vfio-pci,host=01:00.0'))).toEqual({
+  expect(resultFor(args('-device', 'vfio-pci,host=01:00.0'))).toEqual({
     settings: { deviceACL: ['/dev/vfio/vfio', '/dev/vfio/14'] },
     devices: ['0000:01:00.0'],
     notes: ['DEVICE_ARGUMENT', 'FUNCTIONS_LEFT']
   })
 })
 
-test('notes input devices if QEMU does not run as root', () => {
+test('notes a guest with input devices if QEMU does not run as root', () => {
   const configuration = '{ virtualisation.libvirtd.qemu.runAsRoot = false; }'
-  expect(settled(evdev, { configuration }).notes).toEqual(['INPUT_GROUP'])
-  expect(settled(evdev).notes).toEqual([])
+  expect(resultFor(evdev, { configuration }).notes).toEqual(['INPUT_GROUP'])
+  expect(resultFor(evdev).notes).toEqual([])
 })
 
 test('notes a path that deviceACL does not accept', () => {
   const node = args('-drive', 'file=/dev/../etc/shadow')
-  expect(settled(node)).toEqual({ settings: {}, notes: ['NODE_UNUSABLE'] })
+  expect(resultFor(node)).toEqual({ settings: {}, notes: ['NODE_UNUSABLE'] })
 })
 
-test('notes huge pages that the processor does not support', () => {
+test('notes huge pages of 1 GiB if the processor does not support them', () => {
   const cpu = { ...X570.cpu, hasHugePages1G: false }
-  expect(settled(pages('1048576'), { machine: { ...X570, cpu } })).toEqual({
+  expect(resultFor(pages('1048576'), { machine: { ...X570, cpu } })).toEqual({
     settings: {},
     notes: ['PAGES_1G_MISSING']
   })
-  expect(settled(pages('1048576')).settings).toEqual({
+  expect(resultFor(pages('1048576')).settings).toEqual({
     hugepages: { pageSize: '1G', numPages: 4 }
   })
 })
 
-test('uses the page size of the configuration if the guest has none', () => {
+test('uses the configured page size if the guest sets no page size', () => {
   const backing = "<memory unit='GiB'>4</memory><memoryBacking><hugepages/></memoryBacking>"
   const configuration =
     '{ virtualisation.hugepages = { enable = true; pageSize = "1G"; numPages = 2; }; }'
-  expect(settled(backing, { configuration }).settings).toEqual({
+  expect(resultFor(backing, { configuration }).settings).toEqual({
     hugepages: { pageSize: '1G', numPages: 4 }
   })
 })
@@ -217,48 +217,51 @@ test('uses the page size of the configuration if the guest has none', () => {
 test('uses only the needs of the guest if the machine is unknown', () => {
   const pins = "<cputune><vcpupin vcpu='0' cpuset='2-3'/></cputune>"
   const guest = `<memory unit='GiB'>999</memory>${pins}${hostdev(1)}`
-  expect(settled(guest, { machine: undefined })).toEqual({
+  expect(resultFor(guest, { machine: undefined })).toEqual({
     settings: {},
     notes: ['DEVICES_UNSEEN', 'HOST_CPUS_UNKNOWN']
   })
 })
 
-test('the host keeps the processors that are not only for the guest', () => {
+test('the host keeps all processors except those to which only virtual CPUs are pinned', () => {
   const tune = (inner: string) => `<cputune><vcpupin vcpu='0' cpuset='2-9'/>${inner}</cputune>`
-  expect(settled(tune(''))).toMatchObject({ hostCPUs: '0-1,10-15', notes: ['HOST_CPUS'] })
-  expect(settled(tune("<emulatorpin cpuset='0,2'/>"))).toMatchObject({ hostCPUs: '0-2,10-15' })
-  expect(settled(tune("<iothreadpin iothread='1' cpuset='9'/>"))).toMatchObject({
+  expect(resultFor(tune(''))).toMatchObject({ hostCPUs: '0-1,10-15', notes: ['HOST_CPUS'] })
+  expect(resultFor(tune("<emulatorpin cpuset='0,2'/>"))).toMatchObject({ hostCPUs: '0-2,10-15' })
+  expect(resultFor(tune("<iothreadpin iothread='1' cpuset='9'/>"))).toMatchObject({
     hostCPUs: '0-1,9-15'
   })
   const setting = (value: string) => `{ virtualisation.vfio.guests.a.hostCPUs = "${value}"; }`
-  expect(settled(tune(''), { configuration: setting('0,1,10-15') }).notes).toEqual([])
-  expect(settled(tune(''), { configuration: setting('0') }).notes).toEqual(['HOST_CPUS_OTHER'])
+  expect(resultFor(tune(''), { configuration: setting('0,1,10-15') }).notes).toEqual([])
+  expect(resultFor(tune(''), { configuration: setting('0') }).notes).toEqual(['HOST_CPUS_OTHER'])
 })
 
-test('notes other kvmfr devices in the configuration', () => {
+test('notes kvmfr devices of other sizes in the configuration', () => {
   const guest = args('-object', 'memory-backend-file,id=a,mem-path=/dev/kvmfr0,size=64M')
   const devices = (inner: string) => `{ virtualisation.kvmfr.devices = [ ${inner} ]; }`
-  expect(settled(guest).notes).toEqual([])
-  expect(settled(guest, { configuration: devices('{ size = 64; }') }).notes).toEqual([])
-  expect(settled(guest, { configuration: devices('{ size = 32; }') }).notes).toEqual(['KVMFR_SAID'])
+  expect(resultFor(guest).notes).toEqual([])
+  expect(resultFor(guest, { configuration: devices('{ size = 64; }') }).notes).toEqual([])
+  expect(resultFor(guest, { configuration: devices('{ size = 32; }') }).notes).toEqual([
+    'KVMFR_SAID'
+  ])
 })
 
-test('notes interfaces of the host', () => {
+test('notes host interfaces that the guest uses', () => {
   const card = (dev: string) =>
-    settled(`<devices><interface type='direct'><source dev='${dev}'/></interface></devices>`).notes
+    resultFor(`<devices><interface type='direct'><source dev='${dev}'/></interface></devices>`)
+      .notes
   expect(card('enp6s0')).toEqual(['INTERFACE'])
 })
 
-test('has no note for networks that libvirt starts itself', () => {
+test("has no note about libvirt's default network", () => {
   const network =
     "<devices><interface type='network'><source network='default'/></interface></devices>"
-  expect(settled(network)).toEqual({ settings: {}, notes: [] })
+  expect(resultFor(network)).toEqual({ settings: {}, notes: [] })
 })
 
-test('accepts a bridge that exists or is named outside comments', () => {
+test('accepts a bridge that the machine has or that the configuration names outside comments', () => {
   const bridge = "<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"
   const notes = (configuration: string, bridges: string[] = []) =>
-    settled(bridge, { configuration, machine: { ...X570, bridges } }).notes
+    resultFor(bridge, { configuration, machine: { ...X570, bridges } }).notes
   expect(notes('{ }')).toEqual(['BRIDGE_MISSING'])
   expect(notes('{\n  # br0\n}')).toEqual(['BRIDGE_MISSING'])
   expect(notes('{ x = "br01"; }')).toEqual(['BRIDGE_MISSING'])

@@ -1,4 +1,4 @@
-// The disks that a configuration uses, read from its text.
+// Reads from the text of a configuration which disks it uses.
 
 import { expect, test } from 'vitest'
 import { sourceFile } from '../../src/configuration/files.ts'
@@ -95,11 +95,11 @@ test.each([
   ],
   ['boot.kernelModules = [ "/dev/sdb" ];', []],
   ['# fileSystems."/a".device = "/dev/sdb";', []]
-])('%s', (body, expected) => {
+])('reads the disks in %s', (body, expected) => {
   expect(inModule(body)).toEqual(expected)
 })
 
-test('follows variables of the same file and arguments of functions', () => {
+test('follows variables of the same file, and reads arguments of functions', () => {
   expect(
     devicesIn(`{ lib, ... }:
 let
@@ -123,7 +123,7 @@ in
   ])
 })
 
-test('terminates for variables that contain themselves', () => {
+test('terminates if a variable contains itself', () => {
   expect(
     devicesIn(`{ ... }:
 let

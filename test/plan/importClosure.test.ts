@@ -6,7 +6,7 @@ const TARGET = '/etc/nixos/configuration.nix'
 const load = (text: string, files: Record<string, string>) =>
   configurationFrom({ [TARGET]: text, ...files })
 
-describe('a configuration', () => {
+describe('loadConfiguration', () => {
   it('finds the folder of installed modules by the stamp of its default.nix', () => {
     const files = { '/etc/nixos/modules/gpu/default.nix': stamp('1.0.0', '{ }\n') }
     expect(load('{ imports = [ ./modules/gpu ]; }', files)).toMatchObject({
@@ -28,7 +28,7 @@ describe('a configuration', () => {
     })
   })
 
-  it('does not take definitions for declarations, and follows loops once', () => {
+  it('does not mistake definitions for declarations, and follows import loops once', () => {
     const files = {
       '/etc/nixos/a.nix': '{ imports = [ ./b.nix ]; virtualisation.vfio.enable = true; }',
       '/etc/nixos/b.nix': '{ imports = [ ./a.nix ./missing.nix ]; }'
@@ -40,7 +40,7 @@ describe('a configuration', () => {
 })
 
 describe('walkImports', () => {
-  it('lists the imports that it did not follow, except modules of NixOS', () => {
+  it('lists the imports that it did not follow, except those of NixOS modules', () => {
     const text = `{ inputs, lib, modulesPath, ... }: {
       imports = [
         ./here.nix

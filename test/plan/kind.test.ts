@@ -23,4 +23,6 @@ const cases: [FileKind, string][] = [
   ['data', '{ name = "win10"; memory = 8; }'],
   ['data', '{ a = x: x; }']
 ]
-it.each(cases)('%s: %s', (kind, text) => expect(kindOf(parseDocument(text))).toBe(kind))
+it.each(cases)('the kind of a file is %s: %s', (kind, text) =>
+  expect(kindOf(parseDocument(text))).toBe(kind)
+)

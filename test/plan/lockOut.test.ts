@@ -1,4 +1,4 @@
-// For generated machines and requests: the host keeps its disk, network, keyboard and a display.
+// For generated machines and requests: the host keeps its disk, its network, a keyboard and a display.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import type { Settings } from '../../src/settings/settings.ts'
 import { type Generated, generated } from '../machine/support/generated.ts'
 import { seed } from '../support/seed.ts'
 
-/** What the host would lose. */
+/** The kinds of resources that the host would lose. */
 function losses(it: Generated, passed: ReadonlySet<string>): string[] {
   const isGone = (all: ReadonlySet<string>) =>
     [...all].some(at => passed.has(at)) && [...all].every(at => passed.has(at))
@@ -77,7 +77,7 @@ test('accepts only devices that the host can spare and that were requested', () 
       if (!choice.ok) return
       const taken = takenBy(it, choice.value.settings)
       const lost = losses(it, taken)
-      // The default boot entry still has a picture.
+      // The screen still works in the default boot entry.
       if (specialisation !== undefined && lost.includes('display')) separate++
       expect(lost.filter(at => specialisation === undefined || at !== 'display')).toEqual([])
       const isFirstPhase = choice.value.decisions.some(at => at.code === 'FIRST_PHASE')
@@ -95,7 +95,7 @@ test('accepts only devices that the host can spare and that were requested', () 
   expect(separate).toBeGreaterThan(20)
 })
 
-test('counts devices that are already given away', () => {
+test('refuses a device if only devices that are already passed through would be left', () => {
   let accepted = 0
   let more = 0
   const asked = fc.record({ given: fc.array(fc.nat(), { maxLength: 3 }), address: fc.nat() })
@@ -123,14 +123,14 @@ test('counts devices that are already given away', () => {
   expect(more).toBeGreaterThan(100)
 })
 
-test('does not refuse harmless requests', () => {
+test('accepts devices that the host can spare', () => {
   fc.assert(
     fc.property(generated, fc.nat(), (it, n) => {
       const address = it.endpoints[n % it.endpoints.length] ?? ''
       const settings = { addresses: [address] }
       const choice = chooseDevices(it.machine, settings, { gpus: [], confirmed: [address] })
       const needed = losses(it, new Set([address])).length > 0
-      // If guests already have the last display, it is not refused again.
+      // If the last display is already passed through, it is not refused again.
       const isDisplay = it.machine.devices.some(
         at => at.address === address && at.class.startsWith('03')
       )

@@ -23,7 +23,7 @@ function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) 
   return { text: configuration.text, replaced: replaced.map(it => `${it.line} ${it.code}`) }
 }
 
-/** A configuration after an old guide for a Ryzen with a GTX 1080. */
+/** A configuration that follows an old guide, for a Ryzen with a GTX 1080. */
 const GUIDE = nix`
   { pkgs, ... }:
   {
@@ -56,7 +56,7 @@ const GUIDE = nix`
   }
 `
 
-const MENDED = nix`
+const FIXED_GUIDE = nix`
   { pkgs, ... }:
   {
     imports = [ ./vfio ];
@@ -90,8 +90,8 @@ const MENDED = nix`
   }
 `
 
-/** A configuration after an older guide for Intel, with several parameters in one string and old option names. */
-const OLDER = nix`
+/** A configuration that follows an older guide, for Intel: several parameters in one string, old option names. */
+const OLDER_GUIDE = nix`
   { pkgs, ... }:
   {
     boot.kernelParams = [
@@ -111,7 +111,7 @@ const OLDER = nix`
   }
 `
 
-const MENDED_OLDER = nix`
+const FIXED_OLDER_GUIDE = nix`
   { pkgs, ... }:
   {
     imports = [ ./vfio ];
@@ -140,10 +140,10 @@ const MENDED_OLDER = nix`
 
 const SETTINGS: Settings = { IOMMUType: 'amd', disableEFIfb: true }
 
-describe('settings of old guides', () => {
-  it('are removed or moved into options, except intended ones', () => {
+describe('obsolete settings', () => {
+  it('removes obsolete settings or moves them into options, except settings that may be intended', () => {
     expect(plan(GUIDE, SETTINGS)).toEqual({
-      text: MENDED,
+      text: FIXED_GUIDE,
       replaced: [
         '8 PARAMETERS_IN_ONE',
         '16 RENAMED_OPTION',
@@ -156,17 +156,17 @@ describe('settings of old guides', () => {
         '19 ACL_MOVED'
       ]
     })
-    expect(plan(MENDED, SETTINGS)).toEqual({ text: MENDED, replaced: [] })
+    expect(plan(FIXED_GUIDE, SETTINGS)).toEqual({ text: FIXED_GUIDE, replaced: [] })
   })
 
-  it('are kept with keepObsolete', () => {
+  it('keeps obsolete settings with keepObsolete', () => {
     const { text, replaced } = plan(GUIDE, SETTINGS, { keepObsolete: true })
     expect(replaced).toEqual([])
     expect(text).toContain('"vfio-pci.ids=10de:1b80,10de:10f0" # the card and its sound')
     expect(text).toContain('qemu.ovmf.enable = true;')
   })
 
-  it('are kept if the NixOS release needs them', () => {
+  it('keeps obsolete settings that the NixOS release needs', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -182,14 +182,14 @@ describe('settings of old guides', () => {
     ])
   })
 
-  it('requested devices replace the moved ones', () => {
+  it('removes IDs from kernel parameters without moving them if devices are requested', () => {
     const text = '{ boot.kernelParams = [ "vfio-pci.ids=1002:73bf" ]; imports = [ ./vfio ]; }\n'
     expect(plan(text, { devices: ['10de:1b80'] }).text).toBe(
       '{ boot.kernelParams = [ ]; imports = [ ./vfio ]; virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; }\n'
     )
   })
 
-  it('moves IDs from module options without other contents', () => {
+  it('moves IDs from module options, unless the line has other options', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -216,7 +216,7 @@ describe('settings of old guides', () => {
     expect(plan(more, SETTINGS).replaced).toEqual([])
   })
 
-  it('keeps equal IDs that cannot be moved', () => {
+  it('keeps IDs that cannot be moved if they equal the requested ones', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -234,7 +234,7 @@ describe('settings of old guides', () => {
     expect(() => plan(both, { devices: ['10de:1b80'] })).toThrow('NIX')
   })
 
-  it('ignores devices in comments of a list', () => {
+  it('does not move devices in comments of cgroup_device_acl', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -255,10 +255,10 @@ describe('settings of old guides', () => {
   })
 
   it.each([
-    ['in single quotation marks', `[ '/dev/null', '/dev/kvm', '/dev/input/by-id/kbd' ]`],
-    ['below a comment with a bracket', `[ # mine ]\n      "/dev/input/by-id/kbd" ]`],
+    ['with single quotation marks', `[ '/dev/null', '/dev/kvm', '/dev/input/by-id/kbd' ]`],
+    ['with a bracket in a comment', `[ # mine ]\n      "/dev/input/by-id/kbd" ]`],
     ['with a comma at the end', `[ "/dev/kvm", "/dev/input/by-id/kbd", ]`]
-  ])('moves the devices of a list %s', (_, list) => {
+  ])('moves the devices of a cgroup_device_acl %s', (_, list) => {
     const text = `{ pkgs, ... }:
 {
   imports = [ ./vfio ];
@@ -275,7 +275,7 @@ describe('settings of old guides', () => {
     expect(after).not.toContain('cgroup_device_acl')
   })
 
-  it('lays out moved and requested devices as one list', () => {
+  it('writes moved and requested devices into one list', () => {
     const text = nix`
       { pkgs, ... }:
       {
@@ -306,7 +306,7 @@ describe('settings of old guides', () => {
   it.each([
     ['another list', 'allowed = [\n      "/dev/null",\n      "/dev/input/by-id/kbd"\n    ]\n  '],
     ['a blank line and a deeper closing quote', '\n    ']
-  ])('removes only the lines of the list, and keeps %s', (_, rest) => {
+  ])('removes only the lines of cgroup_device_acl, and keeps %s', (_, rest) => {
     const before = `{ lib, ... }:
 {
   imports = [ ./vfio ];
@@ -338,7 +338,7 @@ describe('settings of old guides', () => {
     })
   })
 
-  it('keeps a list whose lines are repeated in another string of the option', () => {
+  it('keeps a cgroup_device_acl whose lines are repeated in another string of the option', () => {
     const list = 'cgroup_device_acl = [\n      "/dev/input/by-id/kbd"\n    ]\n  '
     const text = `{ lib, ... }:
 {
@@ -355,9 +355,9 @@ describe('settings of old guides', () => {
     expect(plan(text, { users: [] })).toEqual({ text, replaced: [] })
   })
 
-  it('includes parameters that share a string, and old option names', () => {
-    expect(plan(OLDER, { IOMMUType: 'intel' })).toEqual({
-      text: MENDED_OLDER,
+  it('replaces settings in strings with several parameters and under old option names', () => {
+    expect(plan(OLDER_GUIDE, { IOMMUType: 'intel' })).toEqual({
+      text: FIXED_OLDER_GUIDE,
       replaced: [
         '4 PARAMETERS_IN_ONE',
         '12 RENAMED_OPTION',
@@ -369,10 +369,13 @@ describe('settings of old guides', () => {
         '14 ACL_MOVED'
       ]
     })
-    expect(plan(MENDED_OLDER, { IOMMUType: 'intel' })).toEqual({ text: MENDED_OLDER, replaced: [] })
+    expect(plan(FIXED_OLDER_GUIDE, { IOMMUType: 'intel' })).toEqual({
+      text: FIXED_OLDER_GUIDE,
+      replaced: []
+    })
   })
 
-  it('replaces huge pages of 1M by valid pages of the same total size', () => {
+  it('replaces huge pages of 1M with valid pages of the same total size', () => {
     const pages = (options: string) =>
       plan(
         `{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { ${options} }; }; }\n`,
@@ -386,7 +389,7 @@ describe('settings of old guides', () => {
       text: '{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { enable = true; defaultPageSize = "2M"; pageSize = "2M"; numPages = 8192; }; }; }\n',
       replaced: ['1 HUGEPAGES_1M', '1 HUGEPAGES_1M']
     })
-    // Here the number counts pages of 1G.
+    // The number is for the pages of 1G, so it does not change.
     expect(pages('defaultPageSize = "1M"; pageSize = "1G"; numPages = 16;').text).toContain(
       'defaultPageSize = "2M"; pageSize = "1G"; numPages = 16;'
     )
@@ -394,14 +397,14 @@ describe('settings of old guides', () => {
     expect(pages('pageSize = "1M"; numPages = config.my.pages;').replaced).toEqual([])
   })
 
-  it('does not turn the framebuffer off unless requested', () => {
+  it('does not set disableEFIfb in place of the removed video=efifb:off', () => {
     const text = '{ imports = [ ./vfio ]; boot.kernelParams = [ "video=efifb:off" ]; }\n'
     expect(plan(text, { ignoreMSRs: true }).text).toBe(
       '{ imports = [ ./vfio ]; boot.kernelParams = [ ]; virtualisation.vfio = { enable = true; ignoreMSRs = true; }; }\n'
     )
   })
 
-  it('keeps conditional settings', () => {
+  it('keeps conditional obsolete settings', () => {
     const text = nix`
       { config, lib, ... }:
       {
@@ -414,8 +417,8 @@ describe('settings of old guides', () => {
   })
 })
 
-describeWithOracle('a configuration after an old guide, after apply', oracle => {
-  it('evaluates to the current settings', () => {
+describeWithOracle('a configuration that follows an old guide', oracle => {
+  it('evaluates to the replacements of the obsolete settings after apply', () => {
     const { text } = plan(GUIDE, SETTINGS)
     // The stub of NixOS has no stateVersion, and the modules are imported from this repository.
     const body = text
@@ -459,8 +462,8 @@ cgroup_device_acl = [
     })
   })
 
-  it('also after an older guide', () => {
-    const { text } = plan(OLDER, { IOMMUType: 'intel' })
+  it('evaluates to the replacements after apply, also if it follows an older guide', () => {
+    const { text } = plan(OLDER_GUIDE, { IOMMUType: 'intel' })
     const modules = [
       withNixos('partsParams = true;'),
       vfioModules,

@@ -19,7 +19,7 @@ function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) 
   )
 }
 
-/** The configuration after the settings. A second run must not change anything. */
+/** The configuration after `apply` with the settings. A second run must change nothing. */
 function applied(text: string, settings: Settings): string {
   const first = plan(text, settings)
   if (!first.ok) throw new Error(JSON.stringify(first.error))
@@ -51,8 +51,8 @@ const set = nix`
   }
 `
 
-describe('a configuration that is not set up', () => {
-  it('gets the modules first, then one import and one block per option set', () => {
+describe('apply, in a configuration that is not set up', () => {
+  it('writes the modules first, then one import and one block per option set', () => {
     const given = nix`
       { pkgs, ... }:
       {
@@ -110,7 +110,7 @@ describe('a configuration that is not set up', () => {
     ])
   })
 
-  it('keeps the IOMMU settings in its kernel parameters', () => {
+  it('keeps the IOMMU settings in the kernel parameters', () => {
     const given = '{ imports = [ ]; boot.kernelParams = [ "iommu.passthrough=0" ]; }'
     expect(applied(given, { ignoreMSRs: true })).toContain('passthroughDMA = false;')
     expect(applied(given.replace('.passthrough=0', '=pt'), { ignoreMSRs: true })).not.toContain(
@@ -123,14 +123,14 @@ describe('a configuration that is not set up', () => {
   })
 })
 
-describe('a configuration that has the options', () => {
+describe('apply, in a configuration with the options', () => {
   it('keeps values for which there is no flag', () => {
     expect(applied(set, { blacklistNvidia: true, ignoreMSRs: false })).toBe(
       set.replace('ignoreMSRs = true;\n', 'ignoreMSRs = false;\n    blacklistNvidia = true;\n')
     )
   })
 
-  it('has exactly the requested devices, and the comments of kept ones', () => {
+  it('writes exactly the requested devices, and keeps the comments of those that remain', () => {
     expect(applied(set, { devices: ['10de:1b80', '10de:10f1'] })).toBe(
       set.replace('"10de:10f0" # its sound', '"10de:10f1"')
     )
@@ -144,13 +144,13 @@ describe('a configuration that has the options', () => {
     )
   })
 
-  it('has a literal list instead of a computed one', () => {
+  it('replaces a computed list with a literal one', () => {
     const given =
       'let ids = [ "x" ]; in { imports = [ ./vfio ]; virtualisation.vfio.devices = ids; }'
     expect(applied(given, { devices: ['10de:10f0'] })).toContain('vfio.devices = [ "10de:10f0" ];')
   })
 
-  it('gets items added to other lists', () => {
+  it('adds items to lists other than devices', () => {
     const given = set.replace('ignoreMSRs = true;', 'users = [ "bob" ];')
     expect(applied(given, { users: ['alice', 'bob'] })).toBe(
       given.replace('[ "bob" ]', '[ "bob" "alice" ]')
@@ -160,21 +160,21 @@ describe('a configuration that has the options', () => {
     )
   })
 
-  it('keeps the options of a shared memory file except requested ones', () => {
+  it('keeps the options of a shared memory file except requested options', () => {
     const given = '{ imports = [ ./vfio ]; virtualisation.sharedMemoryFiles.scream.user = "x"; }'
     expect(applied(given, { sharedMemoryFiles: [{ name: 'scream', mode: '0600' }] })).toBe(
       '{ imports = [ ./vfio ]; virtualisation.sharedMemoryFiles.scream.user = "x"; virtualisation.sharedMemoryFiles.scream.group = "kvm"; virtualisation.sharedMemoryFiles.scream.mode = "0600"; virtualisation.vfio = { enable = true; }; }'
     )
   })
 
-  it('does not change without settings, and needs settings without the import', () => {
+  it('changes nothing without settings, and is refused if the import is missing too', () => {
     expect(applied(set, {})).toBe(set)
     expect(refusal(set.replace('[ ./vfio ]', '[ ]'), {})).toBe('NOTHING_CHOSEN')
   })
 })
 
 describe('planApply refuses', () => {
-  it('files of another kind and files with errors', () => {
+  it('files that are not NixOS modules, and files with errors', () => {
     expect(refusal('{ outputs = x: x; }', { ignoreMSRs: true })).toBe('WRONG_KIND')
     expect(refusal('{ a = ; }', { ignoreMSRs: true })).toBe('SYNTAX')
     expect(refusal('{ stdenv }: stdenv.mkDerivation { }', { ignoreMSRs: true })).toBe(

@@ -1,4 +1,4 @@
-// check --fix: fixes findings together with those that they hide, so that a second run has nothing to do.
+// check --fix also fixes the findings that other findings hide, so that a second run has nothing to do.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -33,8 +33,8 @@ function fixed(given: Files, importsModules = false) {
   }
 }
 
-describe('hidden findings are fixed in the same run', () => {
-  it('parameters that share a string', () => {
+describe('hidden findings', () => {
+  it('fixes kernel parameters that share a string', () => {
     const text = nix`
       {
         boot.kernelParams = [
@@ -59,7 +59,7 @@ describe('hidden findings are fixed in the same run', () => {
     })
   })
 
-  it('the same parameter alone and in a string, in either order', () => {
+  it('removes a parameter that is in two strings of a list, in either order', () => {
     for (const list of ['"pci=nomsi" "pci=nomsi splash"', '"pci=nomsi splash" "pci=nomsi"']) {
       const { text, remaining } = fixed(`{ boot.kernelParams = [ ${list} ]; }\n`)
       expect({ text, remaining }).toEqual({
@@ -69,7 +69,7 @@ describe('hidden findings are fixed in the same run', () => {
     }
   })
 
-  it('a setting that is missing under an old option name', () => {
+  it('renames an option and fixes its value in the same run', () => {
     const { text, fixed: found } = fixed(
       `{ virtualisation.libvirtd.qemuVerbatimConfig = "user = \\"alice\\""; }\n`
     )
@@ -79,7 +79,7 @@ describe('hidden findings are fixed in the same run', () => {
     expect(found).toEqual(['1 RENAMED_OPTION', '1 NAMESPACES'])
   })
 
-  it('findings without a fix remain, including hidden ones', () => {
+  it('returns the remaining findings without a fix, including hidden ones', () => {
     const {
       fixed: found,
       remaining,
@@ -92,7 +92,7 @@ describe('hidden findings are fixed in the same run', () => {
     })
   })
 
-  it('findings that depend on another file', () => {
+  it('fixes findings in an imported file', () => {
     const { texts, remaining } = fixed({
       'configuration.nix': '{ imports = [ ./old.nix ]; }\n',
       'old.nix': '{ boot.kernelParams = [ "hugepagesz=1M hugepages=8" "quiet" ]; }\n'
@@ -180,7 +180,7 @@ const configurations = fc
   })
 
 describe('for any combination of findings', () => {
-  it('a second check --fix has nothing to do', () => {
+  it('a second check --fix changes nothing', () => {
     fc.assert(
       fc.property(configurations, fc.boolean(), (text, isOurs) => {
         const first = fixed(text, isOurs)
@@ -191,7 +191,7 @@ describe('for any combination of findings', () => {
     )
   })
 
-  it('a second apply has nothing to do', () => {
+  it('a second apply changes nothing', () => {
     const apply = (text: string) =>
       planApply(
         inputFor(
@@ -204,7 +204,7 @@ describe('for any combination of findings', () => {
     fc.assert(
       fc.property(configurations, text => {
         const first = apply(text)
-        // A file that cannot be edited is refused as a whole.
+        // apply refuses a file that cannot be edited as a whole.
         if (!first.ok) return
         const after = first.value.configuration.text
         const again = apply(after)

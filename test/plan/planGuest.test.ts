@@ -1,4 +1,4 @@
-// The file of a guest in a folder with other guests.
+// Plans a guest's file in a folder with other guests.
 
 import { expect, test } from 'vitest'
 import { planGuest } from '../../src/plan/guest.ts'
@@ -7,7 +7,7 @@ import { listingOf } from '../support/configuration.ts'
 
 const UUID = '8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10'
 
-/** The plan for this guest in a folder with these files. */
+/** The plan for the guest in a folder with these files. */
 function planned(name: string, files: Record<string, string>) {
   return planGuest({
     name,
@@ -32,7 +32,7 @@ function warningsFor(name: string, files: Record<string, string>): string[] {
 const fileOf = (name: string, uuid: string) =>
   `{ virtualisation.vfio.guests.${name}.domain = { type = "kvm"; name = "${name}"; uuid = "${uuid}"; }; }\n`
 
-test('refuses a renamed guest while the file of the old name exists', () => {
+test('refuses a guest with the same UUID as a guest in another file', () => {
   const files = {
     'linux.nix': fileOf('linux', UUID.replace('8', '9')),
     'notes.txt': fileOf('notes', UUID),
@@ -49,12 +49,12 @@ test('refuses a renamed guest while the file of the old name exists', () => {
   })
 })
 
-test('its own file and files without a UUID are not other guests', () => {
+test("accepts a guest's own file and files without a UUID", () => {
   const files = { 'a.nix': '{ }\n', 'b.nix': fileOf('win10', UUID), 'c.nix': fileOf('linux', '1') }
   expect(warningsFor('win10', files)).toEqual([])
 })
 
-test('does not replace a file with other guests', () => {
+test('refuses to replace a file with several guests', () => {
   const both = `{
   virtualisation.vfio.guests = {
     linux.domain = { type = "kvm"; name = "linux"; };

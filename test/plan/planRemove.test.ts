@@ -66,7 +66,7 @@ function wordsOf(error: RemoveProblem): string[] {
 }
 
 describe('the options that only the shipped modules declare', () => {
-  it('are read from the modules', () => {
+  it('the exclusive options are read from the shipped modules', () => {
     expect(exclusive.map(formatPath)).toEqual([
       'virtualisation.vfio',
       'virtualisation.libvirtd.deviceACL',
@@ -77,7 +77,7 @@ describe('the options that only the shipped modules declare', () => {
     ])
   })
 
-  it('are a whole set unless the modules define an undeclared option in it', () => {
+  it('an exclusive option is a whole set unless the modules define an undeclared option in it', () => {
     const module = nix`
       { lib, ... }:
       {
@@ -124,7 +124,7 @@ describe('a configuration that is set up', () => {
     }
   `
 
-  it('loses the import and the options, and keeps options of NixOS', () => {
+  it('remove removes the import and the options, and keeps options of NixOS', () => {
     expect(removed(given)).toBe(nix`
       { pkgs, ... }:
       {
@@ -143,7 +143,7 @@ describe('a configuration that is set up', () => {
     `)
   })
 
-  it('is written before the modules are deleted, default.nix first', () => {
+  it('remove writes the configuration before it deletes the modules, default.nix first', () => {
     const result = plan(given)
     const files = result.ok ? result.value.files : []
     expect(files.map(({ path, after, emptied }) => [path, after === undefined, emptied])).toEqual([
@@ -163,7 +163,7 @@ describe('a configuration that is set up', () => {
     ])
   })
 
-  it('keeps options that another module declares', () => {
+  it('remove keeps options that another module declares', () => {
     const other =
       '{ lib, ... }: { options.virtualisation.hugepages.enable = lib.mkEnableOption "x"; }'
     const text = '{ imports = [ ./x.nix ./vfio ]; virtualisation.hugepages.enable = true; }'
@@ -183,7 +183,7 @@ describe('installed modules', () => {
     ])
   })
 
-  it('are saved under another name if they were edited', () => {
+  it('remove saves edited modules under another name', () => {
     const taken = { 'vfio.nix': edited, 'vfio.nix.edited': stamp('0.9.0', '{ }\n') }
     const result = plan(text, folderWith(taken))
     if (!result.ok) throw new Error(result.error.code)
@@ -199,14 +199,14 @@ describe('installed modules', () => {
     expect(result.value.files.filter(it => it.after === undefined).length).toBe(12)
   })
 
-  it('are deleted, and other files in their folder are kept', () => {
+  it('remove deletes the modules and keeps other files in their folder', () => {
     const result = plan(text, folderWith({ 'mine.nix': '{ }\n', guests: null }))
     if (!result.ok) throw new Error(result.error.code)
     expect(result.value.otherFiles).toEqual(['/etc/nixos/vfio/mine.nix', '/etc/nixos/vfio/guests'])
     expect(result.value.files.map(it => it.path)).not.toContain('/etc/nixos/vfio/mine.nix')
   })
 
-  it('are kept if another file of the repository imports them', () => {
+  it('remove keeps modules that another file of the repository imports', () => {
     const others = [
       sourceFile(
         '/etc/nixos/hosts/laptop.nix',
@@ -226,7 +226,7 @@ describe('without anything to remove', () => {
   const of = (text: string) =>
     plan(text, { ...nothing, configuration: configurationFrom({ [PATH]: text }) })
 
-  it('the plan is empty, even if options have the same names', () => {
+  it('remove plans nothing, even if options have the same names', () => {
     for (const text of [
       '{ boot.loader.timeout = 1; }',
       '{ imports = [ ./other.nix ]; virtualisation.vfio.enable = true; }'
@@ -236,7 +236,7 @@ describe('without anything to remove', () => {
     }
   })
 
-  it('files that are not modules are refused', () => {
+  it('remove refuses files that are not modules', () => {
     const code = (text: string) => {
       const result = of(text)
       return result.ok ? 'not refused' : wordsOf(result.error)[0]
@@ -277,18 +277,18 @@ describe('removal from a configuration that still needs the modules', () => {
     'x = config.virtualisation.libvirtd.enable; /* config.virtualisation.vfio.enable */',
     'x = "config.virtualisation.vfio.enable";',
     'virtualisation.vfio.users = config.virtualisation.vfio.devices;'
-  ])('is not refused: %s', code => {
+  ])('remove accepts a text that works without the modules: %s', code => {
     expect(refusal(reading(code))[0]).toBe('not refused')
   })
 
-  it('is refused if a file that the configuration imports needs them', () => {
+  it('remove is refused if an imported file needs the modules', () => {
     const other = '{ config, ... }: { x = config.virtualisation.vfio.enable; }'
     expect(refusal('{ imports = [ ./vfio ./x.nix ]; }', {}, { '/etc/nixos/x.nix': other })).toEqual(
       ['STILL_USED', '/etc/nixos/x.nix: config.virtualisation.vfio.enable']
     )
   })
 
-  it('is refused if another file of the repository sets their options', () => {
+  it('remove is refused if another file of the repository sets their options', () => {
     const text = '{ virtualisation.vfio.enable = true; }'
     const others = [sourceFile('/etc/nixos/gpu.nix', text)]
     expect(refusal('{ imports = [ ./vfio ]; }', { others })).toEqual([
@@ -297,7 +297,7 @@ describe('removal from a configuration that still needs the modules', () => {
     ])
   })
 
-  it('is not refused for a file that declares the options itself', () => {
+  it('remove accepts a file of the repository that declares the options itself', () => {
     const text = nix`
       { config, lib, ... }:
       {
@@ -309,7 +309,7 @@ describe('removal from a configuration that still needs the modules', () => {
     expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ }')
   })
 
-  it('and files that cannot be edited', () => {
+  it('remove is refused if a file cannot be edited', () => {
     const inherited =
       'let vfio = { enable = true; }; in { imports = [ ./vfio ]; virtualisation = { inherit vfio; }; }'
     expect(refusal(inherited)).toEqual(['INHERITED', PATH])

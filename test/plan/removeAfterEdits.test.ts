@@ -1,5 +1,5 @@
-// Edits that users make between apply and remove: remove keeps them, removes vfio-patch's part, and the result
-// evaluates.
+// Edits that users make between apply and remove. remove keeps these edits and removes vfio-patch's part, and the
+// result evaluates.
 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,7 +32,7 @@ const BLOCK = nix`
   };
 `
 
-/** The configuration after apply, with the given texts replaced. */
+/** The configuration after apply, with these texts replaced. */
 function applied(machine: Machine): string {
   machine.apply({ devices: ['10de:1b80', '10de:10f0'], IOMMUType: 'amd', users: ['alice'] })
   return machine.read('configuration.nix')
@@ -46,7 +46,7 @@ interface Edit {
   left: Record<string, string>
   /** The path of the configuration, if it has changed. */
   file?: string
-  /** Further results of the plan. */
+  /** The other results of the plan. */
   result?: Partial<Record<'kept' | 'otherFiles', string[]>>
 }
 
@@ -55,7 +55,7 @@ const configuration = (text: string) => ({ 'configuration.nix': text })
 
 const layout: Edit[] = [
   {
-    what: 'nothing',
+    what: 'no edit',
     edit: () => {},
     left: configuration(GIVEN)
   },
@@ -486,10 +486,10 @@ const UNTOUCHED = { 'hardware.nix': '{ }\n', 'other.nix': '{ }\n' }
 const machines: { machine: Machine; file: string }[] = []
 
 describe.each([
-  ['the layout', layout],
-  ['the structure', structure],
-  ['the files', files]
-])('after apply a person changes %s', (_, edits) => {
+  ['edits of the layout', layout],
+  ['edits of the structure', structure],
+  ['edits of the files', files]
+])("remove works after the user's %s", (_, edits) => {
   it.each(edits)('$what', ({ edit, left, file = 'configuration.nix', result = {} }) => {
     const machine = makeMachine({ ...UNTOUCHED, 'configuration.nix': GIVEN })
     const text = applied(machine)
@@ -513,7 +513,7 @@ describe.each([
   })
 })
 
-describeWithOracle('what was left', oracle => {
+describeWithOracle('the configuration', oracle => {
   const declarations = fileURLToPath(new URL('../oracle/nixosOptions.nix', import.meta.url))
   const others = nix`
     { lib, ... }: {
@@ -532,13 +532,13 @@ describeWithOracle('what was left', oracle => {
       all.map(it => ({ modules: [`import ${nixPath(declarations)} { }`, others, it] }))
     )
 
-  it('evaluates to the values of the user', () => {
+  it("evaluates to the user's values after remove", () => {
     expect(machines.length).toBe(layout.length + structure.length + files.length)
     const left = machines.map(({ machine, file }) => nixPath(join(machine.folder, file)))
     expect(evaluated(left)).toEqual(machines.map(() => ({ value: ['pc', true] })))
   })
 
-  it('does not evaluate with any of the options left', () => {
+  it('does not evaluate after remove if one of the options is left', () => {
     const option = (it: string) =>
       `{ imports = [ ${nixPath(join(machines[0]?.machine.folder ?? '', 'configuration.nix'))} ]; ${it} = { }; }`
     expect(

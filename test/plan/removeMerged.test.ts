@@ -1,4 +1,4 @@
-// If config is a mkMerge, apply adds a plain part to it, and remove removes it again, based on the text alone.
+// If config is a mkMerge, apply adds a plain part to it. remove recognizes and removes that part by its text alone.
 
 import { expect, it } from 'vitest'
 import type { Settings } from '../../src/settings/settings.ts'
@@ -66,7 +66,7 @@ const LAYOUTS: [string, string][] = [
   ]
 ]
 
-it.each(LAYOUTS)('remove restores the text: %s', (_, text) => {
+it.each(LAYOUTS)('remove restores the text before apply: %s', (_, text) => {
   for (const given of [text, text.replaceAll('\n', '\r\n')]) {
     const machine = makeMachine({ 'configuration.nix': given, 'hardware.nix': '{ }\n' })
     machine.apply(SETTINGS)
@@ -76,7 +76,7 @@ it.each(LAYOUTS)('remove restores the text: %s', (_, text) => {
   }
 })
 
-it('keeps what a user wrote into the part', () => {
+it("remove keeps the user's options in the part that apply added", () => {
   const [[, text] = ['', '']] = LAYOUTS
   const machine = makeMachine({ 'configuration.nix': text })
   machine.apply(SETTINGS)
@@ -91,7 +91,7 @@ it('keeps what a user wrote into the part', () => {
   expect(left).not.toContain('virtualisation')
 })
 
-it('keeps empty parts of the user that have comments', () => {
+it("remove keeps the user's empty parts with comments", () => {
   const text = nix`
     { lib, ... }:
     {

@@ -1,4 +1,4 @@
-// `--specialisation`: where options are written, what does not change, and what is refused.
+// `--specialisation`: where options are written, which text does not change, and which edits are refused.
 
 import { describe, expect, it } from 'vitest'
 import { stamp } from '../../src/configuration/stamp.ts'
@@ -24,7 +24,7 @@ function plan(text: string, settings: Settings, specialisation?: string) {
   )
 }
 
-/** The configuration after the run. A second run, with or without the entry's name, must not change anything. */
+/** The configuration after the run. A second run, with or without the entry's name, must change nothing. */
 function applied(text: string, settings: Settings, specialisation?: string): string {
   const first = plan(text, settings, specialisation)
   if (!first.ok) throw new Error(JSON.stringify(first.error))
@@ -99,11 +99,11 @@ const EVERYTHING: Settings = {
 }
 
 describe('a separate boot entry', () => {
-  it('has all options in one block, and only the import is added elsewhere', () => {
+  it('apply writes all options into one block of a new entry, and only the import elsewhere', () => {
     expect(applied(GIVEN, EVERYTHING, 'vfio')).toBe(SEPARATE)
   })
 
-  it('is found again by later runs', () => {
+  it('later runs without --specialisation change the existing entry', () => {
     const after = applied(SEPARATE, { ignoreMSRs: true, users: ['bob'], deviceACL: ['/dev/sda'] })
     expect(after).toBe(
       SEPARATE.replace('[ "alice" ];', '[ "alice" "bob" ];\n      ignoreMSRs = true;').replace(
@@ -113,7 +113,7 @@ describe('a separate boot entry', () => {
     )
   })
 
-  it('is laid out like the file', () => {
+  it('apply writes a new entry with the indentation and line endings of the file', () => {
     const given =
       '{ ... }:\r\n{\r\n\tconfig = {\r\n\t\tnetworking.hostName = "pc";\r\n\t};\r\n}\r\n'
     expect(applied(given, CARD, 'my-vm')).toBe(
@@ -138,7 +138,7 @@ describe('a separate boot entry', () => {
     )
   })
 
-  it('can have a name that needs quotes in Nix', () => {
+  it('apply accepts a name that needs quotes in Nix', () => {
     expect(applied(GIVEN, CARD, '2nd.card')).toContain(
       '\n  specialisation."2nd.card".configuration = {\n'
     )
@@ -238,7 +238,7 @@ describe('an existing entry', () => {
         }
       `
     ]
-  ])('%s: options are written into it', (_, before, after) => {
+  ])('apply adds options to an existing entry: %s', (_, before, after) => {
     expect(applied(before, CARD, 'games')).toBe(after)
   })
 
@@ -284,12 +284,12 @@ describe('an existing entry', () => {
       'specialisation.${name}.configuration.a = 1;',
       'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may define specialisation.vm.configuration, and Nix rejects a second definition; replace the expression with the name, or pass this definition instead of the path'
     ]
-  ])('%s is refused', (line, expected) => {
+  ])('apply refuses to add options to %s', (line, expected) => {
     expect(refusal(`{ lib, config, ... }:\n{\n  ${line}\n}\n`, CARD, 'vm')).toBe(expected)
   })
 })
 
-describe('the entry of a run', () => {
+describe('the boot entry of a run', () => {
   const everywhere = nix`
     { ... }:
     {
@@ -307,7 +307,7 @@ describe('the entry of a run', () => {
     }
   `
 
-  it('is read from the file, also if it is a function', () => {
+  it('profilesOf finds the entries with options, including functions', () => {
     expect(profilesOf([{ doc: parseDocument(GIVEN) }])).toEqual({
       everywhere: false,
       specialisations: []
@@ -322,7 +322,7 @@ describe('the entry of a run', () => {
     })
   })
 
-  it('has to be named if there are two', () => {
+  it('apply needs the name of an entry if two have options', () => {
     expect(refusal(two, { ignoreMSRs: true })).toBe('SEVERAL_PROFILES')
     expect(applied(two, { ignoreMSRs: true }, 'a')).toContain(
       'specialisation.a.configuration.virtualisation.vfio.ignoreMSRs = true;'
@@ -330,7 +330,7 @@ describe('the entry of a run', () => {
     expect(plan(two, {})).toMatchObject({ ok: true, value: { files: [] } })
   })
 
-  it('is the only one with the options by default', () => {
+  it('apply changes the only entry with options by default', () => {
     const [, , , , b] = two.split('\n')
     const text = `{ ... }:\n{\n  imports = [ ./vfio ];\n${b}\n}\n`
     expect(applied(text, { ignoreMSRs: true })).toBe(
@@ -338,26 +338,26 @@ describe('the entry of a run', () => {
     )
   })
 
-  it('can be a second one', () => {
+  it('apply adds a second entry', () => {
     const { specialisations } = profilesOf([
       { doc: parseDocument(applied(SEPARATE, CARD, 'other')) }
     ])
     expect(specialisations).toEqual(['vfio', 'other'])
   })
 
-  it('cannot be a new one if every entry gives devices away', () => {
+  it('apply refuses a new entry if every entry passes devices through', () => {
     expect(refusal(everywhere, CARD, 'vfio')).toBe('GIVEN_EVERYWHERE')
     expect(refusal(everywhere, {}, 'vfio')).toBe('GIVEN_EVERYWHERE')
   })
 
-  it('is not created by a name without settings', () => {
+  it('apply refuses to create an entry without settings', () => {
     expect(refusal(GIVEN, {}, 'vfio')).toBe('NOTHING_CHOSEN')
     expect(refusal(SEPARATE, {}, 'other')).toBe('NOTHING_CHOSEN')
     expect(refusal(SEPARATE, {}, 'vfio')).toBe('not refused')
   })
 })
 
-describe('settings of every entry', () => {
+describe('settings that every entry inherits', () => {
   const base = nix`
     { ... }:
     {
@@ -371,7 +371,7 @@ describe('settings of every entry', () => {
     }
   `
 
-  it('are inherited and not repeated', () => {
+  it('apply does not repeat inherited options in an entry', () => {
     const settings: Settings = {
       ...CARD,
       IOMMUType: 'intel',
@@ -397,7 +397,7 @@ describe('settings of every entry', () => {
     )
   })
 
-  it('cannot have another value', () => {
+  it('apply refuses another value for an inherited option, unless it is a default', () => {
     expect(refusal(base, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toBe(
       'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, so a specialisation cannot give it another value; remove it here, or set it to what you want in every boot entry'
     )
@@ -407,13 +407,13 @@ describe('settings of every entry', () => {
     expect(applied(weak, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toContain('IOMMUType = "amd";')
   })
 
-  it('set passthroughDMA to false', () => {
+  it('apply sets passthroughDMA to false if every entry has iommu=nopt', () => {
     const text = GIVEN.replace('"quiet"', '"iommu=nopt"')
     expect(applied(text, CARD, 'vfio')).toContain('\n      passthroughDMA = false;\n')
   })
 })
 
-describe('settings of old guides', () => {
+describe('obsolete settings', () => {
   const old = nix`
     { ... }:
     {
@@ -425,7 +425,7 @@ describe('settings of old guides', () => {
     }
   `
 
-  it('are replaced inside the entry and reported outside', () => {
+  it('apply replaces obsolete settings inside the entry and reports those outside', () => {
     const result = plan(old, { ignoreMSRs: true }, 'vfio')
     if (!result.ok) throw new Error(JSON.stringify(result.error))
     const { configuration, replaced, left } = result.value
@@ -447,7 +447,7 @@ describe('settings of old guides', () => {
     expect(left?.map(it => `${it.line} ${it.code}`)).toEqual(['4 PCI_NOMSI'])
   })
 
-  it('are refused if they are IDs that would stop the build', () => {
+  it('apply refuses IDs outside the entry that would stop the build', () => {
     const withIDs = old.replace('"pci=nomsi"', '"vfio-pci.ids=10de:10f0"')
     const result = plan(withIDs, { ignoreMSRs: true }, 'vfio')
     expect(result).toMatchObject({
@@ -469,7 +469,7 @@ describe('remove', () => {
     return machine.read('configuration.nix')
   }
 
-  it('removes an entry without other options', () => {
+  it('removes an entry that has no other options', () => {
     expect(removed(GIVEN, 'vfio')).toBe(GIVEN)
     const other = GIVEN.replace(
       '  boot',
@@ -478,7 +478,7 @@ describe('remove', () => {
     expect(removed(other, 'vfio')).toBe(other)
   })
 
-  it('keeps other options in it', () => {
+  it('keeps other options in an entry', () => {
     const mine = '    boot.kernelParams = [ "mine" ];\n'
     const after = removed(GIVEN, 'vfio', it =>
       it.replace('    virtualisation.vfio = {', block => `${mine}${block}`)
@@ -491,7 +491,7 @@ describe('remove', () => {
     )
   })
 
-  it('keeps an entry that existed before', () => {
+  it('keeps the text of an entry that was in the configuration before apply', () => {
     const there = GIVEN.replace(
       '  system',
       it => `  specialisation.games.configuration = {\n    a = 1;\n  };\n\n${it}`
@@ -504,7 +504,7 @@ describe('remove', () => {
     expect(removed(empty, 'b')).toBe(empty)
   })
 
-  it('finds its import after the modules were deleted', () => {
+  it('removes the import after the folder of modules was deleted', () => {
     const machine = makeMachine({ 'configuration.nix': GIVEN })
     machine.apply(CARD, 'configuration.nix', 'vfio')
     machine.delete('vfio')

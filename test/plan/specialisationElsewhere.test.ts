@@ -1,4 +1,4 @@
-// `--specialisation` if the entry is a function, or if other files define options for every entry.
+// `--specialisation` if the boot entry is a function, or if imported files define options.
 
 import { describe, expect, it } from 'vitest'
 import type { Settings } from '../../src/settings/settings.ts'
@@ -21,7 +21,7 @@ function refusal(machine: Machine, settings: Settings, specialisation?: string):
   return 'not refused'
 }
 
-describe('an entry that is a function', () => {
+describe('a boot entry that is a function', () => {
   const given = nix`
     { lib, ... }:
     {
@@ -43,11 +43,11 @@ describe('an entry that is a function', () => {
       '$1$2\n$1virtualisation.vfio = {\n$1  enable = true;\n$1  devices = [ "10de:1b80" ];\n$1};\n'
     )
 
-  it('gets the options, and loses them with remove', () => {
+  it('apply writes options into a function, and remove removes them', () => {
     const machine = makeMachine({ [MAIN]: given })
     machine.apply(CARD, MAIN, 'games')
     expect(machine.read(MAIN)).toBe(expected)
-    // Later runs find it by its options.
+    // Later runs find the entry by its options.
     machine.apply({ ignoreMSRs: true })
     expect(machine.read(MAIN)).toBe(
       expected.replace(/( +)(devices .*\n)/, '$1$2$1ignoreMSRs = true;\n')
@@ -56,7 +56,7 @@ describe('an entry that is a function', () => {
     expect(machine.files()).toEqual({ [MAIN]: given })
   })
 
-  it('keeps the line endings of the file', () => {
+  it('apply keeps CRLF line endings in a function', () => {
     const windows = (text: string) => text.replaceAll('\n', '\r\n')
     const machine = makeMachine({ [MAIN]: windows(given) })
     machine.apply(CARD, MAIN, 'games')
@@ -85,7 +85,7 @@ describe('an entry that is a function', () => {
       '({ lib, ... }: let a = 1; in { b = a; })',
       '({ lib, ... }: let a = 1; in { b = a; virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; })'
     ]
-  ])('in its own style: %s', (value, then) => {
+  ])('apply writes options in the style of the function: %s', (value, then) => {
     const text = (it: string) =>
       `{\n  imports = [ ./vfio ];\n  specialisation.vm.configuration = ${it};\n}\n`
     const machine = makeMachine({ [MAIN]: text(value) })
@@ -96,7 +96,7 @@ describe('an entry that is a function', () => {
     expect(machine.files()).toEqual(once)
   })
 
-  it('inherits the settings of every entry', () => {
+  it('apply does not repeat inherited options in a function', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -116,7 +116,7 @@ describe('an entry that is a function', () => {
     )
   })
 
-  it('has settings of old guides replaced', () => {
+  it('apply replaces obsolete settings inside the function only', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -145,7 +145,7 @@ describe('an entry that is a function', () => {
     `)
   })
 
-  it('is refused if it gives other IDs to vfio-pci that cannot be moved', () => {
+  it('apply refuses a function with other IDs for vfio-pci that cannot be moved', () => {
     const text = nix`
       {
         specialisation.vm.configuration = {
@@ -175,7 +175,7 @@ describe('imported files', () => {
   `
   const withFile = (gpu: string) => makeMachine({ [MAIN]: main, 'gpu.nix': gpu })
 
-  it('can give devices away in every entry, so that a new entry is refused', () => {
+  it('refuses a new boot entry if an imported file passes devices through in every entry', () => {
     const machine = withFile(nix`
       {
         virtualisation.vfio = {
@@ -195,7 +195,7 @@ describe('imported files', () => {
     )
   })
 
-  it('can have the entry', () => {
+  it('adds options to the entry of an imported file in the configuration itself', () => {
     const machine = withFile(
       '{ specialisation.vm.configuration.virtualisation.vfio.enable = true; }\n'
     )
@@ -215,7 +215,7 @@ describe('imported files', () => {
     `)
   })
 
-  it('can have two entries, so that one has to be named', () => {
+  it('refuses to choose between the entries of two imported files', () => {
     const machine = withFile(nix`
       {
         specialisation.a.configuration.virtualisation.vfio.enable = true;
@@ -231,7 +231,7 @@ describe('imported files', () => {
     expect(refusal(machine, { ignoreMSRs: true }, 'b')).toBe('not refused')
   })
 
-  it('can keep the entry from inheriting', () => {
+  it('refuses an entry if an imported file sets its inheritParentConfig to false', () => {
     const machine = withFile('{ specialisation.vm.inheritParentConfig = false; }\n')
     expect(refusal(machine, CARD, 'vm')).toMatchObject({
       code: 'NO_TARGET',
@@ -280,15 +280,18 @@ describe('qemu.conf', () => {
     ],
     [LIST, { devices: ['10de:1b80'] }, 'not refused'],
     [kept, { deviceACL: ['/dev/kvmfr0'] }, 'not refused']
-  ])('for every entry, %s, and %j in one', (line, settings, expected) => {
-    for (const option of ['qemu.verbatimConfig', 'qemuVerbatimConfig']) {
-      const result = refusal(makeMachine({ [MAIN]: given(line, option) }), settings, 'vfio')
-      if (typeof expected === 'string') expect(result).toBe(expected)
-      else expect(result).toMatchObject(expected as object)
+  ])(
+    'compares qemu.conf for every entry with options for one entry: %s, %j',
+    (line, settings, expected) => {
+      for (const option of ['qemu.verbatimConfig', 'qemuVerbatimConfig']) {
+        const result = refusal(makeMachine({ [MAIN]: given(line, option) }), settings, 'vfio')
+        if (typeof expected === 'string') expect(result).toBe(expected)
+        else expect(result).toMatchObject(expected as object)
+      }
     }
-  })
+  )
 
-  it('is moved if the options are for every entry', () => {
+  it('moves a cgroup_device_acl into deviceACL if the options are for every entry', () => {
     const machine = makeMachine({ [MAIN]: given(LIST, 'qemuVerbatimConfig') })
     machine.apply({ deviceACL: ['/dev/kvmfr0'] })
     expect(machine.read(MAIN)).toContain(
@@ -297,19 +300,19 @@ describe('qemu.conf', () => {
   })
 })
 
-describeWithOracle('options of an entry and settings of every entry', oracle => {
+describeWithOracle('options of one entry with settings of every entry', oracle => {
   const specialisation = nixPath(new URL('../oracle/specialisation.nix', import.meta.url).pathname)
   /** The failed assertions of each entry. */
   const failures = (machine: Machine) => {
     const failed = 'c: map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions)'
-    const view = `c: { usual = (${failed}) c; own = (${failed}) c.specialisation.vfio.configuration; }`
+    const view = `c: { everyEntry = (${failed}) c; oneEntry = (${failed}) c.specialisation.vfio.configuration; }`
     const modules = [withNixos(''), specialisation, nixPath(`${machine.folder}/${MAIN}`)]
     const result = evalNix(configExpression(oracle, view, { modules }))
     if (!result.ok) throw new Error(result.error)
     return result.value
   }
 
-  it('build together: a function with a card, and devices for every guest', () => {
+  it('build together if a function has a card and deviceACL is for every entry', () => {
     const machine = makeMachine({
       [MAIN]: nix`
         {
@@ -323,10 +326,10 @@ describeWithOracle('options of an entry and settings of every entry', oracle => 
       `
     })
     machine.apply({ ...CARD, deviceACL: ['/dev/kvmfr0'] }, MAIN, 'vfio')
-    expect(failures(machine)).toEqual({ usual: [], own: [] })
+    expect(failures(machine)).toEqual({ everyEntry: [], oneEntry: [] })
   })
 
-  it('do not build if apply refuses them', () => {
+  it('do not build if apply refuses their combination', () => {
     const machine = makeMachine({
       [MAIN]: nix`
         {
@@ -344,8 +347,8 @@ describeWithOracle('options of an entry and settings of every entry', oracle => 
       text.replace(/(namespaces = \[\]\n)/, '$1cgroup_device_acl = [ "/dev/kvm" ]\n')
     )
     expect(failures(machine)).toEqual({
-      usual: [],
-      own: [expect.stringContaining("sets `cgroup_device_acl' a second time")]
+      everyEntry: [],
+      oneEntry: [expect.stringContaining("sets `cgroup_device_acl' a second time")]
     })
   })
 })

@@ -40,7 +40,7 @@ function takeOver(files: Files) {
   )
 }
 
-/** The obstacles: file, line, text at the place, and what is wrong. */
+/** The obstacles: file, line, text at the place, and problem. */
 function obstacles(files: Files): string[] {
   const result = takeOver(files)
   if (result.ok || result.error.code !== 'NOT_TAKEN_OVER') return []
@@ -52,7 +52,7 @@ function obstacles(files: Files): string[] {
 }
 
 /** The changed files after the run, and the notes. */
-function taken(files: Files, settings: Settings = {}) {
+function afterTakeOver(files: Files, settings: Settings = {}) {
   const result = takeOver(files)
   if (!result.ok || !result.value) throw new Error(JSON.stringify(result))
   const plan = planApply(
@@ -67,7 +67,7 @@ function taken(files: Files, settings: Settings = {}) {
     files: Object.fromEntries(
       plan.value.files.map(it => [it.path.slice(FOLDER.length + 1), it.after])
     ),
-    stay: modules.map(it => it.slice(FOLDER.length + 1)),
+    keptFiles: modules.map(it => it.slice(FOLDER.length + 1)),
     notes: notes.map(it => it.code),
     replaced: plan.value.replaced?.map(it => `${it.line} ${it.code}`)
   }
@@ -124,17 +124,17 @@ const MOVED = text`
   }
   `
 
-describe('other modules are replaced', () => {
-  it('without a flag, and settings are kept', () => {
-    expect(taken({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })).toEqual({
+describe('replaces other modules', () => {
+  it('without a flag, and keeps their settings', () => {
+    expect(afterTakeOver({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })).toEqual({
       files: { 'configuration.nix': MOVED },
-      stay: ['vfio.nix', 'libvirt.nix', 'virtualisation.nix'],
+      keptFiles: ['vfio.nix', 'libvirt.nix', 'virtualisation.nix'],
       notes: ['DARK_BOOT', 'NO_DEVICE_GROUP', 'INPUT_GROUP'],
       replaced: ['18 RENAMED_OPTION', '17 OVMF_OPTION']
     })
   })
 
-  it('with the import of a file that only imports them', () => {
+  it('together with a file that only imports them', () => {
     const files = {
       'configuration.nix':
         '{ imports = [ ./hardware.nix ./old ]; virtualisation.vfio.enable = true; }\n',
@@ -143,18 +143,18 @@ describe('other modules are replaced', () => {
       'old/vfio.nix': OLD_VFIO,
       'old/libvirt.nix': OLD_LIBVIRT
     }
-    expect(taken(files)).toEqual({
+    expect(afterTakeOver(files)).toEqual({
       files: {
         'configuration.nix':
           '{ imports = [ ./hardware.nix ./vfio ]; virtualisation.vfio.enable = true; }\n'
       },
-      stay: ['old/vfio.nix', 'old/libvirt.nix'],
+      keptFiles: ['old/vfio.nix', 'old/libvirt.nix'],
       notes: ['NO_DEVICE_GROUP'],
       replaced: []
     })
   })
 
-  it('with their own imports that have no other effect', () => {
+  it('together with modules that they import and that have no other effect', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
       'vfio.nix': OLD_VFIO.replace(
@@ -164,7 +164,7 @@ describe('other modules are replaced', () => {
       'hooks.nix':
         '{ lib, config, ... }: { options.virtualisation.libvirtd.scopedHooks = lib.mkOption { default = { }; }; config.virtualisation.libvirtd.hooks = config.virtualisation.libvirtd.scopedHooks; }\n'
     }
-    expect(taken(files).files).toEqual({
+    expect(afterTakeOver(files).files).toEqual({
       'configuration.nix': '{ imports = [ ./vfio ]; virtualisation.vfio.enable = true; }\n'
     })
     const uses = files['configuration.nix'].replace(
@@ -176,19 +176,19 @@ describe('other modules are replaced', () => {
     ])
   })
 
-  it('in the imports of another file, which is edited as well', () => {
+  it('that an imported file imports', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./gaming.nix ]; }\n',
       'gaming.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
       'vfio.nix': OLD_VFIO
     }
-    expect(taken(files).files).toEqual({
+    expect(afterTakeOver(files).files).toEqual({
       'gaming.nix': '{ imports = [ ]; virtualisation.vfio.enable = true; }\n',
       'configuration.nix': '{ imports = [ ./gaming.nix ./vfio ]; }\n'
     })
   })
 
-  it('if they come from a flake', () => {
+  it('that are modules of the flake nixos-vfio', () => {
     const configuration = text`
       { inputs, ... }:
       {
@@ -196,7 +196,7 @@ describe('other modules are replaced', () => {
         virtualisation.vfio = { enable = true; IOMMUType = "amd"; devices = [ "10de:1b80" ]; };
       }
       `
-    expect(taken({ 'configuration.nix': configuration }).files).toEqual({
+    expect(afterTakeOver({ 'configuration.nix': configuration }).files).toEqual({
       'configuration.nix': configuration.replace(
         'inputs.nixos-vfio.nixosModules.vfio ./disks.nix',
         './disks.nix ./vfio'
@@ -204,14 +204,16 @@ describe('other modules are replaced', () => {
     })
   })
 
-  it('together with the settings of the flags', () => {
+  it('in the same run that writes requested settings', () => {
     const files = {
       'configuration.nix': using(
         'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
       ),
       'vfio.nix': OLD_VFIO
     }
-    expect(taken(files, { ignoreMSRs: true, devices: ['10de:1b80', '10de:10f0'] }).files).toEqual({
+    expect(
+      afterTakeOver(files, { ignoreMSRs: true, devices: ['10de:1b80', '10de:10f0'] }).files
+    ).toEqual({
       'configuration.nix': text`
         {
           imports = [ ./vfio ];
@@ -221,21 +223,21 @@ describe('other modules are replaced', () => {
     })
   })
 
-  it('without defaults of the new modules that the user turned off', () => {
+  it('and keeps passthrough off if the user turned it off', () => {
     const files = {
       'configuration.nix': using(
         'boot.kernelParams = [ "iommu.passthrough=0" ]; virtualisation.vfio.enable = true;'
       ),
       'vfio.nix': OLD_VFIO
     }
-    expect(taken(files).files['configuration.nix']).toContain(
+    expect(afterTakeOver(files).files['configuration.nix']).toContain(
       'virtualisation.vfio.passthroughDMA = false;'
     )
   })
 
-  it('with huge pages of a valid size and the same total', () => {
+  it('and converts huge pages to a valid size with the same total', () => {
     const pages = (size: string, rest: string) =>
-      taken({
+      afterTakeOver({
         'configuration.nix': `{ imports = [ ./virtualisation.nix ]; virtualisation.hugepages = { enable = true; ${size} ${rest} }; }\n`,
         'virtualisation.nix': OLD_VIRTUALISATION
       }).files['configuration.nix']?.replace(/.*enable = true; (.*?) *}; }\n/, '$1')
@@ -246,7 +248,7 @@ describe('other modules are replaced', () => {
     expect(pages('pageSize = "1G";', '')).toBe('pageSize = "1G"; numPages = 1;')
   })
 
-  it('nothing is planned if no other module declares the options', () => {
+  it('only if a module declares the options', () => {
     const result = takeOver({
       'configuration.nix': '{ imports = [ ./a.nix ]; virtualisation.vfio.enable = true; }',
       'a.nix': '{ lib, ... }: { options.virtualisation.mine = lib.mkOption { }; }'
@@ -255,8 +257,8 @@ describe('other modules are replaced', () => {
   })
 })
 
-describe('refuses what would be lost, each with its place', () => {
-  it('unknown options, set or read', () => {
+describe('refuses to replace modules because of', () => {
+  it('unknown options that are set or read', () => {
     const more = OLD_VFIO.replace(
       'ignoreMSRs = mkOption',
       'blacklistAMD = mkOption { default = false; }; hook = mkOption { }; ignoreMSRs = mkOption'
@@ -275,7 +277,7 @@ describe('refuses what would be lost, each with its place', () => {
       'configuration.nix:5 config.virtualisation.vfio.hook | vfio-patch has no virtualisation.vfio.hook, which is read here',
       'configuration.nix:6 specialisation.games.configuration.virtualisation.vfio.deviceDomains = [ "0000:01:00.0" ]; | vfio-patch has no virtualisation.vfio.deviceDomains, which is set here'
     ])
-    // Options that are not used are not lost.
+    // An unused option can't be lost.
     expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': more })).toEqual([])
   })
 
@@ -375,7 +377,7 @@ describe('refuses what would be lost, each with its place', () => {
     ])
   })
 
-  it('an import of a replaced module, unless the configuration has it too', () => {
+  it("a replaced module's import, unless another file imports it too", () => {
     const files = {
       'configuration.nix': using(''),
       'vfio.nix': OLD_VFIO.replace(
@@ -391,7 +393,7 @@ describe('refuses what would be lost, each with its place', () => {
     expect(obstacles({ ...files, 'configuration.nix': both })).toEqual([])
   })
 
-  it('an import in a file of another machine', () => {
+  it('an import in a file that another machine needs too', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./common.nix ]; }',
       'common.nix': '{ imports = [ ./vfio.nix ]; time.timeZone = "UTC"; }',
@@ -403,7 +405,7 @@ describe('refuses what would be lost, each with its place', () => {
     ])
   })
 
-  it('modules that a flake lists with the configuration', () => {
+  it('modules that a flake lists together with the configuration', () => {
     const flake = text`
       {
         outputs = { nixpkgs, nixos-vfio, ... }: {
@@ -423,7 +425,7 @@ describe('refuses what would be lost, each with its place', () => {
     ])
   })
 
-  it('further options of nixos-vfio from a flake', () => {
+  it('options of nixos-vfio that vfio-patch lacks', () => {
     const configuration = text`
       { inputs, ... }:
       {
@@ -440,7 +442,7 @@ describe('refuses what would be lost, each with its place', () => {
 })
 
 describeWithOracle('a configuration with replaced modules', oracle => {
-  // Other options of the configuration that the stub of NixOS lacks.
+  // Options in the configuration that the stub of NixOS lacks.
   const rest = `{ lib, ... }: {
     options.system.stateVersion = lib.mkOption { };
     options.virtualisation.libvirtd.onBoot = lib.mkOption { };
@@ -456,8 +458,8 @@ describeWithOracle('a configuration with replaced modules', oracle => {
     return evalNix(configExpression(oracle, stateOf, { modules }))
   }
 
-  it('evaluates to the current settings', () => {
-    const { files } = taken({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+  it('evaluates to the same settings after the modules are replaced', () => {
+    const { files } = afterTakeOver({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
     const acl = qemuConf(
       '/dev/input/by-id/usb-Keyboard-event-kbd',
       '/dev/vfio/vfio',
@@ -502,8 +504,8 @@ describeWithOracle('a configuration with replaced modules', oracle => {
     })
   })
 
-  it('has valid huge pages with the same total instead of 1M', () => {
-    const { files } = taken({
+  it('evaluates to valid huge pages with the same total instead of 1M', () => {
+    const { files } = afterTakeOver({
       'configuration.nix': text`
         {
           imports = [ ./virtualisation.nix ];

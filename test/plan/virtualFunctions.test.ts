@@ -1,4 +1,4 @@
-// Virtual functions (SR-IOV) in a choice: a guest gets one when it starts, and nothing is bound at boot.
+// Virtual functions (SR-IOV) among the requested devices: libvirt passes them through when the guest starts.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -14,11 +14,11 @@ import { seed } from '../support/seed.ts'
 
 const MACHINE = machineCalled('virtual-functions')
 
-describe('a guest', () => {
+describe('chooseDevices', () => {
   const chosen = (devices: string[], more: Parameters<typeof chooseDevices>[2] | object = {}) =>
     chooseDevices(MACHINE, {}, { gpus: [], confirmed: [], devices, ...more })
 
-  test('gets a virtual function without an option', () => {
+  test('writes no option for a virtual function', () => {
     const choice = chosen(['0000:00:02.1', '0000:01:10.2'])
     expect(choice.ok && choice.value.settings).toEqual({ IOMMUType: 'intel' })
     expect(choice.ok && choice.value.cautions).toEqual([])
@@ -27,7 +27,7 @@ describe('a guest', () => {
     ).toEqual(['0000:00:02.1', '0000:01:10.2', 'PROCESSOR'])
   })
 
-  test('gets another device by address if a host device has the same ID', () => {
+  test('selects a device by address if a host device has the same ID', () => {
     const choice = chosen(['0000:01:00.1', '0000:01:10.2'])
     expect(choice.ok && choice.value.settings).toEqual({
       IOMMUType: 'intel',
@@ -37,7 +37,7 @@ describe('a guest', () => {
     })
   })
 
-  test('does not get one whose physical function is given away', () => {
+  test('refuses a virtual function whose physical function is passed through', () => {
     const choice = chosen(['0000:01:10.2'], { given: new Set(['0000:01:00.0']) })
     expect(!choice.ok && choice.error.map(it => it.code)).toEqual(['PHYSICAL_FUNCTION_GIVEN'])
   })
@@ -52,7 +52,7 @@ function takenBy({ ids }: GeneratedVirtual, { devices = [], addresses = [] }: Se
   return new Set([...places, ...byID])
 }
 
-/** What the host would lose. */
+/** The kinds of resources that the host would lose. */
 function losses(it: GeneratedVirtual, passed: ReadonlySet<string>): string[] {
   const isLost = (through: readonly string[]) => through.some(at => passed.has(at))
   const ways = it.networks
@@ -62,12 +62,12 @@ function losses(it: GeneratedVirtual, passed: ReadonlySet<string>): string[] {
   ]
 }
 
-/** The addresses that a message suggests to give away. */
+/** The addresses of the devices that a message suggests passing through. */
 function namedBy(remedy: string): string[] {
   return [...remedy.matchAll(/--(?:gpu|address|confirm) (\S+\.\d)/g)].map(it => it[1] ?? '')
 }
 
-const wishes = fc.record({
+const requestNumbers = fc.record({
   specialisation: fc.constantFrom(undefined, undefined, 'vfio'),
   gpus: fc.array(fc.nat(), { maxLength: 1 }),
   addresses: fc.array(fc.nat(), { maxLength: 1 }),
@@ -76,7 +76,10 @@ const wishes = fc.record({
   given: fc.array(fc.nat(), { maxLength: 1 })
 })
 
-function asked(it: GeneratedVirtual, numbers: ReturnType<typeof wishes.generate>['value']) {
+function requestFrom(
+  it: GeneratedVirtual,
+  numbers: ReturnType<typeof requestNumbers.generate>['value']
+) {
   const pick = (them: readonly number[], from: readonly string[]) => [
     ...new Set(them.flatMap(n => (from.length === 0 ? [] : [from[n % from.length] ?? ''])))
   ]
@@ -87,16 +90,16 @@ function asked(it: GeneratedVirtual, numbers: ReturnType<typeof wishes.generate>
   }
   const gpus = pick(numbers.gpus, cards)
   const devices = pick(numbers.devices, it.endpoints)
-  // A configuration never gives a virtual function away.
+  // A configuration never passes a virtual function through.
   const given = new Set(pick(numbers.given, [...it.base.ids.keys()]))
   return { settings, gpus, devices, given, specialisation: numbers.specialisation }
 }
 
-test('never plans a virtual function, nor another device because of one', () => {
+test('never selects virtual functions, or devices that were not requested', () => {
   const count = { accepted: 0, withVirtual: 0, refused: 0 }
   fc.assert(
-    fc.property(generatedVirtual, wishes, (it, numbers) => {
-      const { settings, ...rest } = asked(it, numbers)
+    fc.property(generatedVirtual, requestNumbers, (it, numbers) => {
+      const { settings, ...rest } = requestFrom(it, numbers)
       const choice = chooseDevices(it.machine, settings, { ...rest, confirmed: it.endpoints })
       if (!choice.ok) {
         count.refused++
@@ -131,11 +134,11 @@ test('never plans a virtual function, nor another device because of one', () => 
   expect(count.refused).toBeGreaterThan(50)
 })
 
-test('no remedy suggests devices that the host needs or that were not requested', () => {
+test('no message suggests devices that the host needs or that were not requested', () => {
   let named = 0
   fc.assert(
-    fc.property(generatedVirtual, wishes, fc.boolean(), (it, numbers, confirms) => {
-      const { settings, ...rest } = asked(it, { ...numbers, given: [] })
+    fc.property(generatedVirtual, requestNumbers, fc.boolean(), (it, numbers, confirms) => {
+      const { settings, ...rest } = requestFrom(it, { ...numbers, given: [] })
       const confirmed = confirms ? it.endpoints : []
       const choice = chooseDevices(it.machine, settings, { ...rest, confirmed })
       if (choice.ok) return
@@ -159,12 +162,12 @@ test('no remedy suggests devices that the host needs or that were not requested'
   expect(named).toBeGreaterThan(10)
 })
 
-/** Whether a requested ID is also that of virtual functions, so that it is ambiguous. */
+/** Whether virtual functions have a requested ID too, so that the ID is ambiguous. */
 function isOfVirtualID(it: GeneratedVirtual, { devices = [] }: Settings): boolean {
   return [...it.virtual.keys()].some(at => devices.includes(it.ids.get(at) ?? ''))
 }
 
-test('accepts exactly the virtual functions that share no group with the host', () => {
+test('accepts exactly the virtual functions whose IOMMU group has no device that the host uses', () => {
   const count = { accepted: 0, refused: 0 }
   fc.assert(
     fc.property(generatedVirtual, it => {

@@ -1,8 +1,8 @@
-// Generated machines with disks, with the expected uses of the host.
+// Generated machines with disks, and the expected uses by the host.
 
 import fc from 'fast-check'
 
-/** A disk, a partition, or a volume built on some. */
+/** A disk, a partition, or a volume that is built on others. */
 export interface Volume {
   name: string
   /** The disk that it is a partition of. */
@@ -171,13 +171,13 @@ function addMapping(
   return all.add(dm, `virtual/block/${dm}`, { made, links, mapping: { name, uuid } })
 }
 
-/** Other paths to the same disks. They are in use only if something on them is. */
+/** Other paths to the same disks, which are in use only if something on them is in use. */
 function addMultipath(all: Builder, members: Volume[], i: number): void {
   for (const it of members) all.free = all.free.filter(at => at !== it)
   addMapping(all, `mpath${i}`, 'mpath-x', members)
 }
 
-/** An array of whole disks, whose partitions the kernel still has. */
+/** An array of whole disks that still have partitions according to the kernel. */
 function addFirmwareArray(all: Builder, members: Volume[], i: number): void {
   const disks = [...new Set(members.map(it => it.disk ?? it))]
   for (const it of disks) {

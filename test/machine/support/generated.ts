@@ -1,4 +1,4 @@
-// Generated machines, with the devices that the host needs.
+// Generated machines, and the devices that the host needs.
 
 import fc from 'fast-check'
 import type { Machine } from '../../../src/machine/machine.ts'
@@ -96,7 +96,7 @@ function make(plan: Plan): Generated {
       const address = `0000:0${i + 1}:00.${n}`
       const code = n === 0 ? CLASSES[it.kind] : n === 1 ? '0x040300' : '0x0c0330'
       const vendor = VENDORS[it.maker] ?? ''
-      // Few numbers, so that some devices have the same ID.
+      // A small range of numbers, so that some devices have the same ID.
       const device = `${it.kind === 'gpu' ? '1' : '2'}00${n}`
       const isBound = it.isBound && it.kind === 'gpu' && it.group === 0
       const driver = isBound ? 'vfio-pci' : n === 0 ? DRIVERS[it.kind] : 'snd_hda_intel'
@@ -163,7 +163,7 @@ function addDevice(
   tree[`${folder}/driver`] = `-> ../../../../bus/pci/drivers/${driver}`
 }
 
-/** The root file system, on a disk or on mappings and arrays of them. */
+/** The root file system: on a disk, or on mappings and arrays of disks. */
 function addRoot(tree: Record<string, string>, { layer }: Plan, members: string[]): void {
   const number = tree[`/sys/class/block/${members[0]}`] ?? ''
   if (layer === 'none') {

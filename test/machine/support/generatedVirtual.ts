@@ -18,7 +18,7 @@ export interface GeneratedVirtual {
   ids: Map<string, string>
   /** The addresses that lead to the system disk, including virtual functions. */
   disks: Set<string>
-  /** For each network the devices that lead to it. */
+  /** For each network, the devices that lead to it. */
   networks: string[][]
   /** The virtual functions in whose group no other device has a host driver. */
   alone: Set<string>

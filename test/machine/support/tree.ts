@@ -5,7 +5,7 @@ import {
   type Source
 } from '../../../src/machine/source.ts'
 
-/** A machine with these paths: a text, `-> target` for a symlink, or an empty text for an empty folder. */
+/** A machine with these paths, each with a text, `-> target` for a symlink, or an empty text for an empty folder. */
 export function recordingOf(tree: Record<string, string>): Recording {
   return new Map(
     Object.entries(tree).map(([path, it]): [string, Entry] => {

@@ -5,7 +5,7 @@ import { type ApplyInput, type ApplyPlan, planApply } from '../../../src/plan/ap
 import type { Settings } from '../../../src/settings/settings.ts'
 import { configurationFrom, listingOf, shipped } from '../../support/configuration.ts'
 
-/** The folder of installed modules. */
+/** The listing of a folder with the installed modules. */
 export const installed = listingOf(shipped.texts)
 
 /** The input of `planApply` for a configuration of one file that is not set up yet. */

@@ -27,14 +27,14 @@ process.on('exit', () => {
   for (const it of folders) rmSync(it, { recursive: true, force: true })
 })
 
-/** A folder with a configuration. Plans are written to it without the write protocol. */
+/** A folder with a configuration, to which plans are written without the write protocol. */
 export interface Machine {
   folder: string
   write(name: string, text: string): void
   read(name: string): string
   rename(from: string, to: string): void
   delete(name: string): void
-  /** The texts of all files by name, without intact installed modules. */
+  /** The texts of all files by name, except unedited installed modules. */
   files(): Record<string, string>
   apply(settings: Settings, name?: string, specialisation?: string): void
   remove(name?: string): Result<RemovePlan, RemoveProblem>

@@ -118,7 +118,7 @@ export const OLD_MODULES: Record<string, string> = {
   'virtualisation.nix': OLD_VIRTUALISATION
 }
 
-/** A configuration that uses the modules to give a GTX 1080 to a guest; another card stays with the host. */
+/** A configuration that uses the modules to pass a GTX 1080 through; the host keeps another card. */
 export const OLD_USAGE: string = text`
   { config, pkgs, ... }:
 
