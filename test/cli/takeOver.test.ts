@@ -229,11 +229,11 @@ test.concurrent('apply refuses settings that vfio-patch does not have, each with
     code: 3,
     stderr: text`
       vfio-patch: 2 things keep the modules of vfio-patch from replacing those that ${FILE} has. Nothing was written.
-          ${FILE}:5:17: IOMMUType takes "intel" or "amd"
+          ${FILE}:5:17: IOMMUType must be "intel" or "amd"
           5 |     IOMMUType = "both";
                               ^^^^^^
               Do: write one of these, or remove it
-          ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here
+          ${FILE}:6:5: virtualisation.vfio.enableNestedVirt is set here, but vfio-patch has no such option
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
               Do: remove it: KVM enables nested guests by default since Linux 4.20
@@ -245,7 +245,7 @@ test.concurrent('apply refuses settings that vfio-patch does not have, each with
   await expectRefusal(place, APPLY, {
     code: 3,
     stderr: text`
-      vfio-patch: ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here. Nothing was written.
+      vfio-patch: ${FILE}:6:5: virtualisation.vfio.enableNestedVirt is set here, but vfio-patch has no such option. Nothing was written.
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
         Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.

@@ -269,7 +269,7 @@ needing('nix-instantiate')(
       code: 1,
       stderr: text`
       /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
-      Checked: parses (own parser only; nix-instantiate does not accept the file as it is).
+      Checked: parses (own parser only; nix-instantiate also rejects the original file).
       `
     })
   }

@@ -172,7 +172,7 @@ describe('replaces other modules', () => {
       'enable = true; virtualisation.libvirtd.scopedHooks.a = 1;'
     )
     expect(obstacles({ ...files, 'configuration.nix': uses })).toEqual([
-      'configuration.nix:1 virtualisation.libvirtd.scopedHooks.a = 1; | vfio-patch has no virtualisation.libvirtd.scopedHooks, which is set here'
+      'configuration.nix:1 virtualisation.libvirtd.scopedHooks.a = 1; | virtualisation.libvirtd.scopedHooks is set here, but vfio-patch has no such option'
     ])
   })
 
@@ -273,9 +273,9 @@ describe('refuses to replace modules because of', () => {
       }
       `
     expect(obstacles({ 'configuration.nix': configuration, 'vfio.nix': more })).toEqual([
-      'configuration.nix:4 virtualisation.vfio.blacklistAMD = true; | vfio-patch has no virtualisation.vfio.blacklistAMD, which is set here',
-      'configuration.nix:5 config.virtualisation.vfio.hook | vfio-patch has no virtualisation.vfio.hook, which is read here',
-      'configuration.nix:6 specialisation.games.configuration.virtualisation.vfio.deviceDomains = [ "0000:01:00.0" ]; | vfio-patch has no virtualisation.vfio.deviceDomains, which is set here'
+      'configuration.nix:4 virtualisation.vfio.blacklistAMD = true; | virtualisation.vfio.blacklistAMD is set here, but vfio-patch has no such option',
+      'configuration.nix:5 config.virtualisation.vfio.hook | virtualisation.vfio.hook is read here, but vfio-patch has no such option',
+      'configuration.nix:6 specialisation.games.configuration.virtualisation.vfio.deviceDomains = [ "0000:01:00.0" ]; | virtualisation.vfio.deviceDomains is set here, but vfio-patch has no such option'
     ])
     // An unused option can't be lost.
     expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': more })).toEqual([])
@@ -288,7 +288,7 @@ describe('refuses to replace modules because of', () => {
       'virtualisation.nix': OLD_VIRTUALISATION
     }
     expect(obstacles(files)).toEqual([
-      'configuration.nix:1 virtualisation.sharedMemoryFiles.lg.size = 32; | vfio-patch has no virtualisation.sharedMemoryFiles.lg.size, which is set here'
+      'configuration.nix:1 virtualisation.sharedMemoryFiles.lg.size = 32; | virtualisation.sharedMemoryFiles.lg.size is set here, but vfio-patch has no such option'
     ])
   })
 
@@ -306,7 +306,7 @@ describe('refuses to replace modules because of', () => {
       }
       `
     expect(obstacles({ 'configuration.nix': configuration, ...OLD_MODULES })).toEqual([
-      'configuration.nix:4 "both" | IOMMUType takes "intel" or "amd"',
+      'configuration.nix:4 "both" | IOMMUType must be "intel" or "amd"',
       'configuration.nix:5 "10de:1b8" | "10de:1b8" is not a PCI ID',
       'configuration.nix:6 "dev/null" | "dev/null" is not a device node',
       `configuration.nix:7 "rw" | "rw" can't be the mode of a file in /dev/shm`,
@@ -435,8 +435,8 @@ describe('refuses to replace modules because of', () => {
       }
       `
     expect(obstacles({ 'configuration.nix': configuration })).toEqual([
-      'configuration.nix:4 virtualisation.libvirtd.scopedHooks.qemu.pin.script = "true"; | vfio-patch has no virtualisation.libvirtd.scopedHooks, which is set here',
-      'configuration.nix:5 virtualisation.kvmfr.shm.size = 64; | vfio-patch has no virtualisation.kvmfr.shm.size, which is set here'
+      'configuration.nix:4 virtualisation.libvirtd.scopedHooks.qemu.pin.script = "true"; | virtualisation.libvirtd.scopedHooks is set here, but vfio-patch has no such option',
+      'configuration.nix:5 virtualisation.kvmfr.shm.size = 64; | virtualisation.kvmfr.shm.size is set here, but vfio-patch has no such option'
     ])
   })
 })

@@ -5,7 +5,7 @@ export const SKIPPED = {
   notFound: 'nix-instantiate was not found',
   isOff: 'switched off',
   notWorking: 'nix-instantiate does not work here',
-  rejectsOriginal: 'nix-instantiate does not accept the file as it is'
+  rejectsOriginal: 'nix-instantiate also rejects the original file'
 }
 
 // Errors of the Nix expression that computes a domain. `name` and `names` are source text of interpolations.

@@ -2,7 +2,7 @@
 
 /** `source` is the kernel parameter as written. */
 export function efifbReplaced(source: string): string {
-  return `${source} does nothing since Linux 5.15; virtualisation.vfio.disableEFIfb works if it is needed`
+  return `${source} has had no effect since Linux 5.15; if you need it, use virtualisation.vfio.disableEFIfb`
 }
 
 export function idsMoved(option: string): string {

@@ -29,13 +29,13 @@ const OPTION_ADVICE: readonly [RegExp, string][] = [
 export function unknownOption(option: string, use: 'read' | 'set'): ObstacleText {
   const known = OPTION_ADVICE.find(([pattern]) => pattern.test(option))
   return {
-    what: `vfio-patch has no ${option}, which is ${use} here`,
+    what: `${option} is ${use} here, but vfio-patch has no such option`,
     advice: known?.[1] ?? 'remove it, or declare it in a module of your own under another name'
   }
 }
 
 export function wrongIOMMUType(): ObstacleText {
-  return { what: 'IOMMUType takes "intel" or "amd"', advice: 'write one of these, or remove it' }
+  return { what: 'IOMMUType must be "intel" or "amd"', advice: 'write one of these, or remove it' }
 }
 
 export function wrongDeviceID(id = ''): ObstacleText {
