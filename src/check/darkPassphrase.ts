@@ -33,7 +33,7 @@ import {
 import { cardsOf, isForGuests, monitorsAt } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { list } from '../machine/messages.ts'
-import { canShow } from '../machine/read/pci.ts'
+import { canHaveMonitor } from '../machine/read/pci.ts'
 import { type Cause, type Obstacle, promptNotDrawn } from './messages/darkPassphrase.ts'
 import { deviceReferencesIn, isBoundByID } from './requirements.ts'
 
@@ -159,7 +159,7 @@ function hostCards(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const integrated = new Set(
     cardsOf(machine).flatMap(it => (it.isIntegrated ? it.display.address : []))
   )
-  const cards = machine.devices.filter(it => canShow(it) && !passed.has(it.address))
+  const cards = machine.devices.filter(it => canHaveMonitor(it) && !passed.has(it.address))
   const shown = cards.filter(it => monitorsAt(it).length > 0)
   const rank = (it: PciDevice) => (integrated.has(it.address) ? 0 : 1)
   return (shown.length > 0 ? shown : cards).sort((a, b) => rank(a) - rank(b))

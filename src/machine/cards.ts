@@ -1,6 +1,6 @@
 import { groupBy, uniqueBy } from '../collections.ts'
 import { idOf, type Machine, type PciDevice, slotOf } from './machine.ts'
-import { canShow, isBridge, isDisplay } from './read/pci.ts'
+import { canHaveMonitor, isBridge, isDisplay } from './read/pci.ts'
 import { isVirtual, withoutVirtualFunctions, withVirtualFunctions } from './virtualFunctions.ts'
 
 /** A graphics card: the functions that are passed through together. */
@@ -84,7 +84,9 @@ function isIntegrated(display: PciDevice, functions: readonly PciDevice[]): bool
 
 /** The display devices that the host keeps if these devices are passed through. */
 export function remainingDisplays(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
-  return machine.devices.filter(it => canShow(it) && !passed.has(it.address) && !isForGuests(it))
+  return machine.devices.filter(
+    it => canHaveMonitor(it) && !passed.has(it.address) && !isForGuests(it)
+  )
 }
 
 /**
@@ -93,7 +95,7 @@ export function remainingDisplays(machine: Machine, passed: ReadonlySet<string>)
  */
 export function hasUnknownMonitors(device: PciDevice): boolean {
   const { connectors, driver, bootVga } = device
-  const mayShow = canShow(device) && (driver !== undefined || bootVga === undefined)
+  const mayShow = canHaveMonitor(device) && (driver !== undefined || bootVga === undefined)
   return mayShow && connectors.length === 0 && bootVga !== true && !isForGuests(device)
 }
 

@@ -4,7 +4,7 @@ import { posix } from 'node:path'
 import type { BlockDevice, BlockUse } from './machine.ts'
 
 /** A use by the host, with the block device that is used. */
-export interface PlacedUse extends BlockUse {
+export interface BlockDeviceUse extends BlockUse {
   blockDevice: string
 }
 
@@ -45,7 +45,7 @@ function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDe
  * How the host uses a block device, its partitions and everything built on them; mounts and swap first. For a
  * partition, includes uses of the whole disk. A loop device on a disk is treated as that disk.
  */
-export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]): PlacedUse[] {
+export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDeviceUse[] {
   const looped = withLooped(device, blocks)
   const stacked = withStacked(looped, blocks, true)
   const disk = blocks.find(it => it.name === device.disk)
@@ -53,7 +53,7 @@ export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]):
   const isItself = ({ kind, name }: BlockUse) =>
     kind === 'loop' && looped.some(it => it.name === name)
   const uses = [...new Set([...stacked, ...whole])].flatMap(({ name, uses }) =>
-    uses.filter(it => !isItself(it)).map((it): PlacedUse => ({ ...it, blockDevice: name }))
+    uses.filter(it => !isItself(it)).map((it): BlockDeviceUse => ({ ...it, blockDevice: name }))
   )
   const isEnd = ({ kind }: BlockUse) => kind === 'mount' || kind === 'swap'
   return [...uses.filter(isEnd), ...uses.filter(it => !isEnd(it))]

@@ -10,7 +10,7 @@ import {
   remainingDisplays
 } from './cards.ts'
 import type { Keyboard, Machine, PciDevice, ReachedThrough, StorageUse } from './machine.ts'
-import { canShow, isDisplay } from './read/pci.ts'
+import { canHaveMonitor, isDisplay } from './read/pci.ts'
 import { isVirtual, virtualFunctionsOf, withVirtualFunctions } from './virtualFunctions.ts'
 
 type Devices = readonly PciDevice[]
@@ -121,7 +121,7 @@ function displayGates(
   confirmed: readonly string[]
 ): Gate[] {
   const displays = devices.filter(it => isDisplay(it))
-  const shown = displays.filter(canShow)
+  const shown = displays.filter(canHaveMonitor)
   const remaining = remainingDisplays(machine, passed)
   const [first, ...others] = shown
   if (remaining.length === 0) {
@@ -203,7 +203,7 @@ export function cautionsFor(
     else if (hasResetTrouble(device)) cautions.push({ code: 'AMD_RESET', device })
   }
   if (
-    displays.some(canShow) &&
+    displays.some(canHaveMonitor) &&
     remaining.length > 0 &&
     remaining.every(it => it.driver === undefined)
   ) {

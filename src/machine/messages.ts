@@ -1,7 +1,7 @@
 // The words of this layer: for devices, their classes and uses, and the names that a dump replaces.
 
 import { hasUnknownMonitors } from './cards.ts'
-import type { Kind } from './dump/names.ts'
+import type { NameKind } from './dump/names.ts'
 import type { PciDevice, StorageUse } from './machine.ts'
 
 const CLASSES: readonly [code: string, word: string][] = [
@@ -58,7 +58,7 @@ export function describeUses(uses: readonly StorageUse[]): string {
 export const DUMP_HEADER = '# A machine as "vfio-patch scan --dump" saw it.'
 
 /** What a placeholder in a dump replaces, singular and plural. */
-export const KIND_WORDS: Readonly<Record<Kind, readonly [one: string, several: string]>> = {
+export const KIND_WORDS: Readonly<Record<NameKind, readonly [one: string, several: string]>> = {
   net: ['network interface', 'network interfaces'],
   bridge: ['network bridge', 'network bridges'],
   input: ['input device', 'input devices'],

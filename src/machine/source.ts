@@ -35,17 +35,17 @@ export function systemAt(root: string): Source {
 }
 
 /** A recording of a machine: its entries by path. */
-export type Recording = Map<string, Entry>
+export type Recording = Map<string, RecordingEntry>
 
-export type Entry = { text: string } | { link: string } | 'folder'
+export type RecordingEntry = { text: string } | { link: string } | 'folder'
 
 /** The text of a recorded file; undefined for other entries. */
-export function recordedText(entry: Entry | undefined): string | undefined {
+export function recordedText(entry: RecordingEntry | undefined): string | undefined {
   return typeof entry === 'object' && 'text' in entry ? entry.text : undefined
 }
 
 /** A source that answers from a recording, as if the parent folders of each entry were recorded, too. */
-export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
+export function recordedSource(recording: ReadonlyMap<string, RecordingEntry>): Source {
   const folders = new Map<string, Set<string>>()
   for (const [path, entry] of recording) {
     if (entry === 'folder') folderAt(folders, path)

@@ -12,7 +12,12 @@ import type { ExpectedDevice } from '../settings/values.ts'
 import { notInherited, pathsFor, prefixOf, profilesOf, targetOf } from './bootEntry.ts'
 import type { PlannedFile } from './changes.ts'
 import type { GuestPlan } from './guest.ts'
-import { changesFor, conflictAfter, type Obsolete, obsoleteIn } from './legacy/replaced.ts'
+import {
+  changesFor,
+  conflictAfter,
+  type ObsoleteSetting,
+  obsoleteSettingsIn
+} from './legacy/replaced.ts'
 import { type TakeOver, takeOverProblem } from './legacy/takeOver.ts'
 import { planModules } from './modulesFolder.ts'
 import type { ApplyProblem } from './problem.ts'
@@ -54,9 +59,9 @@ export interface ApplyPlan {
   /** The change to the configuration itself, without edits if only modules change. */
   configuration: Plan
   /** The obsolete settings that are removed or moved into options. */
-  replaced?: readonly Obsolete[]
+  replaced?: readonly ObsoleteSetting[]
   /** The obsolete settings outside the specialisation, which are kept. */
-  left?: readonly Obsolete[]
+  keptObsolete?: readonly ObsoleteSetting[]
   /** For `apply`: the specialisation with the options; null if they are for every boot entry. */
   specialisation?: string | null
 }
@@ -80,7 +85,7 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   if (!modules.ok) return modules
   const planned = planTarget(input, specialisation)
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
-  const { plan, replaced, left } = planned.value
+  const { plan, replaced, keptObsolete } = planned.value
 
   const files = [...modules.value]
   if (guest && guest.before !== guest.after) {
@@ -88,7 +93,13 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   }
   files.push(...(takeOver?.files ?? []))
   if (plan.changed) files.push({ path, before: text, after: plan.text })
-  return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
+  return ok({
+    files,
+    configuration: plan,
+    replaced,
+    keptObsolete,
+    specialisation: specialisation ?? null
+  })
 }
 
 const INITRD_MODULES = ['boot', 'initrd', 'kernelModules']
@@ -97,7 +108,7 @@ const INITRD_MODULES = ['boot', 'initrd', 'kernelModules']
 function planTarget(
   input: ApplyInput,
   specialisation: string | undefined
-): Result<Required<Pick<ApplyPlan, 'replaced' | 'left'>> & { plan: Plan }, NixError> {
+): Result<Required<Pick<ApplyPlan, 'replaced' | 'keptObsolete'>> & { plan: Plan }, NixError> {
   const { settings, names, byAddress, takeOver, keepObsolete, initrdModules = [] } = input
   const { doc } = input.configuration.target
   const hasSettings = !isEmpty(settings)
@@ -105,8 +116,8 @@ function planTarget(
   const inner = innerModule(doc, prefix)
   const readable = inner?.doc ?? doc
   const isEdited = hasSettings || takeOver !== undefined
-  const all = isEdited && !keepObsolete ? obsoleteIn(readable, input.release, prefix) : []
-  const [obsolete, left] = [all.filter(it => !it.isOutside), all.filter(it => it.isOutside)]
+  const all = isEdited && !keepObsolete ? obsoleteSettingsIn(readable, input.release, prefix) : []
+  const [obsolete, keptObsolete] = [all.filter(it => !it.isOutside), all.filter(it => it.isOutside)]
   const wanted = wantedOptions(settings, contextOf(readable, prefix, names))
   const needed = notInherited(readable, wanted, prefix)
   if (!needed.ok) return needed
@@ -138,7 +149,7 @@ function planTarget(
   const whole = inner ? planAround(editWithImport(doc, input), prefix, inner, plan) : ok(plan)
   if (!whole.ok) return whole
   const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
-  return ok({ plan: whole.value, replaced, left })
+  return ok({ plan: whole.value, replaced, keptObsolete })
 }
 
 /** A transaction that imports the modules, removes replaced imports, and preserves the meaning of the settings. */
@@ -167,7 +178,7 @@ function entryFor({
   specialisation
 }: ApplyInput): Result<string | undefined, ApplyProblem> {
   const { path, doc } = configuration.target
-  const problem = notEditable(configuration.target)
+  const problem = whyNotEditable(configuration.target)
   if (problem) return err(problem)
   if (configuration.foreign && !takeOver) {
     const { option, importer } = configuration.foreign
@@ -192,7 +203,7 @@ function entryFor({
 }
 
 /** Why a file can't be edited as a NixOS module. Also accepts files of the kind `also`. */
-export function notEditable(
+export function whyNotEditable(
   { path, doc }: Pick<SourceFile, 'path' | 'doc'>,
   also?: ForeignKind
 ): ApplyProblem | undefined {

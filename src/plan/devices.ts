@@ -25,12 +25,12 @@ import { VFIO } from '../settings/options.ts'
 import type { Settings } from '../settings/settings.ts'
 import { prefixOf, profilesOf } from './bootEntry.ts'
 import {
+  lostFunctionProblems,
   namedAddresses,
+  passedParentProblems,
   type VirtualDecision,
   type VirtualProblem,
-  virtualSelections,
-  withPassedParent,
-  withVirtualFunctions
+  virtualSelectionProblems
 } from './guestDevices.ts'
 
 /** The requested devices, apart from those in the settings. */
@@ -43,7 +43,7 @@ export interface DeviceRequest {
    */
   devices?: readonly string[]
   /** Addresses of devices that the configuration already passes through; they are not checked again. */
-  given?: ReadonlySet<string>
+  alreadyPassed?: ReadonlySet<string>
   /** Addresses of cards that the user agreed to pass through although they show the user's screen. */
   confirmed: readonly string[]
   /** The separate boot entry for the options. The screen then still works in the default boot entry. */
@@ -51,7 +51,7 @@ export interface DeviceRequest {
   /** Whether to treat the cards as isolated if the IOMMU groups can't be read. */
   assumesIsolated?: boolean
   /** Addresses of devices that vfio-pci already has because of the current configuration. */
-  inForce?: ReadonlySet<string>
+  boundForGuests?: ReadonlySet<string>
 }
 
 /** Why the requested devices are refused. */
@@ -108,50 +108,59 @@ export function chooseDevices(
   settings: Settings,
   request: DeviceRequest
 ): Result<Choice, ChoiceProblem[]> {
-  const virtual = virtualSelections(machine, settings, request.gpus)
+  const virtual = virtualSelectionProblems(machine, settings, request.gpus)
   if (virtual.length > 0) return err(virtual)
   const found = requestedUnits(machine, request)
   if (!found.ok) return found
   const { units } = found.value
-  const { given = new Set<string>(), specialisation } = request
+  const { alreadyPassed = new Set<string>(), specialisation } = request
   const named = namedDevices(machine, settings)
-  const whole = units.flatMap(it => it.functions).filter(it => !given.has(it.address))
-  const passed = new Set([...named.map(it => it.address), ...whole.map(it => it.address), ...given])
+  const newFunctions = units
+    .flatMap(it => it.functions)
+    .filter(it => !alreadyPassed.has(it.address))
+  const passed = new Set([
+    ...named.map(it => it.address),
+    ...newFunctions.map(it => it.address),
+    ...alreadyPassed
+  ])
   const bindsAtBoot = settings.bindAtBoot !== false
-  const isOff = units.length > 0 && machine.iommu.groups === 0
-  const isFirst = isOff && !(request.assumesIsolated === true && specialisation !== undefined)
+  const isIommuOff = units.length > 0 && machine.iommu.groups === 0
+  const isFirstPhase =
+    isIommuOff && !(request.assumesIsolated === true && specialisation !== undefined)
   const gates = closedGates(machine, passed, { confirmed: request.confirmed, bindsAtBoot }).filter(
-    it => !isInForce(it, request.inForce) && !isInForce(it, given)
+    it => !isClosedOnlyFor(it, request.boundForGuests) && !isClosedOnlyFor(it, alreadyPassed)
   )
   // A dark screen is acceptable in a separate boot entry, because the user can boot the default one. The user may
   // notice other losses too late.
   const dark = specialisation === undefined ? [] : gates.filter(isDisplayGate)
   // In a separate boot entry, lost virtual functions are only a caution: the default boot entry keeps them.
-  const lost = withVirtualFunctions(
+  const lost = lostFunctionProblems(
     machine,
-    [...named, ...whole].filter(it => !given.has(it.address) && !request.inForce?.has(it.address)),
+    [...named, ...newFunctions].filter(
+      it => !alreadyPassed.has(it.address) && !request.boundForGuests?.has(it.address)
+    ),
     gates
   )
   const problems: ChoiceProblem[] = [
-    ...withPassedParent(machine, whole, passed),
+    ...passedParentProblems(machine, newFunctions, passed),
     ...(specialisation === undefined ? lost : []),
-    ...gates.filter(it => !dark.includes(it) && (!isFirst || it.code !== 'SHOWS_SCREEN')),
+    ...gates.filter(it => !dark.includes(it) && (!isFirstPhase || it.code !== 'SHOWS_SCREEN')),
     ...(settings.applyACSpatch === true
       ? []
       : sharedGroups(machine, units, passed, request.confirmed))
   ]
-  if (isOff && machine.iommu.isOffered !== true) problems.push({ code: 'IOMMU_OFF', machine })
+  if (isIommuOff && machine.iommu.isOffered !== true) problems.push({ code: 'IOMMU_OFF', machine })
   if (problems.length > 0) return err(problems)
 
   const cautions: Caution[] = [
-    ...(isFirst ? [] : dark.map(noPictureCaution)),
+    ...(isFirstPhase ? [] : dark.map(noPictureCaution)),
     ...lost,
     ...(settings.applyACSpatch === true ? [] : sharedByNamed(machine, named, passed)),
     ...cautionsFor(machine, passed, settings.blacklistNvidia === true).filter(
-      it => !('device' in it && given.has(it.device.address))
+      it => !('device' in it && alreadyPassed.has(it.device.address))
     )
   ]
-  const selection = { ...found.value, whole, passed, isOff, isFirst }
+  const selection = { ...found.value, newFunctions, passed, isIommuOff, isFirstPhase }
   return ok({ ...decide(machine, settings, selection, specialisation), cautions })
 }
 
@@ -160,36 +169,36 @@ interface Selection {
   cards: readonly Card[]
   units: readonly Card[]
   /** The functions of the units that are not passed through yet. */
-  whole: readonly PciDevice[]
+  newFunctions: readonly PciDevice[]
   /** The addresses of all devices that are passed through after the run. */
   passed: ReadonlySet<string>
   /** Whether the IOMMU is off. */
-  isOff: boolean
+  isIommuOff: boolean
   /** Whether this run only turns the IOMMU on. */
-  isFirst: boolean
+  isFirstPhase: boolean
 }
 
 /** The settings with the units, and the decisions. */
 function decide(
   machine: Machine,
   settings: Settings,
-  { cards, units, whole, passed, isOff, isFirst }: Selection,
+  { cards, units, newFunctions, passed, isIommuOff, isFirstPhase }: Selection,
   specialisation: string | undefined
 ): Omit<Choice, 'cautions'> {
   const [first] = units
   if (first === undefined) return { settings, decisions: [] }
   const base = withProcessor(machine, settings)
-  if (isFirst) {
+  if (isFirstPhase) {
     const firstPhase: Decision = { code: 'FIRST_PHASE', card: first, specialisation }
     return { settings: base.settings, decisions: [...base.decisions, firstPhase] }
   }
-  const binding = bind(machine, base.settings, whole, passed)
+  const binding = bind(machine, base.settings, newFunctions, passed)
   const decisions: Decision[] = [
     ...cards.map((card): Decision => ({ code: 'WHOLE_CARD', card })),
     ...units
       .filter(it => !cards.includes(it))
       .map(({ display }) => singleDecision(machine, display)),
-    ...(isOff ? [{ code: 'ASSUMED_ISOLATED', card: first } as const] : []),
+    ...(isIommuOff ? [{ code: 'ASSUMED_ISOLATED', card: first } as const] : []),
     ...base.decisions,
     ...binding.decisions
   ]
@@ -231,8 +240,8 @@ function singleDecision(machine: Machine, device: PciDevice): Decision {
 }
 
 /** Whether the gate is closed only for devices that are already passed through, so that the host loses nothing new. */
-function isInForce(gate: Gate, inForce: ReadonlySet<string> = new Set()): boolean {
-  return gateDevices(gate).every(it => inForce.has(it.address))
+function isClosedOnlyFor(gate: Gate, addresses: ReadonlySet<string> = new Set()): boolean {
+  return gateDevices(gate).every(it => addresses.has(it.address))
 }
 
 function noPictureCaution(gate: Gate): Caution {
@@ -271,7 +280,7 @@ function sharedGroups(
     })
     // Virtual functions, and devices that have some, can't be bound at boot.
     const hasVirtual =
-      [display, ...others].some(isVirtual) || withVirtualFunctions(machine, others, []).length > 0
+      [display, ...others].some(isVirtual) || lostFunctionProblems(machine, others, []).length > 0
     const canGiveOthers = gates.length === 0 && !hasVirtual
     return [{ code: 'SHARED_GROUP', device: display, others, canGiveOthers } as const]
   })
@@ -318,10 +327,10 @@ const BUILT_IN_DRIVERS = [
 function bind(
   machine: Machine,
   settings: Settings,
-  whole: readonly PciDevice[],
+  newFunctions: readonly PciDevice[],
   passed: ReadonlySet<string>
 ): Step {
-  const bound = whole.filter(it => !isVirtual(it))
+  const bound = newFunctions.filter(it => !isVirtual(it))
   if (bound.length === 0) return { settings, decisions: [] }
   const twins = sameIdDevices(machine, passed)
   const decisions: Decision[] = [

@@ -44,7 +44,7 @@ interface GuestInput {
   /** The configuration and the files that it imports. */
   files: readonly SourceFile[]
   /** Whether an edited file may be replaced. */
-  replaces: boolean
+  mayReplace: boolean
 }
 
 /** The planned file of a guest. */
@@ -116,7 +116,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const isShared = !xml.ok && xml.error.code === 'AMBIGUOUS_DOMAIN'
   const shared = isShared ? placeIn(before.doc, name) : undefined
   if (shared) return err({ code: 'GUEST_DEFINED', name, path, at: shared })
-  if (isEdited && !input.replaces) {
+  if (isEdited && !input.mayReplace) {
     return err({ code: 'GUEST_EDITED', path, name, hasStamp: stampOf(before.text) !== 'none' })
   }
   return ok({ ...plan, after, isEdited: false })

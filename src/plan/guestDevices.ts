@@ -72,7 +72,7 @@ export function devicesFor(
   const isVirtualOne = ({ address }: PassedDevice) =>
     machine !== undefined && isVirtualAt(machine, address)
   // Virtual functions without the attribute get managed='yes'.
-  const managed = machine ? managedFor(needs, machine) : new Set<string>()
+  const managed = machine ? managedVirtualFunctions(needs, machine) : new Set<string>()
   const unmanaged = devices.filter(it =>
     isVirtualOne(it)
       ? it.isUnmanaged && managed.has(it.address)
@@ -100,7 +100,7 @@ export function devicesFor(
   }
   functionsLeft(found, machine).forEach(addNote)
   notCreated(found, host.texts).forEach(addNote)
-  const given = givenBy(host)
+  const given = passthroughTestFor(host)
   return found.filter(it => isVirtual(it) || !given(it)).map(it => it.address)
 }
 
@@ -108,7 +108,7 @@ export function devicesFor(
  * The addresses of a guest's virtual functions that libvirt has to detach from the host, including functions that
  * their drivers have not created yet.
  */
-export function managedFor({ devices }: Needs, machine: Machine): Set<string> {
+export function managedVirtualFunctions({ devices }: Needs, machine: Machine): Set<string> {
   const found = devices.filter(({ address, isUnmanaged }) => {
     const device = machine.devices.find(it => it.address === address)
     if (!isVirtualAt(machine, address) || (device && isVgpu(device))) return false
@@ -172,7 +172,7 @@ function functionsLeft(found: readonly PciDevice[], { devices }: Machine): Devic
 }
 
 /** Returns a test for whether the configuration passes a device through. */
-export function givenBy(host: GuestHost): (device: PciDevice) => boolean {
+export function passthroughTestFor(host: GuestHost): (device: PciDevice) => boolean {
   const items = (name: string) => itemsAt(host, [...VFIO, name])
   const ids = items('devices').flatMap(it => (typeof it === 'string' ? [it.toLowerCase()] : []))
   const addresses = items('addresses').flatMap(it => {
@@ -242,7 +242,7 @@ export function namedAddresses({ addresses = [] }: Settings): string[] {
 }
 
 /** The problems of virtual functions that the settings or `gpus` name by address or ID. */
-export function virtualSelections(
+export function virtualSelectionProblems(
   machine: Machine,
   settings: Settings,
   gpus: readonly string[]
@@ -257,11 +257,11 @@ export function virtualSelections(
       return [{ code: 'VIRTUAL_FUNCTION', address, isPresent, physical }]
     }
   )
-  return [...named, ...virtualIDs(machine, settings.devices ?? [])]
+  return [...named, ...virtualIDProblems(machine, settings.devices ?? [])]
 }
 
 /** The problems of IDs that virtual functions have or would have. */
-export function virtualIDs(machine: Machine, ids: readonly string[]): VirtualProblem[] {
+export function virtualIDProblems(machine: Machine, ids: readonly string[]): VirtualProblem[] {
   return ids.flatMap((item): VirtualProblem[] => {
     const id = item.toLowerCase().split(':').slice(0, 2).join(':')
     const found = virtualID(machine, id)
@@ -280,7 +280,7 @@ function isFree(machine: Machine, device: PciDevice): boolean {
 }
 
 /** A problem for each device with virtual functions, which would disappear; `gates` are the closed gates. */
-export function withVirtualFunctions(
+export function lostFunctionProblems(
   machine: Machine,
   devices: readonly PciDevice[],
   gates: readonly Gate[]
@@ -295,7 +295,7 @@ export function withVirtualFunctions(
 }
 
 /** A problem for each virtual function among these devices whose physical function is passed through (`passed`). */
-export function withPassedParent(
+export function passedParentProblems(
   machine: Machine,
   devices: readonly PciDevice[],
   passed: ReadonlySet<string>

@@ -15,8 +15,8 @@ import {
   type DevicesNote,
   devicesFor,
   type GuestHost,
-  givenBy,
   itemsAt,
+  passthroughTestFor,
   sourcesAt
 } from './guestDevices.ts'
 
@@ -45,7 +45,7 @@ export interface GuestSettings {
   /** The addresses of the devices that the configuration does not pass through yet. */
   devices: readonly string[]
   /** Whether the configuration already passes a device through. */
-  givenNow: (device: PciDevice) => boolean
+  isPassedThrough: (device: PciDevice) => boolean
   notes: readonly GuestNote[]
 }
 
@@ -84,7 +84,7 @@ export function settingsForGuest(
       ? {}
       : { sharedMemoryFiles: [...files, ...more.map(it => ({ name: it }))] })
   }
-  return { settings, devices, givenNow: givenBy(host), notes }
+  return { settings, devices, isPassedThrough: passthroughTestFor(host), notes }
 }
 
 function checkNetworks(

@@ -11,12 +11,12 @@ import type { ApplyProblem } from './problem.ts'
  * folder; a replaced module with the name of a shipped file is saved under another name.
  *
  * `FOREIGN_FOLDER` if the folder is not vfio-patch's; `MODULES_EDITED` if installed files were edited, unless
- * `replaces` is set.
+ * `mayReplace` is set.
  */
 export function planModules(
   { path, listing }: { path: string; listing: FolderListing },
   shipped: ReadonlyMap<string, string>,
-  replaces: boolean,
+  mayReplace: boolean,
   replaced: ReadonlySet<string> = new Set()
 ): Result<PlannedFile[], ApplyProblem> {
   if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
@@ -46,7 +46,7 @@ export function planModules(
     } else if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
     files.push(module)
   }
-  if (edited.length > 0 && !replaces) return err({ code: 'MODULES_EDITED', path, names: edited })
+  if (edited.length > 0 && !mayReplace) return err({ code: 'MODULES_EDITED', path, names: edited })
   return ok(files)
 }
 

@@ -13,20 +13,20 @@ import { startsWith } from '../nix/path.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { commentsOf, elementsOf } from '../nix/syntax/nodes.ts'
 import { moveOffset } from '../nix/text/edits.ts'
-import { type ApplyPlan, notEditable } from './apply.ts'
+import { type ApplyPlan, whyNotEditable } from './apply.ts'
 import { prefixOf, specialisationsOf } from './bootEntry.ts'
 import type { PlannedFile } from './changes.ts'
 import { type DroppedModules, dropModules } from './modulesFolder.ts'
 import type { RemoveProblem, UsePlace } from './problem.ts'
 import { afterEdits, unchanged, withoutBindings } from './removal/takeOut.ts'
-import { findUses, resolved, type Use, type UseTargets } from './removal/uses.ts'
+import { findUses, resolvePath, type Use, type UseTargets } from './removal/uses.ts'
 
 /** Everything that a plan of `remove` is based on. */
 export interface RemoveInput {
   configuration: Configuration
   /** The folder where the modules are by default, in case nothing imports them. */
   defaultFolder: string
-  /** The default folder and the imported folders with modules, with symlinks resolved, and their contents. */
+  /** The default folder and the imported folders with modules, with symlinks resolvePath, and their contents. */
   folders: ReadonlyMap<string, FolderListing>
   /** The options that only vfio-patch's modules declare. */
   exclusive: readonly AttrPath[]
@@ -65,7 +65,7 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
     ...danglingImports(modules, options, input)
   ]
   if (imports.length === 0 && stamped.length === 0) {
-    const problem = notEditable(configuration.target, 'generated')
+    const problem = whyNotEditable(configuration.target, 'generated')
     if (problem) return err(problem)
     const plan = { files: [], configuration: unchanged(text) }
     return ok({ ...plan, kept: [], keptFolders: [], otherFiles: [] })
@@ -141,7 +141,7 @@ function danglingImports(
   if (!isDefined || folders.get(defaultFolder) !== 'absent') return []
   return modules.flatMap(({ path, imports }) =>
     imports.flatMap(({ path: spelling, isCertain }) =>
-      spelling !== undefined && resolved(path, spelling) === defaultFolder
+      spelling !== undefined && resolvePath(path, spelling) === defaultFolder
         ? [
             {
               importer: path,
@@ -218,7 +218,7 @@ function planFileRemoval(
     return mayDefine ? refuse(error) : ok(unchanged(doc.text))
   }
   const spellings = new Set(
-    imports.filter(it => it.importer === path).map(it => resolved(path, it.spelling))
+    imports.filter(it => it.importer === path).map(it => resolvePath(path, it.spelling))
   )
   const uses = findUses(doc, path, targets)
   const visible = new Set(visibleDefinitions(doc, targets.options).map(it => it.binding.start))
@@ -227,7 +227,7 @@ function planFileRemoval(
   const isHidden = ({ kind, node }: Use) => kind === 'definition' && !visible.has(node.start)
   const hidden = uses.filter(isHidden).map(it => it.node)
   const rest = withoutBindings(doc, hidden)
-  const isRemoved = (spelling: string) => spellings.has(resolved(path, spelling))
+  const isRemoved = (spelling: string) => spellings.has(resolvePath(path, spelling))
   const plan = planVisible(rest.doc, targets, isRemoved)
   return plan.ok ? ok(afterEdits(doc.text, rest.edits, plan.value)) : refuse(plan.error)
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { competingDrivers } from '../../src/machine/cards.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
-import { driverLookup } from '../../src/machine/read/pci.ts'
+import { parseAliases } from '../../src/machine/read/pci.ts'
 import { sourceFrom } from './support/tree.ts'
 
 const ALIASES = [
@@ -20,7 +20,7 @@ const VGA = 'pci:v000010DEd00001B80sv00001043sd000085AAbc03sc00i00'
 const AUDIO = 'pci:v000010DEd000010F0sv00001043sd000085AAbc04sc03i00'
 
 test('finds the modules with an alias for a device', () => {
-  const drivers = driverLookup(ALIASES)
+  const drivers = parseAliases(ALIASES)
   expect(drivers(VGA)).toEqual(['nouveau', 'nvidia', 'other_driver'])
   expect(drivers(AUDIO)).toEqual(['snd_hda_intel'])
   expect(drivers('')).toEqual([])

@@ -2,11 +2,11 @@
 
 import { expect, test } from 'vitest'
 import { sourceFile } from '../../src/configuration/files.ts'
-import { hostDevices } from '../../src/plan/disks/hostDevices.ts'
+import { configuredDevices } from '../../src/plan/disks/configuredDevices.ts'
 
 /** Each device as `kind name device:line entry`. */
 function devicesIn(text: string): string[] {
-  return hostDevices([sourceFile('/a.nix', text)]).map(it =>
+  return configuredDevices([sourceFile('/a.nix', text)]).map(it =>
     [it.kind, it.name, `${it.device}:${it.at.line}`, it.entry].filter(Boolean).join(' ')
   )
 }

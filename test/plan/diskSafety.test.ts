@@ -13,8 +13,12 @@ import {
   recordingSource,
   type Source
 } from '../../src/machine/source.ts'
+import {
+  configuredDevices,
+  type DiskHost,
+  type JudgedDisks
+} from '../../src/plan/disks/configuredDevices.ts'
 import { judgeDisks } from '../../src/plan/disks/guestDisks.ts'
-import { type DiskHost, hostDevices, type JudgedDisks } from '../../src/plan/disks/hostDevices.ts'
 import { type DiskMachine, diskMachines, type Volume } from '../machine/support/disks.ts'
 import { sourceFrom } from '../machine/support/tree.ts'
 import { seed } from '../support/seed.ts'
@@ -40,16 +44,16 @@ const ELEMENTS: readonly ((path: string) => string)[] = [
     `<qemu:commandline><qemu:arg value='-blockdev'/><qemu:arg value='{"driver":"host_device","filename":"${it}","node-name":"a"}'/></qemu:commandline>`
 ]
 
-const asked = fc.record({
+const diskRequests = fc.record({
   volume: fc.nat(),
   name: fc.nat(),
   spelling: fc.nat(SPELLINGS.length - 1),
   element: fc.nat(ELEMENTS.length - 1)
 })
-type Asked = { volume: number; name: number; spelling: number; element: number }
+type DiskRequest = { volume: number; name: number; spelling: number; element: number }
 
 /** A guest that refers to a volume in one of several ways. */
-function guestWith({ volumes }: DiskMachine, it: Asked): { volume: Volume; xml: string } {
+function guestWith({ volumes }: DiskMachine, it: DiskRequest): { volume: Volume; xml: string } {
   const volume = volumes[it.volume % volumes.length] as Volume
   const names = [volume.name, `block/${volume.number}`, ...volume.links]
   const path = SPELLINGS[it.spelling]?.(names[it.name % names.length] ?? '') ?? ''
@@ -66,7 +70,7 @@ function judge(machine: DiskMachine, xml: string, source: Source, isDump = false
     isDump,
     follow: it => it,
     poolCalled: () => undefined,
-    devices: hostDevices([sourceFile('/a.nix', machine.configuration)]),
+    devices: configuredDevices([sourceFile('/a.nix', machine.configuration)]),
     entry: ''
   }
   return judgeDisks(passedDisks(document.value.root), host)
@@ -85,7 +89,7 @@ test('refuses every disk that the host uses, and accepts every free disk', () =>
   let taken = 0
   let free = 0
   fc.assert(
-    fc.property(diskMachines, asked, (machine, it) => {
+    fc.property(diskMachines, diskRequests, (machine, it) => {
       const { volume, xml } = guestWith(machine, it)
       const { used } = judge(machine, xml, sourceFrom(machine.tree))
       expect(used.length > 0).toBe(machine.taken.has(volume))
@@ -103,7 +107,7 @@ test('with a dump of the machine, refuses or notes every disk that the host uses
   let noted = 0
   let refused = 0
   fc.assert(
-    fc.property(diskMachines, asked, (machine, it) => {
+    fc.property(diskMachines, diskRequests, (machine, it) => {
       const { volume, xml } = guestWith(machine, it)
       const { used, notes } = judge(machine, xml, dumped(sourceFrom(machine.tree)), true)
       if (machine.taken.has(volume)) {

@@ -17,8 +17,8 @@ function machine(name: string, ...bound: string[]): Machine {
 
 /** The problems if the IDs are moved into vfio-patch's options. */
 function refused(given: Machine, ids: readonly string[], named: readonly string[] = []): string[] {
-  const { settings, inForce } = placeEarlierIDs(given, ids, named)
-  const choice = chooseDevices(given, settings, { gpus: [], confirmed: [], inForce })
+  const { settings, boundForGuests } = placeEarlierIDs(given, ids, named)
+  const choice = chooseDevices(given, settings, { gpus: [], confirmed: [], boundForGuests })
   return choice.ok ? [] : choice.error.map(it => it.code)
 }
 

@@ -5,8 +5,8 @@ import { sourceFile } from '../../src/configuration/files.ts'
 import { type PassedDisk, passedDisks } from '../../src/guests/needs/disks.ts'
 import { readXml } from '../../src/guests/xml/readXml.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
+import { configuredDevices, type DiskHost } from '../../src/plan/disks/configuredDevices.ts'
 import { judgeDisks } from '../../src/plan/disks/guestDisks.ts'
-import { type DiskHost, hostDevices } from '../../src/plan/disks/hostDevices.ts'
 import { readPool, systemFolderAt } from '../../src/plan/disks/sharedFolders.ts'
 import { sourceFrom } from '../machine/support/tree.ts'
 
@@ -56,7 +56,7 @@ function hostOf(configuration: string, more: Partial<DiskHost> = {}, tree = TREE
     isDump: false,
     follow: it => it,
     poolCalled: () => undefined,
-    devices: hostDevices([sourceFile('/a.nix', `{\n${configuration}\n}\n`)]),
+    devices: configuredDevices([sourceFile('/a.nix', `{\n${configuration}\n}\n`)]),
     entry: '',
     ...more
   }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { deriveNeeds } from '../../src/guests/needs/needs.ts'
 import type { Machine, PciDevice } from '../../src/machine/machine.ts'
 import { parseDocument } from '../../src/nix/index.ts'
-import { managedFor } from '../../src/plan/guestDevices.ts'
+import { managedVirtualFunctions } from '../../src/plan/guestDevices.ts'
 import { type GuestHost, settingsForGuest } from '../../src/plan/guestSettings.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { documentOf } from '../guests/support/text.ts'
@@ -127,7 +127,7 @@ test('notes an unmanaged virtual function unless vfio-pci has it, or it is reser
       machine: { ...machine, devices },
       configuration: '{ /* */ x = "sriov_numvfs"; }'
     })
-    return [notes, [...managedFor(needs, { ...machine, devices })]]
+    return [notes, [...managedVirtualFunctions(needs, { ...machine, devices })]]
   }
   const no = " managed='no'"
   const [own, vfio] = [['0000:00:02.1'], { driver: 'vfio-pci' }]

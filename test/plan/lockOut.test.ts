@@ -50,7 +50,7 @@ test('proposes no card that the host needs', () => {
 test('accepts only devices that the host can spare and that were requested', () => {
   let accepted = 0
   let separate = 0
-  const asked = fc.record({
+  const requests = fc.record({
     specialisation: fc.constantFrom(undefined, 'vfio'),
     assumesIsolated: fc.boolean(),
     gpus: fc.array(fc.nat(), { maxLength: 2 }),
@@ -58,7 +58,7 @@ test('accepts only devices that the host can spare and that were requested', () 
     ids: fc.array(fc.nat(), { maxLength: 1 })
   })
   fc.assert(
-    fc.property(generated, asked, (it, numbers) => {
+    fc.property(generated, requests, (it, numbers) => {
       const all = it.endpoints
       const pick = (them: number[], from: readonly string[]) => [
         ...new Set(from.length === 0 ? [] : them.map(n => from[n % from.length] ?? ''))
@@ -98,15 +98,15 @@ test('accepts only devices that the host can spare and that were requested', () 
 test('refuses a device if only devices that are already passed through would be left', () => {
   let accepted = 0
   let more = 0
-  const asked = fc.record({ given: fc.array(fc.nat(), { maxLength: 3 }), address: fc.nat() })
+  const requests = fc.record({ given: fc.array(fc.nat(), { maxLength: 3 }), address: fc.nat() })
   fc.assert(
-    fc.property(generated, asked, (it, numbers) => {
+    fc.property(generated, requests, (it, numbers) => {
       const at = (n: number) => it.endpoints[n % it.endpoints.length] ?? ''
       const given = new Set(numbers.given.map(at))
       const settings = { addresses: [at(numbers.address)] }
       const choice = chooseDevices(it.machine, settings, {
         gpus: [],
-        given,
+        alreadyPassed: given,
         confirmed: it.endpoints
       })
       const before = losses(it, given)

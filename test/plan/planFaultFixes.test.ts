@@ -7,7 +7,7 @@ import { parseDocument } from '../../src/nix/index.ts'
 import { placeOf } from '../../src/nix/text/lines.ts'
 import { planApply } from '../../src/plan/apply.ts'
 import { planFaultFixes } from '../../src/plan/fixes.ts'
-import { obsoleteIn } from '../../src/plan/legacy/replaced.ts'
+import { obsoleteSettingsIn } from '../../src/plan/legacy/replaced.ts'
 import type { Files } from '../lints/support.ts'
 import { filesOf } from '../lints/support.ts'
 import { nix } from '../nix/support.ts'
@@ -209,7 +209,7 @@ describe('for any combination of findings', () => {
         const after = first.value.configuration.text
         const again = apply(after)
         expect(again.ok && again.value.files).toEqual([])
-        expect(obsoleteIn(parseDocument(after), undefined)).toEqual([])
+        expect(obsoleteSettingsIn(parseDocument(after), undefined)).toEqual([])
       }),
       runs(50)
     )

@@ -19,7 +19,7 @@ function planned(name: string, files: Record<string, string>) {
     identities: { uuid: () => 'new', mac: () => 'new' },
     version: '1.0.0',
     files: [],
-    replaces: true
+    mayReplace: true
   })
 }
 

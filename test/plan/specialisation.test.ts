@@ -428,7 +428,7 @@ describe('obsolete settings', () => {
   it('apply replaces obsolete settings inside the entry and reports those outside', () => {
     const result = plan(old, { ignoreMSRs: true }, 'vfio')
     if (!result.ok) throw new Error(JSON.stringify(result.error))
-    const { configuration, replaced, left } = result.value
+    const { configuration, replaced, keptObsolete } = result.value
     expect(configuration.text).toBe(
       old.replace(
         '[ "amd_iommu=pt" "vfio-pci.ids=10de:1b80" ];\n',
@@ -444,7 +444,7 @@ describe('obsolete settings', () => {
       )
     )
     expect(replaced?.map(it => `${it.line} ${it.code}`)).toEqual(['6 AMD_IOMMU_PT', '6 IDS_MOVED'])
-    expect(left?.map(it => `${it.line} ${it.code}`)).toEqual(['4 PCI_NOMSI'])
+    expect(keptObsolete?.map(it => `${it.line} ${it.code}`)).toEqual(['4 PCI_NOMSI'])
   })
 
   it('apply refuses IDs outside the entry that would stop the build', () => {

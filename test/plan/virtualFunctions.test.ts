@@ -38,7 +38,7 @@ describe('chooseDevices', () => {
   })
 
   test('refuses a virtual function whose physical function is passed through', () => {
-    const choice = chosen(['0000:01:10.2'], { given: new Set(['0000:01:00.0']) })
+    const choice = chosen(['0000:01:10.2'], { alreadyPassed: new Set(['0000:01:00.0']) })
     expect(!choice.ok && choice.error.map(it => it.code)).toEqual(['PHYSICAL_FUNCTION_GIVEN'])
   })
 })
@@ -73,7 +73,7 @@ const requestNumbers = fc.record({
   addresses: fc.array(fc.nat(), { maxLength: 1 }),
   ids: fc.array(fc.nat(), { maxLength: 1 }),
   devices: fc.array(fc.nat(), { maxLength: 2 }),
-  given: fc.array(fc.nat(), { maxLength: 1 })
+  alreadyPassed: fc.array(fc.nat(), { maxLength: 1 })
 })
 
 function requestFrom(
@@ -91,8 +91,8 @@ function requestFrom(
   const gpus = pick(numbers.gpus, cards)
   const devices = pick(numbers.devices, it.endpoints)
   // A configuration never passes a virtual function through.
-  const given = new Set(pick(numbers.given, [...it.base.ids.keys()]))
-  return { settings, gpus, devices, given, specialisation: numbers.specialisation }
+  const alreadyPassed = new Set(pick(numbers.alreadyPassed, [...it.base.ids.keys()]))
+  return { settings, gpus, devices, alreadyPassed, specialisation: numbers.specialisation }
 }
 
 test('never selects virtual functions, or devices that were not requested', () => {
@@ -117,13 +117,13 @@ test('never selects virtual functions, or devices that were not requested', () =
       const whole = meant.flatMap(
         at => cardWith(it.machine, at)?.functions.map(device => device.address) ?? [at]
       )
-      const requested = new Set([...takenBy(it, settings), ...whole, ...rest.given])
+      const requested = new Set([...takenBy(it, settings), ...whole, ...rest.alreadyPassed])
       const physical = [...taken].filter(at => !it.virtual.has(at))
       expect(physical.filter(at => !requested.has(at))).toEqual([])
       const requestedVirtual = rest.devices.filter(at => it.virtual.has(at))
       if (requestedVirtual.length > 0) count.withVirtual++
-      const all = new Set([...taken, ...requestedVirtual, ...rest.given])
-      const before = losses(it, rest.given)
+      const all = new Set([...taken, ...requestedVirtual, ...rest.alreadyPassed])
+      const before = losses(it, rest.alreadyPassed)
       expect(losses(it, all).filter(at => !before.includes(at))).toEqual([])
     }),
     { numRuns: 1000, seed }
@@ -138,7 +138,7 @@ test('no message suggests devices that the host needs or that were not requested
   let named = 0
   fc.assert(
     fc.property(generatedVirtual, requestNumbers, fc.boolean(), (it, numbers, confirms) => {
-      const { settings, ...rest } = requestFrom(it, { ...numbers, given: [] })
+      const { settings, ...rest } = requestFrom(it, { ...numbers, alreadyPassed: [] })
       const confirmed = confirms ? it.endpoints : []
       const choice = chooseDevices(it.machine, settings, { ...rest, confirmed })
       if (choice.ok) return

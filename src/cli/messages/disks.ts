@@ -2,7 +2,12 @@
 
 import type { Guest } from '../../guests/needs/needs.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import type { DiskNote, DiskUse, HostDevice, UsedDisk } from '../../plan/disks/hostDevices.ts'
+import type {
+  ConfiguredDevice,
+  DiskNote,
+  DiskUse,
+  UsedDisk
+} from '../../plan/disks/configuredDevices.ts'
 import type { Message } from '../message.ts'
 import { list } from './devices.ts'
 
@@ -153,7 +158,7 @@ function callUse(use: DiskUse, nameOf: NameOf): string {
   return `${USES[use.kind].word(use.name)} (${where})`
 }
 
-function placeIn({ at }: HostDevice, nameOf: NameOf): string {
+function placeIn({ at }: ConfiguredDevice, nameOf: NameOf): string {
   return `${nameOf(at.path)}:${at.line}`
 }
 

@@ -86,7 +86,7 @@ export function doubtNote({ path, line, name }: PossibleDeclaration, folder: str
 
 /** The boot entry that the options are in; none if that is the usual one. */
 export function entryNotes(
-  { specialisation = null, configuration, left = [] }: ApplyPlan,
+  { specialisation = null, configuration, keptObsolete = [] }: ApplyPlan,
   takeOver: TakeOver | undefined,
   { file }: Context
 ): string[] {
@@ -95,7 +95,7 @@ export function entryNotes(
   const usual = takeOver ? '' : '; the usual boot entry does not change'
   return [
     `Boot entry: the options are in specialisation.${specialisation}${usual}.`,
-    ...left.map(
+    ...keptObsolete.map(
       it =>
         `Not replaced: ${basename(file)}:${it.line}, which is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
     )

@@ -1,6 +1,6 @@
 // What `scan` advises, and the notes on a dump.
 
-import type { Kind } from '../../machine/dump/names.ts'
+import type { NameKind } from '../../machine/dump/names.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { KIND_WORDS } from '../../machine/messages.ts'
 import { list } from './devices.ts'
@@ -107,7 +107,7 @@ export function virtualAdvice(count: number, example: string): Advice {
 /** Where the dump is, what was replaced by placeholders in it, and what it still has. */
 export function dumpNotes(
   folder: string,
-  replaced: ReadonlyMap<Kind, number>,
+  replaced: ReadonlyMap<NameKind, number>,
   { kernel, nixos }: Machine
 ): string[] {
   const counts = [...replaced].map(

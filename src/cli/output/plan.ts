@@ -4,7 +4,7 @@ import { stampOf } from '../../configuration/stamp.ts'
 import { formatPath } from '../../nix/index.ts'
 import type { ApplyPlan } from '../../plan/apply.ts'
 import type { ParseCheck } from '../../plan/evaluate.ts'
-import type { Obsolete } from '../../plan/legacy/replaced.ts'
+import type { ObsoleteSetting } from '../../plan/legacy/replaced.ts'
 import type { TakeOver } from '../../plan/legacy/takeOver.ts'
 import type { Registration } from '../../storage/git.ts'
 import type { TargetFile } from '../../storage/read.ts'
@@ -186,7 +186,7 @@ export function replacementsIn(
   return [...imports, ...values.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)]
 }
 
-function optionsOf({ fix, devices = [], deviceACL = [] }: Obsolete): string[] {
+function optionsOf({ fix, devices = [], deviceACL = [] }: ObsoleteSetting): string[] {
   return [
     ...fix.flatMap(it => [formatPath(it.path), ...(it.op === 'rename' ? [formatPath(it.to)] : [])]),
     ...(devices.length > 0 ? ['virtualisation.vfio.devices', 'virtualisation.vfio.addresses'] : []),

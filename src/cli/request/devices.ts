@@ -15,9 +15,9 @@ import {
   type DeviceRequest,
   movedDevice
 } from '../../plan/devices.ts'
-import { virtualIDs } from '../../plan/guestDevices.ts'
+import { virtualIDProblems } from '../../plan/guestDevices.ts'
 import { placeEarlierIDs } from '../../plan/legacy/movedIDs.ts'
-import { obsoleteIn } from '../../plan/legacy/replaced.ts'
+import { obsoleteSettingsIn } from '../../plan/legacy/replaced.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { ExpectedDevice } from '../../settings/values.ts'
 import type { ApplyRequest } from '../args/request.ts'
@@ -72,7 +72,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
     return unchanged
   }
   const others = givenElsewhere(configuration.imported, machine, specialisation, gpus)
-  const asked = { gpus, confirmed, specialisation, given: others.devices }
+  const asked = { gpus, confirmed, specialisation, alreadyPassed: others.devices }
   if (isEarlier) return { ...unchanged, ...chooseEarlier(inputs, earlier, asked, others) }
   const chosen = chooseDevices(machine, settings, { ...asked, assumesIsolated })
   const choice = orThrow(chosen, it =>
@@ -126,25 +126,25 @@ function chooseEarlier(
   others: GivenElsewhere
 ): Pick<HostChoice, 'notes' | 'byAddress'> {
   const { machine, names } = reader.read()
-  const virtual = virtualIDs(machine, [...new Set([...ids, ...namedByOptions])])
+  const virtual = virtualIDProblems(machine, [...new Set([...ids, ...namedByOptions])])
   if (virtual.length > 0) {
     throw new CommandError(
       virtualNamedAlready(problemMessage(virtual, context.line, names), places)
     )
   }
   const placed = placeEarlierIDs(machine, ids, namedByOptions)
-  const { settings: named, byAddress, twins, inForce } = placed
+  const { settings: named, byAddress, twins, boundForGuests } = placed
   const all = { ...request.settings, ...named }
-  const choice = orThrow(chooseDevices(machine, all, { ...asked, inForce }), it =>
+  const choice = orThrow(chooseDevices(machine, all, { ...asked, boundForGuests }), it =>
     namedAlready(withPlaces(problemMessage(it, context.line, names), it, others), places)
   )
   const decisions: Decision[] = twins.length > 0 ? [{ code: 'BY_ADDRESS', twins }] : []
   const isNew = machine.devices.some(
-    it => !inForce.has(it.address) && (named.devices ?? []).includes(idOf(it))
+    it => !boundForGuests.has(it.address) && (named.devices ?? []).includes(idOf(it))
   )
   const cautions = isNew ? choice.cautions : []
   const isKept = chooseDevices(machine, all, asked).ok
-  const kept = isKept ? [] : [alreadyBoundNote([...inForce])]
+  const kept = isKept ? [] : [alreadyBoundNote([...boundForGuests])]
   return {
     byAddress,
     notes: [
@@ -229,7 +229,7 @@ export function earlierDevices({
   // They have an effect from now on, even if they are kept.
   if (!isEdited && !takeOver) return { ids: [], named: [], places: '' }
   const home = innerModule(doc, prefix)?.doc ?? doc
-  const found = obsoleteIn(home, request.release, prefix).filter(
+  const found = obsoleteSettingsIn(home, request.release, prefix).filter(
     it => it.devices !== undefined && !it.isOutside
   )
   const option = 'virtualisation.vfio.devices'

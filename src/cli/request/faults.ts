@@ -18,8 +18,12 @@ import { viewsOf, withInnerModules } from '../../lints/view.ts'
 import { followLinks } from '../../machine/source.ts'
 import type { Range } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
+import {
+  configuredDevices,
+  type DiskHost,
+  type UsedDisk
+} from '../../plan/disks/configuredDevices.ts'
 import { type DefinedGuest, guestsIn, judgeDisks } from '../../plan/disks/guestDisks.ts'
-import { type DiskHost, hostDevices, type UsedDisk } from '../../plan/disks/hostDevices.ts'
 import { readPool, type StoragePool } from '../../plan/disks/sharedFolders.ts'
 import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
 import type { ApplyRequest } from '../args/request.ts'
@@ -216,7 +220,7 @@ export function diskHost(
     isDump: host?.isDump === true,
     follow: it => (host ? followLinks(host.source, it) : it),
     poolCalled: it => (host ? poolCalled(it, host) : undefined),
-    devices: hostDevices(isUnimported ? [...files, hardware] : files),
+    devices: configuredDevices(isUnimported ? [...files, hardware] : files),
     entry
   }
 }

@@ -7,7 +7,7 @@ import { isVirtual, withoutVirtualFunctions } from '../../machine/virtualFunctio
 import { type Choice, chooseDevices } from '../../plan/devices.ts'
 import { judgeDisks } from '../../plan/disks/guestDisks.ts'
 import { type GuestPlan, planGuest } from '../../plan/guest.ts'
-import { managedFor } from '../../plan/guestDevices.ts'
+import { managedVirtualFunctions } from '../../plan/guestDevices.ts'
 import { type GuestSettings, settingsForGuest } from '../../plan/guestSettings.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { parseAddresses } from '../args/settings.ts'
@@ -71,7 +71,7 @@ export function chooseForGuest(
     // No option gives a virtual function away.
     return isVirtual(device) || (!earlierIDs.has(idOf(device)) && !named.includes(address))
   }
-  const virtual = machine && managedFor(guest.needs, machine)
+  const virtual = machine && managedVirtualFunctions(guest.needs, machine)
   const devices = needed.devices.filter(isNew)
   if (host === undefined || devices.length === 0) {
     const byGuest = optionsByGuest(settings, needed.settings)
@@ -98,11 +98,11 @@ function chooseGuestDevices(
 ): Choice {
   const { machine, names } = reader.read()
   const others = givenElsewhere(configuration.imported, machine, entry, devices)
-  const givenNow = machine.devices.filter(needed.givenNow).map(it => it.address)
+  const alreadyPassed = machine.devices.filter(needed.isPassedThrough).map(it => it.address)
   const found = chooseDevices(machine, needed.settings, {
     gpus: [],
     devices,
-    given: withoutVirtualFunctions(machine, new Set([...givenNow, ...others.devices])),
+    alreadyPassed: withoutVirtualFunctions(machine, new Set([...alreadyPassed, ...others.devices])),
     confirmed: parseAddresses('confirm', request.confirmed),
     specialisation: entry,
     assumesIsolated: request.assumesIsolated
@@ -158,7 +158,7 @@ export function guestFile(
   const plan = planGuest({
     ...{ name, document, folder: guests.path, listing: guests.listing, identities, virtual },
     files: configuration.files,
-    replaces: request.replacesModules,
+    mayReplace: request.replacesModules,
     version: VERSION
   })
   return orThrow(plan, it => applyMessage(it, context, file))

@@ -3,8 +3,8 @@
 import { groupBy } from '../../collections.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import { DUMP_HEADER } from '../messages.ts'
-import { type Entry, type Recording, recordedText } from '../source.ts'
-import { type Kind, type Masks, masksFor, placeholdersFor } from './names.ts'
+import { type Recording, type RecordingEntry, recordedText } from '../source.ts'
+import { type Masks, masksFor, type NameKind, placeholdersFor } from './names.ts'
 import { keptParameters, namedDrivers, reducedText } from './texts.ts'
 
 /**
@@ -17,7 +17,7 @@ import { keptParameters, namedDrivers, reducedText } from './texts.ts'
  */
 export function makeDump(recording: Recording): {
   texts: Map<string, string>
-  replaced: ReadonlyMap<Kind, number>
+  replaced: ReadonlyMap<NameKind, number>
 } {
   const reduced = withoutIdentity(recording)
   const entries = [...reduced.recording].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -34,7 +34,7 @@ export function makeDump(recording: Recording): {
   return { texts: new Map(texts), replaced: reduced.replaced }
 }
 
-function entryLines(path: string, entry: Entry): string[] {
+function entryLines(path: string, entry: RecordingEntry): string[] {
   if (entry === 'folder') return [`${path}/`]
   if ('link' in entry) return [`${path} -> ${entry.link}`]
   const text = entry.text.replace(/\n$/, '')
@@ -75,7 +75,7 @@ export function parseDump(texts: Iterable<string>): Result<Recording, string> {
  */
 export function withoutIdentity(recording: Recording): {
   recording: Recording
-  replaced: ReadonlyMap<Kind, number>
+  replaced: ReadonlyMap<NameKind, number>
 } {
   const names = placeholdersFor(recording)
   const drivers = namedDrivers(recording)

@@ -3,7 +3,7 @@
 import { type Recording, recordedText } from '../source.ts'
 
 /** The kinds of names that placeholders replace. */
-export type Kind =
+export type NameKind =
   | 'net'
   | 'bridge'
   | 'input'
@@ -33,20 +33,20 @@ export interface Placeholders {
    * The placeholder for a name: `net1`, `net2` in the order of first use, unique for each kind. Returns a name in the
    * form of a placeholder unchanged, so that a dump of a dump is identical.
    */
-  of(kind: Kind, name: string): string
+  of(kind: NameKind, name: string): string
   /** The number that replaces a value in the same format, such as a UUID; `known` if it already is a placeholder. */
   number(name: string, known: string | undefined): number
   /** The number of replaced names of each kind. */
-  counts(): ReadonlyMap<Kind, number>
+  counts(): ReadonlyMap<NameKind, number>
 }
 
 /** Creates placeholders that the recording doesn't contain yet. */
 export function placeholdersFor(recording: Recording): Placeholders {
   const taken = takenIn(recording)
   const known = new Map<string, number>()
-  const last = new Map<Kind, number>()
-  const counted = new Map<Kind, number>()
-  const next = (kind: Kind, key: string): number => {
+  const last = new Map<NameKind, number>()
+  const counted = new Map<NameKind, number>()
+  const next = (kind: NameKind, key: string): number => {
     const before = known.get(`${kind} ${key}`)
     if (before !== undefined) return before
     let number = (last.get(kind) ?? 0) + 1
@@ -65,14 +65,14 @@ export function placeholdersFor(recording: Recording): Placeholders {
 }
 
 /** A placeholder is the kind and a number, except for mount points, swap files and the first input device. */
-function placeholder(kind: Kind, number: number): string {
+function placeholder(kind: NameKind, number: number): string {
   if (kind === 'mount') return `/mnt/${number}`
   if (kind === 'swap') return `/swap${number}`
   return kind === 'input' && number === 1 ? kind : `${kind}${number}`
 }
 
 /** True for a name in the form of a placeholder of this kind. */
-export function isPlaceholder(kind: Kind, name: string): boolean {
+export function isPlaceholder(kind: NameKind, name: string): boolean {
   if ((kind === 'input' || kind === 'pool') && name === kind) return true
   const number = /(?<![0-9])[1-9]\d{0,5}$/.exec(name)?.[0]
   return number !== undefined && placeholder(kind, Number(number)) === name

@@ -1,6 +1,6 @@
 // Reduces the files in a dump to the facts that vfio-patch reads from them.
 
-import { linesAbout } from '../read/pci.ts'
+import { matchingAliasLines } from '../read/pci.ts'
 import { framebuffersIn } from '../read/systems.ts'
 import type { Recording } from '../source.ts'
 import type { Masks, Placeholders } from './names.ts'
@@ -53,7 +53,7 @@ function byName(path: string, text: string, at: Reduction): string {
     case 'kernel-params':
       return at.parameters(text)
     case 'modules.alias':
-      return linesAbout(text, at.modaliases)
+      return matchingAliasLines(text, at.modaliases)
     case 'driver_override':
       return /^(?:|\(null\))$/.test(text.trim()) ? text : `${masks.driver(text.trim())}\n`
     case 'name':

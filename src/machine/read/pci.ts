@@ -13,7 +13,7 @@ export function isDisplay(device: PciDevice): boolean {
  * True if a monitor can be connected to the device. False for 3D controllers and "other" display devices, unless their
  * driver reports connectors.
  */
-export function canShow(device: PciDevice): boolean {
+export function canHaveMonitor(device: PciDevice): boolean {
   const { class: code, connectors } = device
   return isDisplay(device) && (/^030[01]/.test(code) || connectors.length > 0)
 }
@@ -147,11 +147,11 @@ export function readAliases(
   const folders = [modules, ''].filter(it => it !== undefined)
   const texts = folders.map(it => source.text(`${it}/lib/modules/${kernel}/modules.alias`))
   const text = kernel === undefined ? undefined : texts.find(it => it !== undefined)
-  return driverLookup(text ?? '')
+  return parseAliases(text ?? '')
 }
 
 /** Parses a `modules.alias`. */
-export function driverLookup(text: string): Drivers {
+export function parseAliases(text: string): Drivers {
   const lines = [...text.matchAll(/^alias (pci:v\S+) (\S+)$/gm)]
   const all = lines.map(([, pattern = '', module = '']) => ({ pattern, module }))
   const byVendor = groupBy(all, it => vendorOf(it.pattern))
@@ -163,7 +163,7 @@ export function driverLookup(text: string): Drivers {
 }
 
 /** The lines of a `modules.alias` that match one of these devices. */
-export function linesAbout(text: string, modaliases: readonly string[]): string {
+export function matchingAliasLines(text: string, modaliases: readonly string[]): string {
   const lines = text.match(/^alias pci:v\S+ \S+$/gm) ?? []
   const about = (pattern: string) =>
     modaliases.some(

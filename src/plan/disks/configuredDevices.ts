@@ -3,7 +3,7 @@
 import { innerModule } from '../../configuration/bootEntries.ts'
 import type { SourceFile } from '../../configuration/files.ts'
 import type { PassedDisk } from '../../guests/needs/disks.ts'
-import type { PlacedUse } from '../../machine/disks.ts'
+import type { BlockDeviceUse } from '../../machine/disks.ts'
 import { devicePath, filePath, udevName } from '../../machine/disks.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { NixDocument, SyntaxNode } from '../../nix/index.ts'
@@ -14,7 +14,7 @@ import { placeOf } from '../../nix/text/lines.ts'
 import type { StoragePool } from './sharedFolders.ts'
 
 /** A disk or a ZFS pool that a configuration uses. */
-export interface HostDevice {
+export interface ConfiguredDevice {
   /** `disko`: disko manages the whole disk. `boot`: the boot loader is installed to it. */
   kind: 'mount' | 'swap' | 'luks' | 'resume' | 'boot' | 'disko' | 'pool'
   /** The mount point, the name of the mapping, or disko's name of the disk; empty if unknown. */
@@ -26,14 +26,14 @@ export interface HostDevice {
   entry: string
 }
 
-type Found = Pick<HostDevice, 'kind' | 'name'> & { device: string | undefined; start: number }
+type Found = Pick<ConfiguredDevice, 'kind' | 'name'> & { device: string | undefined; start: number }
 
 /**
  * The disks and pools that the files use, in the order of the files: mounted, unlocked, swap, resume device, target of
  * a boot loader, managed with disko, or an imported pool. Includes conditional definitions, and file systems that are
  * not mounted at boot. Omits computed devices.
  */
-export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
+export function configuredDevices(files: readonly SourceFile[]): ConfiguredDevice[] {
   return files.flatMap(({ path, text, doc }) => {
     const leaves = withEntries(doc)
       .leaves()
@@ -117,12 +117,12 @@ function devicesAt(option: Names, strings: () => KeyedString[], mounts: Mounts):
   return isUnits ? units(strings()) : []
 }
 
-function found(kind: HostDevice['kind'], name: string, { text, start }: KeyedString): Found {
+function found(kind: ConfiguredDevice['kind'], name: string, { text, start }: KeyedString): Found {
   return { kind, name, device: devicePath(text), start }
 }
 
 /** Like `found`, but also for files, such as swap files and mounted images. */
-function foundFile(kind: HostDevice['kind'], name: string, it: KeyedString): Found {
+function foundFile(kind: ConfiguredDevice['kind'], name: string, it: KeyedString): Found {
   const { device = filePath(it.text), ...more } = found(kind, name, it)
   return { ...more, device }
 }
@@ -132,7 +132,11 @@ function pool(dataset: string, start: number): Found {
   return { kind: 'pool', name, device: name, start }
 }
 
-function labelled(kind: HostDevice['kind'], name: string, { text, start }: KeyedString): Found {
+function labelled(
+  kind: ConfiguredDevice['kind'],
+  name: string,
+  { text, start }: KeyedString
+): Found {
   return { kind, name, device: `/dev/disk/by-label/${udevName(text)}`, start }
 }
 
@@ -236,13 +240,15 @@ export interface DiskHost {
   /** The libvirt storage pool of this name; undefined if unknown. */
   poolCalled(name: string): StoragePool | undefined
   /** The disks that the configuration uses. */
-  devices: readonly HostDevice[]
+  devices: readonly ConfiguredDevice[]
   /** The specialisation of the guest; empty for every boot entry. */
   entry: string
 }
 
 /** A use of a disk by the host, found on the machine or in the configuration. */
-export type DiskUse = ({ by: 'machine' } & PlacedUse) | ({ by: 'configuration' } & HostDevice)
+export type DiskUse =
+  | ({ by: 'machine' } & BlockDeviceUse)
+  | ({ by: 'configuration' } & ConfiguredDevice)
 
 /** A disk that the host uses. */
 export interface UsedDisk {
@@ -266,7 +272,7 @@ export type DiskDoubt =
   /** The configuration is for another machine, or the machine's data has no disks. */
   | { code: 'DISK_UNSEEN' }
   /** The dump does not show which disk it is, or which disks the `devices` in the configuration are. */
-  | { code: 'DISK_NOT_IN_DUMP'; devices: readonly HostDevice[] }
+  | { code: 'DISK_NOT_IN_DUMP'; devices: readonly ConfiguredDevice[] }
   | { code: 'DISK_MISSING' }
   | { code: 'DISK_REMOVABLE' }
   /** The host may open its content, which is named as in libblkid. */

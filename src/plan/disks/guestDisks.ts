@@ -18,13 +18,13 @@ import type { BlockDevice, UsbPlace } from '../../machine/machine.ts'
 import { domainIn } from '../guest.ts'
 import { diskLabel } from '../messages/guests.ts'
 import type {
+  ConfiguredDevice,
   DiskDoubt,
   DiskHost,
   DiskNote,
   DiskUse,
-  HostDevice,
   JudgedDisks
-} from './hostDevices.ts'
+} from './configuredDevices.ts'
 import { pathsOfVolume, systemFolderAt } from './sharedFolders.ts'
 
 /**
@@ -120,7 +120,7 @@ const OTHER_DEVICE =
   /^\/dev\/(?:(?:shm|hugepages[^/]*|mqueue|input|vfio|dri|net|bus|snd|char|pts|fd|usb|cpu)(?:\/.*)?|(?:kvmfr|hidraw|video|tty|vhost|nvidia|rtc|tpm|dax|uinput)[^/]*|null|zero|full|u?random|hwrng|kvm|ptmx|userfaultfd|std(?:in|out|err))$/
 
 /** The configuration's devices whose disk is unknown because the machine's data lacks their names. */
-function unresolvedDevices({ machine, isDump, devices, follow }: DiskHost): HostDevice[] {
+function unresolvedDevices({ machine, isDump, devices, follow }: DiskHost): ConfiguredDevice[] {
   const all = machine?.blocks ?? []
   const lacksNames = isDump || all.every(it => it.links === undefined)
   if (!lacksNames) return []
@@ -253,7 +253,11 @@ function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
 }
 
 /** Whether a device that the configuration uses is the disk, is on the disk, or contains the disk. */
-function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: DiskHost): boolean {
+function isUsedBy(
+  used: ConfiguredDevice,
+  { paths, files, blocks }: DiskPlace,
+  host: DiskHost
+): boolean {
   const all = host.machine?.blocks ?? []
   if (files.includes(used.device)) return true
   if (used.kind === 'pool') {

@@ -76,7 +76,7 @@ interface Extra {
  * The first thing that a module does and vfio-patch's modules do not. Undefined for copies of the modules in
  * "VFIO Setup on NixOS" and nixos-vfio. `declared` are the options of vfio-patch's modules.
  */
-export function extraOf(doc: NixDocument, declared: readonly AttrPath[]): Extra | undefined {
+export function firstExtra(doc: NixDocument, declared: readonly AttrPath[]): Extra | undefined {
   for (const { path, value } of doc.leaves()) {
     const [first = '', ...option] = path
     if (first === 'imports' || PASSIVE.includes(first)) continue
@@ -156,7 +156,7 @@ export function isOnlyImports(doc: NixDocument): boolean {
 }
 
 /** The options that a module declares but vfio-patch's modules do not. */
-export function otherOptions(doc: NixDocument, declared: readonly AttrPath[]): AttrPath[] {
+export function additionalOptions(doc: NixDocument, declared: readonly AttrPath[]): AttrPath[] {
   return doc
     .leaves()
     .filter(({ path }) => path[0] === 'options' && !path.includes(undefined))

@@ -18,7 +18,7 @@ interface EarlierIDs {
    * through locks nobody out. Other devices must be checked: with old guides, the device's own driver often binds it
    * before vfio-pci does; with vfio-patch's modules, it does not.
    */
-  inForce: ReadonlySet<string>
+  boundForGuests: ReadonlySet<string>
 }
 
 /**
@@ -61,6 +61,6 @@ export function placeEarlierIDs(
     settings: { devices, addresses },
     byAddress,
     twins,
-    inForce: new Set(given.map(it => it.address))
+    boundForGuests: new Set(given.map(it => it.address))
   }
 }

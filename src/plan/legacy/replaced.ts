@@ -20,7 +20,7 @@ import {
 } from '../messages/replaced.ts'
 
 /** A setting of an old guide that is removed or moved into one of vfio-patch's options. */
-export interface Obsolete extends Place {
+export interface ObsoleteSetting extends Place {
   code: LintCode | 'IDS_MOVED' | 'ACL_MOVED'
   /** What is wrong with it, without a final period. */
   message: string
@@ -48,17 +48,17 @@ const REPLACED: readonly LintCode[] = [
 ]
 
 /** Findings that can hide others, so they are fixed first. */
-const FIRST: readonly Obsolete['code'][] = ['PARAMETERS_IN_ONE', 'RENAMED_OPTION']
+const FIRST: readonly ObsoleteSetting['code'][] = ['PARAMETERS_IN_ONE', 'RENAMED_OPTION']
 
 /**
  * The obsolete settings in a configuration, in the order in which their fixes have to be planned. `prefix` is
  * the path of the specialisation that the options are written to; empty for every boot entry.
  */
-export function obsoleteIn(
+export function obsoleteSettingsIn(
   doc: NixDocument,
   release: string | undefined,
   prefix: readonly string[] = []
-): Obsolete[] {
+): ObsoleteSetting[] {
   const found = placedIn(doc, release, prefix)
   // A parameter that shares a string with others can be removed only after the string is split, and an option with an
   // old name only after it is renamed.
@@ -88,7 +88,7 @@ export function obsoleteIn(
   })
 }
 
-type Placed = Omit<Obsolete, 'isOutside' | keyof Place> & Range
+type Placed = Omit<ObsoleteSetting, 'isOutside' | keyof Place> & Range
 
 /** The obsolete settings in source order. */
 function placedIn(
@@ -208,7 +208,7 @@ function indentOf(text: string): number {
  * IDs that devices of the host have too, each with the devices to pass through; `names` has device names by ID.
  */
 export function changesFor(
-  moved: readonly Obsolete[],
+  moved: readonly ObsoleteSetting[],
   { devices, addresses, addsDevices }: Settings,
   names: ReadonlyMap<string, string>,
   byAddress: ReadonlyMap<string, readonly ExpectedDevice[]> = new Map()

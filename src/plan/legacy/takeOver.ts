@@ -37,8 +37,8 @@ import {
   importsAnother
 } from '../messages/takeOver.ts'
 import type { ApplyProblem, Obstacle, ReplacedImport } from '../problem.ts'
-import { findUses, resolved } from '../removal/uses.ts'
-import { extraOf, isOnlyImports, otherOptions } from './module.ts'
+import { findUses, resolvePath } from '../removal/uses.ts'
+import { additionalOptions, firstExtra, isOnlyImports } from './module.ts'
 import { legacyValues, type TakeOverNote, unknownOptions } from './values.ts'
 
 /** The changes that replace other modules. */
@@ -80,7 +80,7 @@ export function planTakeOver(
   const values = legacyValues(remaining, foreign)
   const others = files
     .filter(it => removed.has(it.path))
-    .flatMap(it => otherOptions(it.doc, declared))
+    .flatMap(it => additionalOptions(it.doc, declared))
   const edits = remaining
     .filter(it => it !== target)
     .map(module => planImporter(module, imports, configuration))
@@ -141,7 +141,7 @@ function removedModules(
   for (const { path, doc } of rest) {
     const importers = links.filter(it => it.path === path)
     const isUnused = importers.every(it => removed.has(it.importer))
-    if (!removed.has(path) && isUnused && !extraOf(doc, shipped.declared))
+    if (!removed.has(path) && isUnused && !firstExtra(doc, shipped.declared))
       removed.set(path, undefined)
   }
   return removed
@@ -201,7 +201,7 @@ function extrasOf(
   { shipped, links }: Configuration
 ): Obstacle[] {
   const { path, text, doc } = file
-  const extra = extraOf(doc, shipped.declared)
+  const extra = firstExtra(doc, shipped.declared)
   const isKept = (target: string) =>
     removed.has(target) || links.some(it => it.path === target && !removed.has(it.importer))
   const kept = links.filter(it => it.importer === path && isKept(it.path)).map(it => it.spelling)
@@ -251,12 +251,12 @@ function listedByFlake({ target: file, shipped, sources }: Configuration): Obsta
     return declarationIn(walkImports(found, sources).files, shipped.exclusive) !== undefined
   }
   const obstacles: Obstacle[] = []
-  const own = resolved('/', file.path)
+  const own = resolvePath('/', file.path)
   visit(doc, list => {
     if (list.type !== 'list_expression') return undefined
     const items = elementsOf(list).map(({ type, start, end }) => {
       const source = text.slice(start, end)
-      const target = type === 'path_expression' ? resolved(path, source) : undefined
+      const target = type === 'path_expression' ? resolvePath(path, source) : undefined
       return { source, range: { start, end }, target }
     })
     if (!items.some(it => it.target === own)) return undefined

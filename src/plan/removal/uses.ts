@@ -116,11 +116,11 @@ function modulesAt(node: SyntaxNode, { path, files }: SearchedFile): Use[] {
   const isString = node.type === 'string_expression'
   const name = isString ? plainStringOf(node) : node.text
   const isLiteral = name !== undefined && (isString ? /^\// : /^\.{0,2}\//).test(name)
-  return isLiteral && files.has(resolved(path, name)) ? [{ kind: 'module', name, node }] : []
+  return isLiteral && files.has(resolvePath(path, name)) ? [{ kind: 'module', name, node }] : []
 }
 
 /** The absolute path for a path that is written in `file`, without `/default.nix`. Does not read the file system. */
-export function resolved(file: string, spelling: string): string {
+export function resolvePath(file: string, spelling: string): string {
   const at = spelling.startsWith('/') ? spelling : join(dirname(file), spelling)
   return join(at, '.').replace(/\/default\.nix$/, '')
 }
