@@ -19,7 +19,7 @@ type Devices = readonly PciDevice[]
 export type Gate =
   /** It leads to a disk with the host's files or swap, or with a member of LUKS or ZFS. */
   | { code: 'CARRIES_DISK'; device: PciDevice; uses: readonly StorageUse[] }
-  /** The host would have no network card left; `others` are passed through too, and also lead to lost ones. */
+  /** The host would have no network card left; `others` are passed through too, and lead to some of the lost cards. */
   | { code: 'ONLY_NETWORK'; device: PciDevice; others: Devices; names: readonly string[] }
   /** The host would have no keyboard left; `others` are passed through too, and have the other keyboards. */
   | { code: 'ONLY_KEYBOARD'; device: PciDevice; others: Devices; names: readonly string[] }

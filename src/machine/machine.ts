@@ -147,7 +147,7 @@ export interface Firmware {
   isEfi: boolean
   board?: string
   isLaptop: boolean
-  /** The card that the mux of a laptop connects the panel to. */
+  /** The card to which a laptop's mux connects the panel. */
   mux?: 'integrated' | 'discrete'
 }
 
@@ -179,7 +179,7 @@ export interface BlockDevice {
   mapping?: string
   /** Its symlinks, relative to `/dev`, such as `disk/by-id/…`; absent if not all are known. */
   links?: readonly string[]
-  /** Host, bus, target and unit of a SCSI device: `0:0:0:0`. */
+  /** The SCSI address, as host, bus, target and unit: `0:0:0:0`. */
   scsi?: string
   /** The character device for SCSI commands: `sg0`. */
   generic?: string

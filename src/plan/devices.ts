@@ -178,7 +178,7 @@ interface Selection {
   isFirstPhase: boolean
 }
 
-/** The settings with the units, and the decisions. */
+/** Adds the units to the settings, and returns the decisions. */
 function decide(
   machine: Machine,
   settings: Settings,
@@ -273,7 +273,7 @@ function sharedGroups(
     const others = otherGroupMembers(machine, passed).filter(it => groups.has(it.group))
     if (others.length === 0) return []
     const all = new Set([...passed, ...others.map(it => it.address)])
-    // Cards that show a screen must be named by the user, so the other devices are not `confirmed`.
+    // The user has to name a card that shows the screen, so the other devices are not `confirmed`.
     const gates = closedGates(machine, all, {
       confirmed: [...passed, ...confirmed],
       bindsAtBoot: true

@@ -1,4 +1,4 @@
-// The folders of the host that a guest must not be able to write to.
+// The host folders that a guest must not be able to change.
 
 import { posix } from 'node:path'
 import { attributeOf, find, textContent, type XmlElement } from '../../guests/xml/tree.ts'
