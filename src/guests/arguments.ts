@@ -10,11 +10,11 @@ export interface Argument {
   properties: ReadonlyMap<string, string>
   /** As written. */
   value: string
-  /** The `<qemu:arg>` of the flag and that of the value. */
+  /** Two `<qemu:arg>`: the flag, then the value. */
   elements: readonly XmlElement[]
 }
 
-/** The objects and devices among the `<qemu:arg>` of a command line. Unreadable ones are left out. */
+/** The `-object` and `-device` arguments among all `<qemu:arg>`, without those that can't be parsed. */
 export function argumentsIn(all: readonly XmlElement[]): Argument[] {
   return all.flatMap((flagElement, i): Argument[] => {
     const flag = attributeOf(flagElement, 'value')?.replace(/^--?/, '')
@@ -26,7 +26,7 @@ export function argumentsIn(all: readonly XmlElement[]): Argument[] {
   })
 }
 
-type Parts = Pick<Argument, 'type' | 'properties'>
+type TypedProperties = Pick<Argument, 'type' | 'properties'>
 
 /** The value of a JSON text; undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
@@ -42,7 +42,7 @@ export function splitAtCommas(value: string): string[] {
   return value.split(/(?<!,),(?!,)/)
 }
 
-function partsFromJson(value: string): Parts | undefined {
+function partsFromJson(value: string): TypedProperties | undefined {
   const parsed = parseJson(value)
   if (typeof parsed !== 'object' || parsed === null) return undefined
   const properties = new Map(Object.entries(parsed).map(([key, it]) => [key, String(it)]))
@@ -52,8 +52,8 @@ function partsFromJson(value: string): Parts | undefined {
   return type === undefined ? undefined : { type, properties }
 }
 
-/** `type,name=value,…`; undefined for any other form, and if a value contains a comma. */
-function partsFromList(value: string): Parts | undefined {
+/** Parses `type,name=value,…`; undefined for any other form, or if a value contains a comma. */
+function partsFromList(value: string): TypedProperties | undefined {
   const [type, ...rest] = splitAtCommas(value)
   if (type === undefined || type.includes('=') || value.includes(',,')) return undefined
   const pairs = rest.map(it => /^([^=]+)=(.*)$/s.exec(it))
@@ -61,7 +61,7 @@ function partsFromList(value: string): Parts | undefined {
   return { type, properties: new Map(pairs.map(it => [it[1] ?? '', it[2] ?? ''])) }
 }
 
-/** A size as QEMU reads it (bytes without a unit), in MiB; undefined if that is not a positive integer. */
+/** Converts a size for QEMU, in bytes if it has no unit, to MiB; undefined if the result is no positive integer. */
 export function mebibytes(size: string): number | undefined {
   const found = /^(\d+)([BKMGbkmg]?)$/.exec(size)
   if (!found) return undefined

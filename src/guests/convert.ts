@@ -29,9 +29,9 @@ export function guestName({ root }: Pick<XmlDocument, 'root'>): string | undefin
 }
 
 /**
- * A NixOS module that defines the domain as `virtualisation.vfio.guests.NAME.domain`. The result is read
- * back, rendered and compared with the domain: NOT_LOSSLESS if they differ. NAME is `guest` for a domain
- * without a name.
+ * A NixOS module that defines the domain as `virtualisation.vfio.guests.NAME.domain`; NAME is `guest` for a
+ * domain without a name. The module is converted back to XML and compared with the domain: NOT_LOSSLESS if
+ * they differ.
  */
 export function toNix(document: XmlDocument): Result<string, DomainError> {
   const comments = [...document.before, ...document.after].filter(it => !isLibvirtNotice(it))
@@ -60,7 +60,7 @@ export function toXml(doc: NixDocument): Result<string, DomainError> {
   return xml.ok ? xml : refuse(xml.error)
 }
 
-/** Whether a comment is libvirt's warning not to edit the file, which does not apply to the module. */
+/** Whether a comment is libvirt's warning not to edit its file, which does not apply to the module. */
 function isLibvirtNotice(comment: string): boolean {
   return comment.includes('THIS IS AN AUTO-GENERATED FILE')
 }

@@ -7,8 +7,8 @@ import type { DomainValue, Entry, Item, SetValue } from './value.ts'
 const WIDTH = 100
 
 /**
- * A NixOS module, below `comments`, that defines the option at `path` as this value. Strings, lists and sets
- * are the only values expected in it.
+ * A NixOS module that defines the option at `path` as `value`, with `comments` above the module. `value` may
+ * contain only strings, lists and sets.
  */
 export function printModule(
   path: readonly string[],
@@ -49,7 +49,7 @@ function surround(head: string, lines: readonly string[], tail: string): string[
   return lines.map((line, i) => (i === 0 ? head : '') + line + (i === lines.length - 1 ? tail : ''))
 }
 
-/** A value on one line; undefined if it needs several. */
+/** A value on one line; undefined if the value needs several lines. */
 function inlineValue(value: DomainValue): string | undefined {
   if (value.kind === 'text') return value.text.includes('\n') ? undefined : nixString(value.text)
   if (value.kind === 'list') {

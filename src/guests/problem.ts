@@ -15,7 +15,7 @@ import { placeOf } from '../nix/text/lines.ts'
  * - `AMBIGUOUS_DOMAIN` the Nix file defines several domains
  * - `COMPUTED` a part of the domain in Nix is not a literal value
  * - `BAD_VALUE` a value in Nix can't be written as XML
- * - `NOT_LOSSLESS` the converted domain differs from the original; a bug
+ * - `NOT_LOSSLESS` the converted domain differs from the original, which is a bug in this program
  */
 type DomainErrorCode =
   | 'TOO_BIG'
@@ -41,7 +41,7 @@ export interface DomainError {
   excerpt(options: { color: boolean; width: number }): string
 }
 
-/** An error whose place is an offset range, without the text that it refers to. */
+/** An error whose place is a range of offsets, not yet a line and column. */
 export interface Fault {
   code: DomainErrorCode
   message: string
@@ -49,7 +49,7 @@ export interface Fault {
   range?: Range | undefined
 }
 
-/** Resolves the place of a fault in its text. */
+/** The error for a fault in `text`, with its line and column. */
 export function domainError(text: string, fault: Fault): DomainError {
   const { code, message, hint, range } = fault
   const error = { code, message, ...defined({ hint }) }

@@ -15,9 +15,9 @@ export function domainPath(guest: string): readonly string[] {
 }
 
 /**
- * The domain in a file: that of its only guest in `virtualisation.vfio.guests`, at the top level or in
- * `config`, or the whole file if it has `name` and `type`. Errors: NO_DOMAIN, AMBIGUOUS_DOMAIN, and, if a
- * value on the path is not a set, COMPUTED or BAD_VALUE.
+ * Finds the domain of the only guest in `virtualisation.vfio.guests`, which may be at the top level or in
+ * `config`. A file with `name` and `type` is itself a domain. Errors: NO_DOMAIN, AMBIGUOUS_DOMAIN, and
+ * COMPUTED or BAD_VALUE if a value on the attribute path is not a set.
  */
 export function findDomain(file: DomainValue): Result<SetValue, Fault> {
   const set = literalSet(file)
@@ -60,12 +60,12 @@ function findEntry(set: SetValue, name: string): Entry | undefined {
   return set.entries.find(it => it.name === name)
 }
 
-// libvirt requires both of every domain.
+// libvirt requires both in every domain.
 function isDomain(set: SetValue): boolean {
   return findEntry(set, 'name') !== undefined && findEntry(set, 'type') !== undefined
 }
 
-// ---- literal values in a Nix file; others are `computed`, an error only if they are used
+// ---- literal values in a Nix file; any other value becomes `computed`, which is an error only if it is used
 
 /** The expression in a file, without the formals of a module; undefined for an empty file or a syntax error. */
 export function readNix({ errors, root }: NixDocument): DomainValue | undefined {
@@ -116,13 +116,13 @@ function rangeOf({ start, end }: SyntaxNode): Range {
   return { start, end }
 }
 
-/** A set that further bindings may extend. */
+/** A set to which further bindings may add. */
 interface SetBuilder {
   range: Range
   entries: Map<string, AttrName & { value: DomainValue | SetBuilder }>
 }
 
-/** A set; a computed name, an `inherit` or a duplicate makes all of it computed. */
+/** Reads a set. The whole set is `computed` if it has a computed name, an `inherit` or a duplicate. */
 function readSet(node: SyntaxNode): DomainValue {
   const set: SetBuilder = { range: rangeOf(node), entries: new Map() }
   for (const binding of bindingsOf(node)) {

@@ -1,5 +1,5 @@
-// The elements of a libvirt domain. A missing name only makes the Nix less readable, because reading and
-// writing use the same tables.
+// The elements of a libvirt domain. A name that is missing from the tables only makes the Nix less readable,
+// because reading and writing use the same tables.
 
 import { readFileSync } from 'node:fs'
 import { parseDocument } from '../nix/index.ts'
@@ -10,7 +10,7 @@ import { bindingsOf, callOf, namesOf } from '../nix/syntax/nodes.ts'
 type ChildNames = ReadonlyMap<string, readonly string[]>
 
 interface DomainTables {
-  /** Children with only text. In Nix a string with such a name is a child, not an attribute. */
+  /** Children that contain only text. In Nix, a string under such a name is a child, not an attribute. */
   texts: ChildNames
   /** All children, in the order that libvirt's schema or libvirt itself requires. */
   orders: ChildNames
@@ -21,7 +21,7 @@ interface DomainTables {
 const SHIPPED = new URL('../../nixos/_lib/domainTables.nix', import.meta.url)
 let cached: DomainTables | undefined
 
-/** The tables that the NixOS modules render a domain with. Their file is read on first use. */
+/** The tables with which the NixOS modules render a domain. Their file is read on first use. */
 export function domainTables(): DomainTables {
   cached ??= readTables(readFileSync(SHIPPED, 'utf8'))
   return cached
@@ -50,7 +50,7 @@ function readTables(source: string): DomainTables {
   }
 }
 
-/** Children that may occur several times, by parent. They are always a list. */
+/** Children that may occur several times, by parent. In Nix they are always a list. */
 const LISTS = tableOf({
   blkiotune: 'device',
   cachetune: 'cache monitor',
@@ -89,7 +89,7 @@ const LISTS = tableOf({
   vlan: 'tag'
 })
 
-/** Whether this child has only text. */
+/** Whether this child contains only text. */
 export function isTextChild(parent: string, name: string): boolean {
   return domainTables().texts.get(parent)?.includes(name) ?? false
 }
@@ -99,7 +99,7 @@ export function isListChild(parent: string, name: string): boolean {
   return LISTS.get(parent)?.includes(name) ?? false
 }
 
-/** Sorts names of children for rendering: in the order of the table, then the others by name. */
+/** Sorts names of children for rendering: first those in the table, in its order, then all others by name. */
 export function childrenInOrder(parent: string, names: readonly string[]): string[] {
   return inTableOrder(names, domainTables().orders.get(parent) ?? [])
 }

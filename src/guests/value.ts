@@ -1,6 +1,9 @@
-// A domain as data in Nix. A set is an element: a string in it is an attribute, or a child with only text if
-// the tables list it; a set is a child, a list several children of one name. `_attrs` holds attributes whose
-// names clash with children, `_text` the text, `_children` the children where their order counts.
+// A domain as data in Nix. Each set is an element. In a set,
+// - a string is an attribute, or a child that contains only text, if the tables list its name
+// - a set is a child, and a list is several children with the same name
+// - `_attrs` has attributes whose names clash with children
+// - `_text` is the text
+// - `_children` lists children whose order matters
 
 import { groupBy } from '../collections.ts'
 import type { Range } from '../nix/index.ts'
@@ -34,7 +37,7 @@ export interface SetValue {
 export interface Entry {
   name: string
   value: DomainValue
-  /** Comments before it. */
+  /** Comments before the entry. */
   comments?: readonly string[]
   range?: Range
 }
@@ -89,7 +92,7 @@ function textValue(text: string): DomainValue {
   return { kind: 'text', text }
 }
 
-/** Attributes by name; those whose name clashes with a child or is reserved in `_attrs`. */
+/** Attributes by name. An attribute is in `_attrs` if its name is reserved or is also that of a child. */
 function attributeEntries(element: XmlElement): Entry[] {
   const children = new Set(childElements(element).map(it => it.name))
   const entries = element.attributes.map(({ name, value }) => ({ name, value: textValue(value) }))
@@ -103,8 +106,8 @@ function attributeEntries(element: XmlElement): Entry[] {
 }
 
 /**
- * Whether children can be bindings by name: no name is reserved, and if the order counts, it is that in which
- * they are rendered.
+ * Whether the children can be bindings: no name is reserved, and, if `isOrdered`, they already are in the
+ * order of rendering.
  */
 function isGroupable(element: XmlElement, isOrdered: boolean): boolean {
   const names = childElements(element).map(it => it.name)
@@ -162,7 +165,7 @@ function withComments(element: XmlElement): { child: XmlElement; comments: strin
   return all
 }
 
-/** The comments after the last child element; all if there is none. */
+/** The comments after the last child element; all comments if the element has no child elements. */
 function lastComments(element: XmlElement): string[] {
   const last = element.children.findLastIndex(it => it.kind === 'element')
   return element.children.slice(last + 1).flatMap(it => (it.kind === 'comment' ? [it.text] : []))

@@ -314,7 +314,7 @@ test.concurrent('diff --domain --json reports the guest and the changes to its X
         line: 4,
         before: 'pc-q35-4.2',
         after: 'q35',
-        why: 'QEMU removes machine types after six years; the guest may detect its devices again, and Windows may ask for activation'
+        why: 'QEMU removes machine types after six years; the guest may see its devices as new hardware, and Windows may ask for activation'
       }
     ],
     remarks: []

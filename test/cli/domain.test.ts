@@ -123,10 +123,10 @@ test.concurrent('domain --mend prints each change and its reason', async () => {
       modernized os/loader, line 8:
         - /usr/share/OVMF/OVMF_CODE_4M.ms.fd
         + <os firmware='efi'> with <loader secure='yes'/>
-        Why: libvirt then selects this system's firmware; if the guest does not start with its old variables, restore them or let libvirt create new ones.
+        Why: libvirt then selects this system's firmware; if the guest does not start with its old UEFI variables, restore them from a backup or let libvirt create new ones.
       modernized os/nvram, line 9:
         - template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'
-        Why: the template belongs to the firmware, which libvirt now selects.
+        Why: libvirt now selects the template together with the firmware.
       modernized devices/emulator, line 18:
         - /usr/bin/qemu-system-x86_64
         + /run/libvirt/nix-emulators/qemu-system-x86_64
@@ -154,7 +154,7 @@ test.concurrent('domain prints notes to stderr unless --quiet is given', async (
     code: 0,
     stdout,
     stderr: text`
-      note: line 1: the guest was running when this was dumped, so it contains state of that run; use virsh dumpxml --inactive NAME.
+      note: line 1: this XML was dumped while the guest was running, so it contains runtime state; use virsh dumpxml --inactive NAME.
       note: line 1: the instruction "<?…?>" is omitted: libvirt does not use it.
       `
   })
@@ -182,7 +182,7 @@ test.concurrent('domain --json reports the changes and remarks', async () => {
           code: 'RUNNING',
           path: '',
           line: 1,
-          what: 'the guest was running when this was dumped, so it contains state of that run; use virsh dumpxml --inactive NAME'
+          what: 'this XML was dumped while the guest was running, so it contains runtime state; use virsh dumpxml --inactive NAME'
         }
       ],
       earlierRuns: [],
@@ -199,7 +199,7 @@ test.concurrent('domain --json reports the changes and remarks', async () => {
       after: expect.stringMatching(
         /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
       ),
-      why: 'without one, libvirt generates a new UUID each time and no longer recognizes the guest'
+      why: 'without a UUID, libvirt generates a new one each time it defines the guest, and treats it as a different guest'
     }
   ])
   expect(nix).toContain(`uuid = "${changes[0].after}";`)
@@ -260,7 +260,7 @@ test.concurrent.each([
   [
     ['domain', 'big.xml'],
     3,
-    `vfio-patch: /etc/nixos/big.xml: it has 5.0 MB, and libvirt accepts at most 4 MB for a domain.
+    `vfio-patch: /etc/nixos/big.xml: the size is 5.0 MB, but libvirt accepts at most 4 MB for a domain.
   Do:  check that this is the right file
 `
   ],
@@ -291,7 +291,7 @@ test.concurrent('domain refuses more than 4 MB on standard input', async () => {
   expect({ code, stderr }).toEqual({
     code: 3,
     stderr: text`
-      vfio-patch: standard input: it has more than 4 MB, and libvirt accepts at most 4 MB for a domain.
+      vfio-patch: standard input: the size is more than 4 MB, but libvirt accepts at most 4 MB for a domain.
         Do:  check that this is the right file
       `
   })

@@ -122,7 +122,7 @@ describe('apply --domain with a virtual function', () => {
     expect(code).toBe(0)
     const lines = stderr.split('\n')
     const why =
-      'is a virtual function, which is not bound at boot, so libvirt must bind it when the guest starts.'
+      'is a virtual function, which is not bound to vfio-pci at boot, so libvirt must bind it when the guest starts.'
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; its file is yours to edit.',
       `Modernized devices/hostdev, line 6: adds managed='yes'. Why: 0000:00:02.1 ${why}`,

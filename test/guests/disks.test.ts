@@ -1,4 +1,4 @@
-// The host's disks that a domain uses, in every form that can name them.
+// The host's disks that a domain uses, in every form in which it can name them.
 
 import { expect, test } from 'vitest'
 import { type PassedDisk, passedDisks } from '../../src/guests/needs/disks.ts'
@@ -22,7 +22,7 @@ function nameOf({ name }: PassedDisk): string {
   }
 }
 
-/** The disks in a domain with these elements, with ` read` if read-only and ` floppy` if in a floppy drive. */
+/** The disks in a domain with these elements. ` read` marks a read-only disk, ` floppy` one in a floppy drive. */
 function disksIn(inner: string): string[] {
   const xmlns = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
   const document = readXml(`<domain type='kvm' ${xmlns}><name>a</name>${inner}</domain>`)
@@ -57,7 +57,7 @@ test.each([
   expect(disk(attributes, inner)).toEqual(expected)
 })
 
-test('finds backing images, data store and mirror of a disk', () => {
+test('finds the backing images, data store and mirror of a disk', () => {
   expect(
     disk(
       "type='file'",

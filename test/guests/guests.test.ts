@@ -1,4 +1,4 @@
-// Whole guests: converted to Nix and back without loss.
+// Whole guests are converted to Nix and back without loss.
 
 import { describe, expect, test } from 'vitest'
 import { toNix } from '../../src/guests/convert.ts'
@@ -18,7 +18,7 @@ describe.each(GUESTS)('the guest %s', name => {
     expect(canonicalOf(restored.root)).toBe(canonicalOf(document.root))
   })
 
-  test('is converted to the same Nix values again', () => {
+  test('is converted to the same Nix values after conversion to XML', () => {
     const again = toNix(documentOf(xmlOf(guestNix(name))))
     expect(again.ok && xmlOf(again.value)).toBe(xmlOf(guestNix(name)))
   })

@@ -1,4 +1,4 @@
-// libvirt itself accepts the guests before and after each conversion.
+// libvirt accepts the guests before and after each conversion.
 
 import { describe, expect } from 'vitest'
 import { guestName } from '../../src/guests/convert.ts'
@@ -19,13 +19,13 @@ describe.each(GUESTS)('the guest %s', name => {
   const document = documentOf(guestXml(name))
   const modernized = renderXml(toValue(modernize(document.root, identities).root))
 
-  withLibvirt('is valid as XML, from Nix, and modernized', () => {
+  withLibvirt('is valid as given, converted from Nix, and modernized', () => {
     expect(invalidity(guestXml(name))).toBe('')
     expect(invalidity(xmlOf(guestNix(name)))).toBe('')
     expect(modernized.ok && invalidity(modernized.value)).toBe('')
   })
 
-  withLibvirt('is the same guest to libvirt', () => {
+  withLibvirt('is the same guest to libvirt after conversion to Nix and back', () => {
     const dumps = [guestXml(name), xmlOf(guestNix(name))].map(xml => {
       const dump = defined(xml, guestName(document) ?? '') ?? ''
       return withoutGenerated(canonicalOf(documentOf(dump).root), guestXml(name))

@@ -1,4 +1,4 @@
-// Changes to guests from other distributions and older releases, and why.
+// Changes to guests from other distributions and older releases, with their reasons.
 
 import { describe, expect, test } from 'vitest'
 import { warningsOn } from '../../src/guests/convert.ts'
@@ -29,7 +29,7 @@ function modernized(xml: string): string[] {
 
 const UUID = '<uuid>1</uuid>'
 
-test('modernizes the example guest', () => {
+test('replaces the machine type, firmware and shared memory of the example guest', () => {
   const { root } = documentOf(guestXml('seed-win10'))
   expect(modernize(root, identities()).changes.map(({ start, ...it }) => it)).toEqual([
     {
@@ -37,14 +37,14 @@ test('modernizes the example guest', () => {
       path: 'os/type',
       before: 'pc-q35-4.2',
       after: 'q35',
-      why: 'QEMU removes machine types after six years; the guest may detect its devices again, and Windows may ask for activation'
+      why: 'QEMU removes machine types after six years; the guest may see its devices as new hardware, and Windows may ask for activation'
     },
     {
       code: 'FIRMWARE',
       path: 'os/loader',
       before: '/run/libvirt/nix-ovmf/OVMF_CODE.fd',
       after: "<os firmware='efi'>",
-      why: "libvirt then selects this system's firmware; if the guest does not start with its old variables, restore them or let libvirt create new ones"
+      why: "libvirt then selects this system's firmware; if the guest does not start with its old UEFI variables, restore them from a backup or let libvirt create new ones"
     },
     {
       code: 'SHMEM',
@@ -66,7 +66,7 @@ test('modernizes the example guest', () => {
   ])
 })
 
-test('keeps everything else unchanged', () => {
+test('keeps every element that no change mentions', () => {
   const { root } = documentOf(guestXml('evdev-arguments'))
   const xml = renderXml(toValue(modernize(root, identities()).root))
   expect(xml).toEqual({
@@ -113,7 +113,7 @@ test('keeps everything else unchanged', () => {
   })
 })
 
-test.each(GUESTS)('is idempotent: %s', name => {
+test.each(GUESTS)('changes nothing in a second run, and not its argument: %s', name => {
   const { root } = documentOf(guestXml(name))
   const before = canonicalOf(root)
   const once = modernize(root, identities())
@@ -182,7 +182,7 @@ test.each([
 
 test.each([
   [
-    'that NixOS has',
+    'that this NixOS has',
     "<loader type='pflash'>/run/libvirt/nix-ovmf/edk2-x86_64-code.fd</loader>",
     []
   ],
@@ -191,7 +191,7 @@ test.each([
     'in another format',
     "<loader type='pflash' format='qcow2'>/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2</loader>",
     [
-      "warning FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 does not exist on NixOS, or garbage collection can remove it; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> with <os firmware='efi'>"
+      "warning FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 does not exist on NixOS, or garbage collection can remove it; NixOS has only raw images, so convert the variables to raw: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to VARS.fd, without a format attribute, and replace this <loader> with <os firmware='efi'>"
     ]
   ],
   [
@@ -246,7 +246,7 @@ test.each([
   expect(modernized(given).filter(it => it.includes('enrolled-keys'))).toEqual([])
 })
 
-test('keeps firmware stateless', () => {
+test('keeps stateless firmware stateless', () => {
   const loader =
     "<loader readonly='yes' type='pflash' stateless='yes'>/usr/share/edk2/ovmf/OVMF.amdsev.fd</loader>"
   expect(modernized(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual([
@@ -285,15 +285,15 @@ test.each([
     ],
     []
   ],
-  ['other ones', ['-device', 'vfio-pci,host=01:00.0', '-cpu', 'host'], []]
-])('keeps QEMU arguments: %s', (_, values, expected) => {
+  ['a PCI device and the processor', ['-device', 'vfio-pci,host=01:00.0', '-cpu', 'host'], []]
+])('keeps the QEMU arguments for %s', (_, values, expected) => {
   const given = withArguments(...values)
   expect(modernized(given)).toEqual(expected)
   const { root } = documentOf(given)
   expect(canonicalOf(modernize(root, identities()).root)).toBe(canonicalOf(root))
 })
 
-test('removes an empty command line and the unused namespace prefix', () => {
+test('removes <qemu:commandline> and its namespace if no arguments are left', () => {
   const given = withArguments('-object', 'input-linux,id=a,evdev=/dev/input/event1')
   const { root } = documentOf(given)
   const expected = documentOf(
@@ -328,12 +328,12 @@ describe('a virtual function', () => {
   }
   const adds = (name: string) => [`devices/${name}: null -> managed='yes'`]
 
-  test('becomes managed', () => {
+  test('without a managed attribute becomes managed', () => {
     expect(changed(hostdev(1), known)).toEqual(adds('hostdev'))
     expect(changed(hostdev(2), known)).toEqual(adds('hostdev'))
     const { root } = documentOf(`<domain>${UUID}<devices>${hostdev(1)}</devices></domain>`)
     expect(modernize(root, identities(), known).changes[0]?.why).toBe(
-      '0000:00:02.1 is a virtual function, which is not bound at boot, so libvirt must bind it when the guest starts'
+      '0000:00:02.1 is a virtual function, which is not bound to vfio-pci at boot, so libvirt must bind it when the guest starts'
     )
   })
 
@@ -359,14 +359,14 @@ describe('a virtual function', () => {
     expect(changed(card(" managed='no'"))).toEqual([])
   })
 
-  test('is not confused with another device', () => {
+  test('is recognized only by its address, so other devices are unchanged', () => {
     expect(changed(hostdev(0), known)).toEqual([])
     expect(changed(hostdev(1))).toEqual([])
     expect(changed("<hostdev type='usb'><source><vendor id='1'/></source></hostdev>")).toEqual([])
   })
 })
 
-test('warns about paths into the store', () => {
+test('warns about paths into the Nix store', () => {
   const { root } = documentOf(guestXml('store-paths'))
   expect(modernize(root, identities()).warnings.map(({ start, ...it }) => it)).toEqual([
     {
@@ -377,7 +377,7 @@ test('warns about paths into the store', () => {
   ])
 })
 
-test('warns about passwords and XML of a running guest', () => {
+test('warns about passwords, and about XML of a running guest', () => {
   const secret = withArguments('-object', 'secret,id=s,data=abc', '-spice', 'port=1,password=x')
   const warned = (xml: string) =>
     warningsOn(documentOf(xml).root).map(it => `${it.code} ${it.path}`)

@@ -12,7 +12,7 @@ import {
 import { guestXml } from './support/guests.ts'
 import { documentOf } from './support/text.ts'
 
-/** The non-empty needs of a domain after `modernize`. */
+/** The needs of a domain after `modernize`, without empty ones. */
 function needsOf(xml: string) {
   const { root } = modernize(documentOf(xml).root, { uuid: () => '', mac: () => '' })
   const needs = deriveNeeds(root)
@@ -33,7 +33,7 @@ const args = (...words: string[]) =>
     `<qemu:commandline>${words.map(it => `<qemu:arg value='${it}'/>`).join('')}</qemu:commandline>`
   )
 
-test('derives the needs of the example guest', () => {
+test('derives memory, processors, CPU pins, devices, shared files and networks', () => {
   expect(needsOf(guestXml('seed-win10'))).toEqual({
     memory: 16777216,
     processors: 12,
@@ -60,7 +60,7 @@ test('derives huge pages of two sizes, and CPU pins', () => {
   })
 })
 
-test('derives kvmfr devices', () => {
+test('derives kvmfr devices with their size', () => {
   expect(needsOf(guestXml('kvmfr'))).toEqual({
     memory: 20971520,
     processors: 14,
@@ -117,13 +117,13 @@ test('parses PCI addresses in decimal, octal and hexadecimal', () => {
   }
 })
 
-test('lists a device once even if several elements name it', () => {
+test('lists a device once if several elements name it', () => {
   const once = "<source><address bus='1' slot='0' function='0'/></source>"
   const named = `<hostdev type='pci'>${once}</hostdev><disk type='nvme'>${once}</disk>`
   expect(devices(named)).toEqual([{ address: '0000:01:00.0', as: 'hostdev', isManaged: false }])
 })
 
-test('finds vfio-pci devices in QEMU arguments, as property list or JSON', () => {
+test('finds vfio-pci devices in QEMU arguments, which may be property lists or JSON', () => {
   const found = (value: string) => needsOf(args('-device', value)).devices
   const device = [{ address: '0000:01:00.0', as: 'argument', isManaged: false }]
   expect(found('vfio-pci,host=01:00.0,multifunction=on')).toEqual(device)
@@ -155,14 +155,14 @@ test('finds shared memory files in QEMU arguments that <shmem> cannot express', 
   expect(sharedFiles).toEqual(['lg'])
 })
 
-test('finds no shared memory file for memory of a server', () => {
+test('finds no shared memory file if a server provides the memory', () => {
   const shmem = (inner: string) => `<devices><shmem name='a'>${inner}</shmem></devices>`
   expect(needsOf(domain(shmem("<model type='ivshmem-doorbell'/>"))).sharedFiles).toBeUndefined()
   expect(needsOf(domain(shmem('<server path="/tmp/s"/>'))).sharedFiles).toBeUndefined()
   expect(needsOf(domain(shmem(''))).sharedFiles).toEqual(['a'])
 })
 
-test('has no size for kvmfr memory that is not a multiple of 1 MiB', () => {
+test('returns an undefined size for kvmfr memory that is not a multiple of 1 MiB', () => {
   const { kvmfr } = needsOf(
     args('-object', 'memory-backend-file,id=m,mem-path=/dev/kvmfr1,size=5K')
   )
@@ -177,7 +177,7 @@ test('ignores pins of vCPUs that the guest does not have', () => {
   expect(needs('')).toEqual([4, 5, 6, 8])
 })
 
-test('has an undefined page size for huge pages without a size', () => {
+test('returns an undefined page size for huge pages without a size', () => {
   const backing = '<memory>8</memory><memoryBacking><hugepages/></memoryBacking>'
   expect(needsOf(domain(backing)).pageSizes).toEqual([undefined])
 })

@@ -65,7 +65,7 @@ const domains = fc
 
 const settings = { seed, numRuns: 400 }
 
-test('preserves any domain in a conversion to Nix and back', async () => {
+test('preserves every domain in a conversion to Nix and back', async () => {
   await fc.assert(
     fc.asyncProperty(domains, async xml => {
       await new Promise(setImmediate)
@@ -81,7 +81,7 @@ test('preserves any domain in a conversion to Nix and back', async () => {
   )
 })
 
-withNix('renders the same text as Nix', () => {
+withNix('Nix renders random domains to the same text', () => {
   const all = fc.sample(domains, { ...settings, numRuns: 150 })
   const modules = all.map(xml => {
     const nix = toNix(documentOf(xml))
@@ -94,7 +94,7 @@ withNix('renders the same text as Nix', () => {
   expect(rendered).toEqual(modules.map(xmlOf))
 })
 
-test('reads any text or reports an error with a place', () => {
+test('reads a random text, or reports an error with its place', () => {
   const pieces = fc.constantFrom(
     ...[
       '<domain>',

@@ -1,41 +1,41 @@
-// What is XML and what is none, in the words that people see.
+// Reading XML: values, texts and comments, and the errors as people see them.
 
 import { expect, test } from 'vitest'
 import { attributeOf, find, textContent } from '../../src/guests/xml/tree.ts'
 import { documentOf, refusal } from './support/text.ts'
 
 test.each([
-  ['hex stays text', "<domain a='0x0000'/>", '0x0000'],
-  ['leading zeros stay', "<domain a='007'/>", '007'],
-  ['blanks stay', "<domain a=' x  y '/>", ' x  y '],
-  ['line ends and tabs are blanks', "<domain a='x\r\ny\tz\nw'/>", 'x y z w'],
-  ['but not where they are written as numbers', "<domain a='x&#10;y&#9;z&#13;'/>", 'x\ny\tz\r'],
+  ['keeps a hexadecimal number as text', "<domain a='0x0000'/>", '0x0000'],
+  ['keeps leading zeros', "<domain a='007'/>", '007'],
+  ['keeps spaces', "<domain a=' x  y '/>", ' x  y '],
+  ['converts line endings and tabs to spaces', "<domain a='x\r\ny\tz\nw'/>", 'x y z w'],
+  ['keeps references to line endings and tabs', "<domain a='x&#10;y&#9;z&#13;'/>", 'x\ny\tz\r'],
   [
-    'references count once',
+    'replaces references once',
     '<domain a="&amp;lt;&#38;#65;&lt;&#x41;&apos;&quot;"/>',
     '&lt;&#65;<A\'"'
   ],
-  ['either quote may hold the other', `<domain a='"'/>`, '"'],
-  ['characters beyond the first plane', '<domain a="😀&#x1F600;"/>', '😀😀'],
-  ['names that JavaScript has too', "<domain constructor='x' a='1' __proto__='y'/>", '1']
-])('values: %s', (_, given, value) => {
+  ['accepts one kind of quotes inside the other', `<domain a='"'/>`, '"'],
+  ['accepts characters above U+FFFF', '<domain a="😀&#x1F600;"/>', '😀😀'],
+  ['accepts names of JavaScript properties', "<domain constructor='x' a='1' __proto__='y'/>", '1']
+])('reads the value of an attribute: %s', (_, given, value) => {
   expect(attributeOf(documentOf(given).root, 'a')).toBe(value)
 })
 
 test.each([
-  ['as it stands', '<name> a  b </name>', ' a  b '],
-  ['with every line end the same', '<name>a\r\nb\rc</name>', 'a\nb\nc'],
-  ['with references', '<name>&lt;&amp;gt;&#xd;</name>', '<&gt;\r'],
-  ['with CDATA', '<name>a<![CDATA[<b>&amp;]]>c</name>', 'a<b>&amp;c'],
-  ['through comments', '<name>win<!-- 1 -->10</name>', 'win10'],
-  ['through instructions', '<name>win<?x <y> ?>10</name>', 'win10'],
-  ['with a byte that looks like a number', '<name>1e3</name>', '1e3']
-])('texts: %s', (_, given, value) => {
+  ['keeps spaces', '<name> a  b </name>', ' a  b '],
+  ['converts line endings to \\n', '<name>a\r\nb\rc</name>', 'a\nb\nc'],
+  ['replaces references', '<name>&lt;&amp;gt;&#xd;</name>', '<&gt;\r'],
+  ['replaces CDATA sections', '<name>a<![CDATA[<b>&amp;]]>c</name>', 'a<b>&amp;c'],
+  ['joins the text around a comment', '<name>win<!-- 1 -->10</name>', 'win10'],
+  ['joins the text around a processing instruction', '<name>win<?x <y> ?>10</name>', 'win10'],
+  ['keeps a number as text', '<name>1e3</name>', '1e3']
+])('reads the text of an element: %s', (_, given, value) => {
   const name = find(documentOf(`<domain>${given}</domain>`).root, 'name')
   expect(name && textContent(name)).toBe(value)
 })
 
-test('comments are kept, inside and outside', () => {
+test('keeps comments inside and outside the root', () => {
   const { before, after, root } = documentOf('<!--a--><domain><!-- b --></domain>\n<!-- c -->')
   expect({ before, after, children: root.children }).toEqual({
     before: ['a'],
@@ -183,7 +183,7 @@ hint: remove it`
   ],
   [
     'error: no domain',
-    `1:1: NOT_XML: this is not XML, which starts with "<"
+    `1:1: NOT_XML: this is not XML: XML starts with "<"
 1 | error: no domain
     ^`
   ],
@@ -220,7 +220,7 @@ hint: write <domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' …>
   ],
   [
     "<domain xmlns:a='u' xmlns:b='u' a:x='1' b:x='2'/>",
-    `1:41: NOT_XML: "b:x" is the same attribute as "a:x"
+    `1:41: NOT_XML: "b:x" repeats "a:x": both prefixes have the same namespace
 1 | <domain xmlns:a='u' xmlns:b='u' a:x='1' b:x='2'/>
                                             ^^^`
   ],
@@ -233,7 +233,7 @@ hint: remove it: a document type can define entities that include other text or 
   ],
   [
     '<?xml version="1.1"?><domain/>',
-    `1:1: NOT_XML: this is XML 1.1, and libvirt reads XML 1.0
+    `1:1: NOT_XML: this is XML 1.1, but libvirt reads only XML 1.0
 1 | <?xml version="1.1"?><domain/>
     ^^^^^`
   ],
@@ -271,11 +271,11 @@ hint: write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml`
     ^^^^^^^^^^
 hint: write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml`
   ]
-])('refused: %j', (given, expected) => {
+])('rejects %j', (given, expected) => {
   expect(refusal(given)).toBe(expected)
 })
 
-test('refused: a file that is not UTF-8', () => {
+test('rejects a file that is not UTF-8', () => {
   expect(refusal(Buffer.from('<domain>\n<name>ä</name></domain>', 'latin1'))).toBe(
     `2:7: ENCODING: this is not UTF-8 text
 2 | <name>\ufffd</name></domain>
@@ -288,17 +288,17 @@ hint: convert it with iconv -f UTF-16 -t UTF-8, and remove the encoding from its
   )
 })
 
-test('refused: a binary file', () => {
+test('rejects a binary file', () => {
   expect(refusal(Buffer.from('\x7fELF\x02\x01\x01\0\0\xff', 'latin1'))).toBe(
     `ENCODING: this is a binary file, not text
 hint: check that this is the right file`
   )
 })
 
-test('refused: a file that is too big or nested too deep', () => {
+test('rejects a file that is too big, and elements that are nested too deep', () => {
   const big = Buffer.alloc(50 * 1024 * 1024, '<domain/>')
   expect(refusal(big)).toBe(
-    `TOO_BIG: it has 50.0 MB, and libvirt accepts at most 4 MB for a domain
+    `TOO_BIG: the size is 50.0 MB, but libvirt accepts at most 4 MB for a domain
 hint: check that this is the right file`
   )
   const deep = `<domain>\n${'<a>'.repeat(256)}`

@@ -1,4 +1,4 @@
-// nixos/_lib renders the same XML at build time as vfio-patch.
+// nixos/_lib renders the same XML as vfio-patch, but at build time.
 
 import { describe, expect, test } from 'vitest'
 import { domainTables } from '../../src/guests/tables.ts'
@@ -12,7 +12,7 @@ const {
   firstAttributes: FIRST_ATTRIBUTES
 } = domainTables()
 
-withNix('reads the same tables as Nix', () => {
+withNix('reads the tables as Nix does', () => {
   expect(evaluated('tables')).toEqual({
     texts: Object.fromEntries(textChildren),
     orders: Object.fromEntries(childOrder),
@@ -20,7 +20,7 @@ withNix('reads the same tables as Nix', () => {
   })
 })
 
-withNix.each(GUESTS)('renders the guest %s to the same text', name => {
+withNix.each(GUESTS)('Nix renders the guest %s to the same text', name => {
   const domains = `map (it: toXML it.domain)
     (builtins.attrValues (${guestNix(name)}).virtualisation.vfio.guests)`
   expectValue(domains, [xmlOf(guestNix(name))])
@@ -42,13 +42,13 @@ describe('handwritten domains', () => {
     'title = "äöü😀"; "ä-ö.1" = { "ü" = "1"; "z" = "2"; "a" = "3"; };',
     'devices = { z = { }; a = { }; hostdev = [ ]; disk = { }; emulator = "/e"; };',
     'new = { slot = "1"; bus = "2"; name = "3"; a = "4"; mode = "5"; };'
-  ])('%s', inner => {
+  ])('Nix renders %s to the same text', inner => {
     const xml = xmlOf(domain(inner))
     expect(xml.startsWith('<domain')).toBe(true)
     expectValue(`toXML ${domain(inner)}`, xml)
   })
 
-  withNix('renders paths and packages as their path, without copying disks', () => {
+  withNix('Nix renders paths and packages as paths, and does not copy disk images', () => {
     const derivation = '{ type = "derivation"; outPath = "/nix/store/x"; }'
     expect(
       evaluated(
@@ -95,7 +95,7 @@ describe('handwritten domains', () => {
       'os._children = [ 1 true ];',
       'domain.os._children[1]: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     ]
-  ])('rejects %s', (inner, expected) => {
+  ])('Nix rejects %s', (inner, expected) => {
     expect(evaluated(`toXML { ${inner} }`)).toBe(expected)
   })
 })

@@ -1,4 +1,4 @@
-// Conversion of XML to Nix: forms that are not obvious.
+// Conversion of XML to Nix: how each form is written.
 
 import { expect, test } from 'vitest'
 import { toNix } from '../../src/guests/convert.ts'
@@ -37,11 +37,15 @@ test.each([
     'os.new = [\n  { a = "1"; }\n  "2"\n  { }\n];'
   ],
   [
-    'an attribute with the name of a child',
+    'an attribute with the same name as a child',
     "<os firmware='efi'><firmware a='1'/></os>",
     'os = { _attrs.firmware = "efi"; firmware.a = "1"; };'
   ],
-  ['an attribute with the name of a text child', "<os type='x'/>", 'os._attrs.type = "x";'],
+  [
+    'an attribute with the name of a child in the tables',
+    "<os type='x'/>",
+    'os._attrs.type = "x";'
+  ],
   ['an attribute with a reserved name', "<os _text='x'/>", 'os._attrs._text = "x";'],
   [
     'a child with a reserved name',
@@ -60,18 +64,18 @@ test.each([
   ],
   ['sorted metadata', '<metadata><a/><b/></metadata>', 'metadata = { a = { }; b = { }; };'],
   ['whitespace as text', '<title> </title>', 'title = " ";'],
-  ['layout', '<os>\n  </os>', 'os = { };'],
+  ['an element with only layout', '<os>\n  </os>', 'os = { };'],
   ['a line break in a text child', '<title>\n</title>', 'title = "\\n";'],
   ['quotes', '<title>a "b"</title>', "title = ''a \"b\"'';"],
   ['characters that Nix interprets', "<title>${a} \\n ''</title>", 'title = "\\${a} \\\\n \'\'";'],
   ['names that need quotes', "<new.1 in='1'/>", '"new.1"."in" = "1";'],
   [
-    'lines',
+    'a text with several lines',
     '<description>one\n  two\n\nthree\n</description>',
     "description = ''\n  one\n    two\n\n  three\n'';"
   ],
   [
-    'lines whose indentation Nix would strip',
+    'a text whose indentation Nix would strip',
     '<title> one\n two</title>',
     'title = " one\\n two";'
   ],
@@ -84,7 +88,7 @@ test.each([
   expect(inNix(xml)).toBe(nix)
 })
 
-test('moves comments around the domain to the top, except for the notice of libvirt', () => {
+test("moves comments around the domain to the top, except for libvirt's notice", () => {
   const given = text`
     <!--
     WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE
@@ -111,14 +115,14 @@ test('moves comments around the domain to the top, except for the notice of libv
   })
 })
 
-test('names a domain without a name "guest"', () => {
+test('defines a domain without a name as the guest "guest"', () => {
   expect(toNix(documentOf('<domain/>'))).toEqual({
     ok: true,
     value: '{\n  virtualisation.vfio.guests.guest.domain = { };\n}\n'
   })
 })
 
-test('converts domains as deep as libvirt reads them', () => {
+test('converts a domain with the deepest nesting that libvirt accepts', () => {
   const deep = `<domain>${'<a b="&quot;\\">'.repeat(254)}${'</a>'.repeat(254)}</domain>`
   expect(toNix(documentOf(deep)).ok).toBe(true)
 })

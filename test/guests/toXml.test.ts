@@ -62,15 +62,15 @@ test('converts a handwritten module', () => {
 })
 
 test.each([
-  ['in config', '{ config.virtualisation.vfio.guests.x.domain.name = "x"; }'],
-  ['in pieces', '{ virtualisation = { vfio.guests = { x.domain = { name = "x"; }; }; }; }'],
-  ['a function of a set', '{ ... }: { virtualisation.vfio.guests.x = { domain.name = ("x"); }; }'],
-  ['rec', 'rec { virtualisation.vfio.guests."x".domain = rec { name = "x"; }; }']
-])('converts a module: %s', (_, given) => {
+  ['with the guest in config', '{ config.virtualisation.vfio.guests.x.domain.name = "x"; }'],
+  ['with nested sets', '{ virtualisation = { vfio.guests = { x.domain = { name = "x"; }; }; }; }'],
+  ['that is a function', '{ ... }: { virtualisation.vfio.guests.x = { domain.name = ("x"); }; }'],
+  ['with recursive sets', 'rec { virtualisation.vfio.guests."x".domain = rec { name = "x"; }; }']
+])('converts a module %s', (_, given) => {
   expect(xmlOf(given)).toBe('<domain>\n  <name>x</name>\n</domain>\n')
 })
 
-test('converts a domain without a module', () => {
+test('converts a file that contains only a domain', () => {
   expect(xmlOf('{ name = "x"; type = "kvm"; }')).toBe(
     "<domain type='kvm'>\n  <name>x</name>\n</domain>\n"
   )
@@ -153,7 +153,7 @@ hint: keep one of them; _children takes text and elements`
 3 |     os._children = [ { a = { }; b = { }; } ];
                          ^^^^^^^^^^^^^^^^^^^^^`
   ]
-])('rejects %s', (inner, expected) => {
+])('rejects a domain with %s', (inner, expected) => {
   expect(xmlOf(inDomain(inner))).toBe(expected)
 })
 
@@ -182,6 +182,6 @@ hint: define each guest in its own file`
 1 | { virtualisation.vfio.guests.x.domain = "win10.xml"; }
                                             ^^^^^^^^^^^`
   ]
-])('rejects %s', (given, expected) => {
+])('rejects the file %s', (given, expected) => {
   expect(xmlOf(given)).toBe(expected)
 })

@@ -1,4 +1,4 @@
-// Why a domain is changed, and what its owner should check. These are sentences without a period.
+// Why a domain is changed, and what the user should check: sentences without a period.
 
 import type { Change, Warning } from '../modernize/change.ts'
 
@@ -10,60 +10,64 @@ type Finding = Pick<Warning, 'code' | 'what'>
 export function uuidMissing(): Reason {
   return {
     code: 'UUID',
-    why: 'without one, libvirt generates a new UUID each time and no longer recognizes the guest'
+    why: 'without a UUID, libvirt generates a new one each time it defines the guest, and treats it as a different guest'
   }
 }
 
 export function macMissing(): Reason {
   return {
     code: 'MAC',
-    why: 'without one, libvirt generates a new address each time, and the guest finds a new network card'
+    why: 'without a MAC address, libvirt generates a new one each time it defines the guest, which then finds a new network card'
   }
 }
 
-const NEW_MACHINE = 'the guest may detect its devices again, and Windows may ask for activation'
+const NEW_MACHINE =
+  'the guest may see its devices as new hardware, and Windows may ask for activation'
 
 export function machineRemoved(): Reason {
   return { code: 'MACHINE', why: `QEMU removes machine types after six years; ${NEW_MACHINE}` }
 }
 
 export function machineOfDistribution(): Reason {
-  return { code: 'MACHINE', why: `only another distribution's QEMU has it; ${NEW_MACHINE}` }
+  return {
+    code: 'MACHINE',
+    why: `only another distribution's QEMU has this machine type; ${NEW_MACHINE}`
+  }
 }
 
 /** `address` is the PCI address of the virtual function. */
 export function virtualFunctionUnmanaged(address: string): Reason {
   return {
     code: 'MANAGED',
-    why: `${address} is a virtual function, which is not bound at boot, so libvirt must bind it when the guest starts`
+    why: `${address} is a virtual function, which is not bound to vfio-pci at boot, so libvirt must bind it when the guest starts`
   }
 }
 
 export function firmwareSelected(): Reason {
   return {
     code: 'FIRMWARE',
-    why: "libvirt then selects this system's firmware; if the guest does not start with its old variables, restore them or let libvirt create new ones"
+    why: "libvirt then selects this system's firmware; if the guest does not start with its old UEFI variables, restore them from a backup or let libvirt create new ones"
   }
 }
 
 export function templateDropped(): Reason {
   return {
     code: 'FIRMWARE',
-    why: 'the template belongs to the firmware, which libvirt now selects'
+    why: 'libvirt now selects the template together with the firmware'
   }
 }
 
 export function keysDropped(): Reason {
   return {
     code: 'FIRMWARE',
-    why: 'NixOS ships firmware without Secure Boot keys; existing variables keep their keys, new ones need them enrolled'
+    why: 'NixOS ships firmware without Secure Boot keys; existing variables keep their keys, but in new variables you must enroll them'
   }
 }
 
 export function emulatorInStore(): Reason {
   return {
     code: 'EMULATOR',
-    why: 'garbage collection can remove this build of QEMU; NixOS links the current one at the new path'
+    why: 'garbage collection can remove this build of QEMU; NixOS links its current build at the new path'
   }
 }
 
@@ -93,7 +97,7 @@ export function argumentKept(argument: string, element: string): Finding {
   return { code: 'ARGUMENT', what: `kept ${argument}, which ${element} can't express` }
 }
 
-/** A firmware image that is not replaced: not for pflash, or for another processor. */
+/** A firmware image that is not replaced because it is not for pflash or is for another processor. */
 export function firmwareKept(image: string): Finding {
   return {
     code: 'FIRMWARE',
@@ -106,7 +110,7 @@ export function qcow2FirmwareKept(image: string, isSecure: boolean): Finding {
   const elements = `<os firmware='efi'>${isSecure ? " with <loader secure='yes'/>" : ''}`
   return {
     code: 'FIRMWARE',
-    what: `${missingImage(image)}; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> with ${elements}`
+    what: `${missingImage(image)}; NixOS has only raw images, so convert the variables to raw: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to VARS.fd, without a format attribute, and replace this <loader> with ${elements}`
   }
 }
 
@@ -124,13 +128,13 @@ export function storePath(path: string): Finding {
 export function runningGuest(): Finding {
   return {
     code: 'RUNNING',
-    what: 'the guest was running when this was dumped, so it contains state of that run; use virsh dumpxml --inactive NAME'
+    what: 'this XML was dumped while the guest was running, so it contains runtime state; use virsh dumpxml --inactive NAME'
   }
 }
 
 export function passwordFound(): Finding {
   return {
     code: 'PASSWORD',
-    what: 'there is a password here, and every user can read the Nix store'
+    what: 'there is a password here, but every user can read the Nix store'
   }
 }

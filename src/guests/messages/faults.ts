@@ -1,4 +1,4 @@
-// Why a domain could not be converted. A place is added where the fault is found.
+// Why a domain could not be converted. The code that finds a fault adds its place.
 
 import type { Fault } from '../problem.ts'
 import { ATTRIBUTES, CHILDREN, TEXT } from '../value.ts'
@@ -108,14 +108,14 @@ function badValue(path: DomainPath | undefined, problem: string, hint?: string):
   return { code: 'BAD_VALUE', message, hint }
 }
 
-/** A path as people write it: `domain.devices.disk[0].target`, counted from 0 as Nix does. */
+/** Formats a path as `domain.devices.disk[0].target`, with indexes from 0 as in Nix. */
 function formatDomainPath(path: DomainPath): string {
   return path
     .map((it, i) => (i > 0 && /^\d+$/.test(it) ? `[${it}]` : `${i > 0 ? '.' : ''}${it}`))
     .join('')
 }
 
-// ---- a conversion that loses something; `detail` is the message of another fault
+// ---- a conversion that loses something; `detail` is the message of the fault that showed it
 
 export function nixUnreadable(detail: string): Fault {
   return { code: 'NOT_LOSSLESS', message: `the converted Nix can't be read back: ${detail}` }

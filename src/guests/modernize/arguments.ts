@@ -1,4 +1,4 @@
-// Replaces arguments of QEMU with the libvirt elements that have been added for them.
+// Replaces QEMU arguments with the elements that libvirt now has for them.
 
 import { defined } from '../../collections.ts'
 import { type Argument, argumentsIn, mebibytes } from '../arguments.ts'

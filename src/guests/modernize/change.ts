@@ -14,7 +14,7 @@ export interface Change {
     | 'MAC'
   /** The element names below the domain: `devices/emulator`. */
   path: string
-  /** Null before an addition, and after a removal. */
+  /** The text in the domain. `before` is null for an addition, and `after` for a removal. */
   before: string | null
   after: string | null
   /** Why, and what to watch for; a sentence without a period. */
@@ -23,7 +23,7 @@ export interface Change {
   start?: number | undefined
 }
 
-/** Something that was not changed and that the owner should check. */
+/** A part of a domain that was not changed, but that the user should check. */
 export interface Warning {
   code: 'STORE_PATH' | 'FIRMWARE' | 'ARGUMENT' | 'RUNNING' | 'PASSWORD' | 'UUID'
   /** As in `Change`. */
@@ -53,12 +53,12 @@ export function setText(element: XmlElement, text: string): void {
   element.children = text === '' ? comments : [...comments, { kind: 'text', text }]
 }
 
-/** Removes a child, if it exists. */
+/** Removes a child if the element has it. */
 export function removeChild(parent: XmlElement, child: XmlElement): void {
   parent.children = parent.children.filter(it => it !== child)
 }
 
-/** Adds a child after the last one of its name, else after the last one named `after`, else at the end. */
+/** Adds a child after the last child of the same name, else after the last child named `after`, else at the end. */
 export function addChild(parent: XmlElement, child: XmlElement, after?: string): void {
   const previous =
     childElements(parent, child.name).at(-1) ?? childElements(parent, after ?? '').at(-1)

@@ -36,8 +36,8 @@ import {
 } from './change.ts'
 
 /**
- * Adapts a domain from another distribution or an older release to NixOS, and returns the copy with each
- * change. It is idempotent. `virtual` are the PCI addresses of the host's known virtual functions.
+ * Adapts a copy of a domain from another distribution or an older release to this NixOS, and returns the copy
+ * and the changes. It is idempotent. `virtual` are the PCI addresses of the host's known virtual functions.
  */
 export function modernize(
   root: XmlElement,
@@ -56,11 +56,11 @@ export function modernize(
   return { root: draft, ...result }
 }
 
-/** Generates identities, a new one with each call. */
+/** Generates a new identity with each call. */
 export interface Identities {
   /** A random UUID, such as `8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10`. */
   uuid: () => string
-  /** A random address of QEMU's range, such as `52:54:00:6b:3c:58`. */
+  /** A random MAC address in QEMU's range, such as `52:54:00:6b:3c:58`. */
   mac: () => string
 }
 
@@ -83,7 +83,7 @@ function addIdentity(root: XmlElement, identities: Identities, { changes }: Mode
   }
 }
 
-/** Replaces a machine type that QEMU has removed, or that is specific to a distribution, with its family. */
+/** Replaces a machine type that QEMU has removed, or that only one distribution has, with its family. */
 function modernizeMachine(root: XmlElement, { changes }: Modernized): void {
   const type = find(root, 'os', 'type')
   const before = attributeOf(type, 'machine') ?? ''
@@ -101,8 +101,8 @@ function modernizeMachine(root: XmlElement, { changes }: Modernized): void {
 
 /**
  * Adds `managed='yes'` to SR-IOV virtual functions without `managed`, because no other part of the host binds
- * them. `virtual` are the PCI addresses of known ones; an `<interface type='hostdev'>` always is one, as
- * libvirt accepts no other device there.
+ * them. `virtual` are the PCI addresses of the known ones. An `<interface type='hostdev'>` is always a virtual
+ * function, because libvirt accepts no other device for it.
  */
 function modernizeManaged(
   root: XmlElement,
@@ -130,8 +130,8 @@ const CODE_IMAGE = /\/(?:OVMF_CODE|OVMF\.|OVMF-|ovmf-|edk2-x86_64-)[\w.-]*\.(fd|
 
 /**
  * Replaces the path of a firmware image with `<os firmware='efi'>`, which makes libvirt select an image of this
- * system. The guest's variables keep their path. An image for another processor, or in another format, is
- * kept, with a warning.
+ * system. The path of the guest's variables is kept. An image for another processor, or in another format, is
+ * kept with a warning.
  */
 function modernizeFirmware(root: XmlElement, { changes, warnings }: Modernized): void {
   const os = find(root, 'os')
@@ -152,7 +152,7 @@ function modernizeFirmware(root: XmlElement, { changes, warnings }: Modernized):
 
 function replaceLoader(os: XmlElement, loader: XmlElement, before: string): Change {
   setAttribute(os, 'firmware', 'efi')
-  // Requirements on the firmware, whatever image it is.
+  // These attributes are requirements on the firmware, not properties of the old image.
   const kept = ['secure', 'stateless'].flatMap(name =>
     attributeOf(loader, name) === 'yes' ? [{ name, value: 'yes' }] : []
   )

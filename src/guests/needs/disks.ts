@@ -1,4 +1,4 @@
-// The host's disks and folders that a guest uses, in all forms that a domain can name them.
+// The host's disks, folders and USB devices that a guest uses, in every form in which a domain can name them.
 
 import { parseJson, splitAtCommas } from '../arguments.ts'
 import {
@@ -10,8 +10,9 @@ import {
   type XmlElement
 } from '../xml/tree.ts'
 
-/** How a domain names a disk of the host. A path may also be that of an image file. */
+/** How a domain names a disk, folder or USB device of the host. */
 export type DiskName =
+  /** A block device or an image file. */
   | { kind: 'path'; path: string }
   /** A volume of one of libvirt's storage pools. */
   | { kind: 'volume'; pool: string; volume: string }
@@ -27,18 +28,18 @@ export type DiskName =
 
 export interface PassedDisk {
   name: DiskName
-  /** Whether the guest can't write to it. */
+  /** Whether the guest can't write to the disk. */
   isReadOnly: boolean
-  /** Whether it is in a floppy drive, for which QEMU accepts only images of floppy size. */
+  /** Whether the disk is in a floppy drive, for which QEMU accepts only images of floppy size. */
   isFloppy: boolean
-  /** Whether the domain declares it a block device, so that a missing one deserves a message. */
+  /** Whether the domain declares the disk as a block device. If it is then missing on the host, that is reported. */
   isBlock: boolean
-  /** The offset of the element that names it. */
+  /** The offset of the element that names the disk. */
   start?: number | undefined
 }
 
-function passedDisk(name: DiskName, facts: Partial<PassedDisk>): PassedDisk {
-  return { name, isReadOnly: false, isFloppy: false, isBlock: false, ...facts }
+function passedDisk(name: DiskName, flags: Partial<PassedDisk>): PassedDisk {
+  return { name, isReadOnly: false, isFloppy: false, isBlock: false, ...flags }
 }
 
 /** The host's disks, folders and USB devices in a domain, grouped by kind of element. */
@@ -57,7 +58,7 @@ export function passedDisks(root: XmlElement): PassedDisk[] {
 
 function disk(element: XmlElement): PassedDisk[] {
   const device = attributeOf(element, 'device') ?? 'disk'
-  // A LUN that accepts raw SCSI commands is writable even if it was opened read-only.
+  // Raw SCSI commands can write to a LUN even if it was opened read-only.
   const isRaw =
     device === 'lun' &&
     (attributeOf(element, 'rawio') === 'yes' || attributeOf(element, 'sgio') === 'unfiltered')
@@ -71,7 +72,7 @@ function disk(element: XmlElement): PassedDisk[] {
 
 /**
  * The disks in all `<source>` elements below an element, including those in `<backingStore>`, `<mirror>` and
- * `<dataStore>`. The type of a source is that of the nearest enclosing element.
+ * `<dataStore>`. The nearest enclosing `type` applies to a source.
  */
 function sourcesIn(element: XmlElement, inherited = 'file'): PassedDisk[] {
   const type = attributeOf(element, 'type') ?? inherited
@@ -102,13 +103,13 @@ function hasChild(element: XmlElement, name: string): boolean {
 function hostdev(element: XmlElement): PassedDisk[] {
   const source = find(element, 'source')
   if (!source) return []
-  const facts = { isReadOnly: hasChild(element, 'readonly'), start: element.start }
+  const flags = { isReadOnly: hasChild(element, 'readonly'), start: element.start }
   const block = find(source, 'block')
   const path = (block && textContent(block).trim()) ?? attributeOf(source, 'dev')
-  if (path) return [passedDisk({ kind: 'path', path }, { ...facts, isBlock: true })]
+  if (path) return [passedDisk({ kind: 'path', path }, { ...flags, isBlock: true })]
   const type = attributeOf(element, 'type')
   const name = type === 'scsi' ? scsi(source) : type === 'usb' ? usb(source) : undefined
-  return name ? [passedDisk(name, facts)] : []
+  return name ? [passedDisk(name, flags)] : []
 }
 
 function scsi(source: XmlElement): DiskName | undefined {
@@ -123,8 +124,8 @@ function scsi(source: XmlElement): DiskName | undefined {
 function usb(source: XmlElement): DiskName | undefined {
   const [vendor, product, address] = ['vendor', 'product', 'address'].map(it => find(source, it))
   if (vendor && product) {
-    const [one, other] = [vendor, product].map(it => Number(attributeOf(it, 'id')))
-    return { kind: 'usb', vendor: hex(one), product: hex(other) }
+    const [vendorID, productID] = [vendor, product].map(it => Number(attributeOf(it, 'id')))
+    return { kind: 'usb', vendor: hex(vendorID), product: hex(productID) }
   }
   const [bus, device] = ['bus', 'device'].map(it => Number(attributeOf(address, it)))
   if (bus && device) return { kind: 'usb', bus, device }
@@ -164,15 +165,15 @@ function memory(element: XmlElement): PassedDisk[] {
 /** The flags whose value is only a path. */
 const DRIVES = /^(?:hd[a-d]|mtdblock|sd|pflash|fd[ab]|cdrom)$/
 
-/** The properties that hold the path of a disk or image, also those of an inner node. */
+/** The properties that have the path of a disk or image, including properties of an inner node. */
 const FILES = /(?:^|\.)(?:file|filename|mem-path)$/
 
 /** The prefixes that QEMU accepts before a path. */
 const FORMATS = /^(?:(?:raw|file|host_device|host_cdrom):|(?:blkdebug|blkverify):[^:]*:)+/
 
 /**
- * The disks, USB devices and shared folders in `<qemu:arg>`, in order. A value that is a path below `/dev` counts
- * in any property; only the machine knows whether it is a block device.
+ * The disks, USB devices and shared folders in `<qemu:arg>`, in order. They include every path below `/dev`, in
+ * any property, because the argument does not show whether the path is a block device.
  */
 function argumentDisks(root: XmlElement): PassedDisk[] {
   const all = findAll(root, 'qemu:commandline', 'qemu:arg')
@@ -215,7 +216,7 @@ function disksInArgument(value: string, flag: string): PassedDisk[] {
   })
 }
 
-/** The folders that the guest sees as a writable FAT disk. Without `rw` it is read-only. */
+/** The folders that the guest sees as a writable FAT disk. A FAT disk without `rw` is read-only and left out. */
 function fatFolders(properties: Properties, isWritable: boolean): string[] {
   const isFat = properties.some(([key, it]) => /(?:^|\.)driver$/.test(key) && it === 'vvfat')
   return properties.flatMap(([key, it]) => {
@@ -241,7 +242,7 @@ function usbHost(properties: Properties): DiskName | undefined {
 
 type Properties = readonly (readonly [string, string])[]
 
-/** The pairs of `name=value,…` or of JSON. The name is empty for a value without one. */
+/** The pairs in `name=value,…` or in JSON. The name is empty for a value without a name. */
 function propertiesOf(value: string): (readonly [string, string])[] {
   if (/^\s*\{/.test(value)) return pairsFromJson(value)
   return splitAtCommas(value).flatMap((word): (readonly [string, string])[] => {

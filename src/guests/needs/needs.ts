@@ -23,9 +23,9 @@ export interface Needs {
   /** Names of files in /dev/shm. */
   sharedFiles: readonly string[]
   kvmfr: readonly KvmfrDevice[]
-  /** Device nodes that only QEMU arguments name, so that libvirt does not allow them. */
+  /** Device nodes that only QEMU arguments name. libvirt does not let QEMU open them. */
   deviceNodes: readonly string[]
-  /** Whether it has an emulated TPM. */
+  /** Whether the guest has an emulated TPM. */
   hasTpm: boolean
   /** Names of libvirt networks, and of bridges and interfaces of the host. */
   networks: readonly string[]
@@ -34,8 +34,8 @@ export interface Needs {
 }
 
 /**
- * Derives what a guest requires of its host. Expects a domain after `modernize`, because QEMU arguments count
- * as such even if libvirt has an element for them.
+ * Derives what a guest requires of its host. Expects a domain that `modernize` returned: it replaces the QEMU
+ * arguments for which libvirt has elements, and the host must be set up only for the other arguments.
  */
 export function deriveNeeds(root: XmlElement): Needs {
   const backends = argumentsOf(root)
@@ -67,23 +67,23 @@ function sourcesOf(root: XmlElement, type: string, attribute: string): string[] 
 
 /** A guest, read from its XML. */
 export interface Guest {
-  /** The path as given by the user, and the text of the file. */
+  /** The path that the user named, and the text of that file. */
   file: string
   xml: string
   name: string
   document: XmlDocument
   needs: Needs
-  /** The host's disks and folders that it uses. */
+  /** The host's disks, folders and USB devices that the guest uses. */
   disks: readonly PassedDisk[]
 }
 
 /** A PCI device of the host that is passed to the guest. */
 export interface PassedDevice {
-  /** With its domain: `0000:01:00.0`. */
+  /** Including the PCI domain: `0000:01:00.0`. */
   address: string
   /** The kind of element; `argument` is a QEMU argument, which libvirt does not interpret. */
   as: 'hostdev' | 'disk' | 'interface' | 'argument'
-  /** Whether libvirt binds it to vfio-pci and later back to the host's driver. */
+  /** Whether libvirt binds the device to vfio-pci and later back to the host's driver. */
   isManaged: boolean
   /** Whether the domain has `managed='no'`. */
   isUnmanaged?: true
@@ -165,7 +165,7 @@ function parseNumber(text: string): number | undefined {
 const KNOWN =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|tty|stdin|stdout|stderr|(?:shm|hugepages[^/]*|mqueue|fd|pts|vfio)(?:\/.*)?|kvmfr\d+)$/
 
-/** The device nodes that only QEMU arguments name, which libvirt therefore does not allow QEMU to open. */
+/** The device nodes that only QEMU arguments name, so libvirt does not let QEMU open them. */
 function deviceNodes(root: XmlElement): string[] {
   const values = findAll(root, 'qemu:commandline', 'qemu:arg').map(it => attributeOf(it, 'value'))
   const nodes = values.flatMap(it => it?.match(/(?<![\w./-])\/dev\/[^\s,"'\\;=]+/g) ?? [])
@@ -197,7 +197,7 @@ interface Backend {
 function sharedFiles(root: XmlElement, backends: readonly Backend[]): string[] {
   const elements = findAll(root, 'devices', 'shmem').filter(it => {
     const model = attributeOf(find(it, 'model'), 'type')
-    // With a server, the server provides the memory.
+    // If there is a server, it provides the memory.
     return model !== 'ivshmem-doorbell' && !find(it, 'server')
   })
   const names = elements.flatMap(it => attributeOf(it, 'name') ?? [])
@@ -281,7 +281,7 @@ const PART = /^\s*(?:\^(\d{1,5})|(\d{1,5})\s*(?:-\s*(\d{1,5}))?)\s*$/
  * libvirt rejects the set; it accepts a trailing comma.
  */
 export function readCpuSet(text: string): number[] | undefined {
-  // Longer than any machine needs. The limit bounds the work below.
+  // No machine needs a longer set. The limit bounds the work below.
   if (text.length > 2048) return undefined
   const all = new Set<number>()
   for (const part of text.replace(/,\s*$/, '').split(',')) {

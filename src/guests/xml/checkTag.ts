@@ -24,7 +24,7 @@ import { faultAt, type Progress, type StartTag, shifted } from './progress.ts'
 import { decodeText } from './references.ts'
 import { NAME_AT, type XmlAttribute } from './tree.ts'
 
-/** The limit of libxml2, which libvirt reads with. */
+/** The limit of libxml2, libvirt's XML parser. */
 const MOST_NESTED = 256
 
 const WHITESPACE_AT = /[ \t\n\r]*/y

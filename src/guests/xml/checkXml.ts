@@ -1,5 +1,5 @@
-// Checks that a text is XML 1.0 with namespaces and without a document type, as strictly as libvirt's parser
-// does. The parser that builds the tree accepts much that is not.
+// Checks that a text is XML 1.0 with namespaces and without a document type, as strictly as libvirt's parser.
+// The parser in parseXml.ts also accepts much that is not XML.
 
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Fault } from '../problem.ts'
@@ -31,8 +31,7 @@ import { findForbidden, isBlank, NAME_AT } from './tree.ts'
 
 /**
  * Checks a whole text in one pass, without recursion. Returns the start tag of the root and the offsets of the
- * processing instructions. Refused with the first fault and its range: DOCTYPE, ENCODING (forbidden
- * characters) or NOT_XML.
+ * processing instructions. The error is the first fault with its range: DOCTYPE, ENCODING or NOT_XML.
  */
 export function checkXml(text: string): Result<{ root: StartTag; instructions: number[] }, Fault> {
   const state: Progress = { text, at: 0, root: undefined, open: [], instructions: [] }

@@ -15,11 +15,11 @@ const DUMP = 'write the guest to a file: virsh dumpxml --inactive NAME > NAME.xm
 
 // The file as a whole.
 
-/** The size is that of the file in bytes, or undefined where reading stopped at `most` bytes. */
+/** `size` is that of the file in bytes, or undefined if reading stopped after `most` bytes. */
 export function tooBigFile(size: number | undefined, most: number): FaultText {
   const limit = most / 1024 / 1024
   const megabytes = size === undefined ? `more than ${limit}` : (size / 1024 / 1024).toFixed(1)
-  const message = `it has ${megabytes} MB, and libvirt accepts at most ${limit} MB for a domain`
+  const message = `the size is ${megabytes} MB, but libvirt accepts at most ${limit} MB for a domain`
   return { code: 'TOO_BIG', message, hint: OTHER_FILE }
 }
 
@@ -80,12 +80,12 @@ export function notADomain(root: string): FaultText {
 // Outside the root.
 
 export const EMPTY_FILE = notXml('the file is empty', DUMP)
-export const NO_ELEMENT = notXml('there is no element')
+export const NO_ELEMENT = notXml('the file has no XML element')
 export const BAD_DECLARATION = notXml('the XML declaration is incomplete or misspelled')
 export const LATE_DECLARATION = notXml(
   'the XML declaration is only allowed at the start of the file'
 )
-export const NOT_XML = notXml('this is not XML, which starts with "<"')
+export const NOT_XML = notXml('this is not XML: XML starts with "<"')
 export const TEXT_AFTER_ROOT = notXml('there is text after the end of the domain', 'remove it')
 export const TEXT_OUTSIDE_ROOT = notXml('text is only allowed inside the domain')
 export const SECOND_ROOT = notXml(
@@ -94,7 +94,7 @@ export const SECOND_ROOT = notXml(
 )
 
 export function otherVersion(version: string): FaultText {
-  return notXml(`this is XML ${version}, and libvirt reads XML 1.0`)
+  return notXml(`this is XML ${version}, but libvirt reads only XML 1.0`)
 }
 
 // Tags.
@@ -163,7 +163,7 @@ const LIBVIRT_PREFIXES = ['qemu', 'lxc', 'xen', 'bhyve']
 export const RESERVED_NAMESPACE = notXml('this prefix or namespace is reserved by XML')
 
 export function emptyNamespace(prefix: string): FaultText {
-  return notXml(`the prefix "${prefix}" needs a namespace`)
+  return notXml(`the prefix "${prefix}" is declared with an empty namespace`)
 }
 
 export function undeclaredPrefix(prefix: string): FaultText {
@@ -174,7 +174,7 @@ export function undeclaredPrefix(prefix: string): FaultText {
 }
 
 export function sameAttribute(name: string, other: string): FaultText {
-  return notXml(`"${name}" is the same attribute as "${other}"`)
+  return notXml(`"${name}" repeats "${other}": both prefixes have the same namespace`)
 }
 
 // Text, references, comments, CDATA sections and processing instructions.

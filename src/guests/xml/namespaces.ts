@@ -1,4 +1,4 @@
-// Which namespace prefixes are declared where.
+// Checks the namespace prefixes of a start tag.
 
 import { err, ok, type Result } from '../../nix/result.ts'
 import {
@@ -16,16 +16,16 @@ export type Scope = ReadonlyMap<string, string>
 const XML = 'http://www.w3.org/XML/1998/namespace'
 const XMLNS = 'http://www.w3.org/2000/xmlns/'
 
-/** What is declared around the root. */
+/** The scope around the root. */
 export const TOP_SCOPE: Scope = new Map([['xml', XML]])
 
-/** What is wrong with a prefix, and the index of its attribute, -1 for the element itself. */
+/** A fault of a prefix. `index` is that of the attribute, or -1 for the element itself. */
 interface PrefixFault {
   index: number
   fault: FaultText
 }
 
-/** The scope inside a start tag, or the first prefix in the tag that is wrong. */
+/** The scope inside an element, or the fault of the first wrong prefix in its start tag. */
 export function scopeInside(
   scope: Scope,
   name: string,
@@ -52,19 +52,19 @@ function declare(scope: Scope, attributes: readonly XmlAttribute[]): Result<Scop
   return ok(inner ?? scope)
 }
 
-/** A prefix that is not declared, or an attribute that two prefixes of one namespace give twice. */
+/** Finds an undeclared prefix, or an attribute that is repeated under another prefix of the same namespace. */
 function findPrefixFault(
   scope: Scope,
   name: string,
   attributes: readonly XmlAttribute[]
 ): PrefixFault | undefined {
-  const element = split(name).prefix
+  const element = splitName(name).prefix
   if (element !== undefined && !isDeclared(scope, element)) {
     return { index: -1, fault: undeclaredPrefix(element) }
   }
   const known = new Map<string, string>()
   for (const [index, attribute] of attributes.entries()) {
-    const { prefix, local } = split(attribute.name)
+    const { prefix, local } = splitName(attribute.name)
     if (prefix === undefined || prefix === 'xmlns') continue
     if (!isDeclared(scope, prefix)) return { index, fault: undeclaredPrefix(prefix) }
     const full = `${scope.get(prefix)} ${local}`
@@ -79,7 +79,7 @@ function isDeclared(scope: Scope, prefix: string): boolean {
   return scope.has(prefix) && prefix !== 'xmlns'
 }
 
-function split(name: string): { prefix: string | undefined; local: string } {
+function splitName(name: string): { prefix: string | undefined; local: string } {
   const [, prefix, local = name] = /^([^:]*):(.*)$/s.exec(name) ?? []
   return { prefix, local }
 }

@@ -5,13 +5,13 @@ import type { XMLParser } from 'fast-xml-parser'
 import { decodeText } from './references.ts'
 import type { XmlDocument, XmlElement, XmlNode } from './tree.ts'
 
-// The names of elements and attributes get a prefix that no name can start with. So an element that is called
-// `__proto__` or `constructor` is a key like any other, and none is taken for text or a comment.
+// Keys of the parser's output: the name of an element or attribute after a prefix that no name can start with.
+// So an element called `__proto__` or `constructor` is an ordinary key, and no element is mistaken for text.
 const ELEMENT = '<'
 const ATTRIBUTE = '@'
 const [TEXT, CDATA, COMMENT, ATTRIBUTES] = ['#text', '#cdata', '#comment', ':@'] as const
 
-/** A node as the parser returns it: its content is under its name, its attributes are under `ATTRIBUTES`. */
+/** A node of the parser's output: the content is under its name, the attributes are under `ATTRIBUTES`. */
 type Parsed = { [name: string]: Parsed[] | string | Record<string, string> }
 
 interface Parser {
@@ -22,12 +22,12 @@ interface Parser {
 
 let parser: Parser | undefined
 
-/** Loads the parser at its first use: most runs do not need it. */
+/** Called at the first use of the parser, because most runs do not need it. */
 function loadParser(): Parser {
   const library = createRequire(import.meta.url)('fast-xml-parser') as {
     XMLParser: typeof XMLParser
   }
-  const made = new library.XMLParser({
+  const xmlParser = new library.XMLParser({
     preserveOrder: true,
     captureMetaData: true,
     maxNestedTags: Number.POSITIVE_INFINITY,
@@ -47,15 +47,14 @@ function loadParser(): Parser {
   })
   const metadata = library.XMLParser.getMetaDataSymbol() as unknown as string
   return {
-    parse: text => made.parse(text),
+    parse: text => xmlParser.parse(text),
     startOf: node => (node[metadata] as unknown as { startIndex?: number } | undefined)?.startIndex
   }
 }
 
 /**
- * The document in a text that has passed `checkXml`, which returned `instructions`. Comments are kept,
- * references are replaced, processing instructions are left out. The `start` of an element is an offset in the
- * text.
+ * Parses a text that `checkXml` accepts; `instructions` are the offsets that `checkXml` returned. Comments are
+ * kept, references are replaced, and processing instructions are left out.
  */
 export function parseXml(text: string, instructions: readonly number[]): XmlDocument {
   parser ??= loadParser()
@@ -72,7 +71,7 @@ export function parseXml(text: string, instructions: readonly number[]): XmlDocu
   }
 }
 
-/** Masks quotes in processing instructions, as the parser would take them for the start of a value. */
+/** Masks quotes in processing instructions, because the parser would mistake them for the start of a value. */
 function withoutQuotes(text: string, instructions: readonly number[]): string {
   const parts: string[] = []
   let end = 0
@@ -84,7 +83,7 @@ function withoutQuotes(text: string, instructions: readonly number[]): string {
   return parts.join('') + text.slice(end)
 }
 
-/** The node of the tree for a parsed node; none for an empty text. */
+/** Converts a node of the parser's output to a node of the tree; an empty text has none. */
 function nodeOf(node: Parsed, parser: Parser): XmlNode[] {
   const [name = '', content = []] = Object.entries(node).find(([key]) => key !== ATTRIBUTES) ?? []
   if (name === TEXT) return textNode(decoded(String(content), 'text'))

@@ -1,4 +1,4 @@
-// How far a text was checked, and how a fault in it is placed.
+// The progress of a check, and the ranges of faults.
 
 import type { Fault } from '../problem.ts'
 import type { FaultText } from './messages.ts'
@@ -10,12 +10,12 @@ export interface StartTag {
   start: number
 }
 
-/** How far a text was checked, and what was found in it. */
+/** How far a text was checked, and what the check found. */
 export interface Progress {
   readonly text: string
   /** The offset that is checked next. */
   at: number
-  /** The elements whose end tags were not reached yet, outermost first. */
+  /** The elements without an end tag so far, outermost first. */
   readonly open: (StartTag & { scope: Scope })[]
   root: StartTag | undefined
   /** The offsets of the processing instructions (`<?…?>`). */
@@ -27,7 +27,7 @@ export function faultAt(fault: FaultText, start: number, end = start + 1): Fault
   return { ...fault, range: { start, end } }
 }
 
-/** A fault that was found in a part of the text, where `by` is the offset of that part. */
+/** Converts the range of a fault in a part of the text, at offset `by`, to a range in the whole text. */
 export function shifted(fault: Fault, by: number): Fault {
   const { start, end } = fault.range ?? { start: 0, end: 0 }
   return { ...fault, range: { start: start + by, end: end + by } }

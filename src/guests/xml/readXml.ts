@@ -11,7 +11,7 @@ import type { XmlDocument } from './tree.ts'
 /** The most bytes that libvirt accepts for a domain. */
 export const MOST_BYTES = 4 * 1024 * 1024
 
-/** Reads a domain from the bytes of a file. Refused as in `decodeXml` and `readXml`. */
+/** Reads a domain from the bytes of a file. Errors: TOO_BIG, and those of `readXml`. */
 export function readDomain(
   bytes: Uint8Array
 ): Result<{ text: string; document: XmlDocument }, DomainError> {
@@ -21,7 +21,7 @@ export function readDomain(
   return document.ok ? ok({ text: text.value, document: document.value }) : document
 }
 
-/** The text in the bytes of a file, without a byte order mark. Refused with TOO_BIG or ENCODING. */
+/** The text in the bytes of a file, without a byte order mark. Errors: TOO_BIG and ENCODING. */
 function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
   if (bytes.length > MOST_BYTES) return err(tooBig(bytes.length))
   const [first, second] = bytes
@@ -37,15 +37,15 @@ function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
   }
 }
 
-/** The error for a file with more than `MOST_BYTES`; its size in bytes may be unknown. */
+/** The error for a file with more than `MOST_BYTES`. `size` is in bytes, if it is known. */
 export function tooBig(size?: number): DomainError {
   return domainError('', tooBigFile(size, MOST_BYTES))
 }
 
 /**
- * Reads a document from its text. Comments are kept, also those outside the root. References and CDATA sections
- * become text, and line endings become `\n`. Refused with the first fault and its place: DOCTYPE, ENCODING
- * (forbidden characters), NOT_XML, or NOT_A_DOMAIN if the root is not the `expected` element.
+ * Reads a document from its text. Comments are kept, including those outside the root. References and CDATA
+ * sections become text, and line endings become `\n`. The error is the first fault: DOCTYPE, ENCODING,
+ * NOT_XML, or NOT_A_DOMAIN if the root is not the `expected` element.
  */
 export function readXml(text: string, expected = 'domain'): Result<XmlDocument, DomainError> {
   const checked = checkXml(text)

@@ -22,9 +22,9 @@ const ENTITIES = new Map([
 const PART = /&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([^ \t\n\r&;<#]*))(;?)|\r\n|[\t\n\r]/g
 
 /**
- * The string that the source of a text or of an attribute's value denotes: each reference is replaced once.
- * A line ending becomes `\n` in a text; in a value, line endings and tabs become spaces. A fault has its
- * range in the source.
+ * Decodes the source of a text or of an attribute's value. References are replaced, but not in the result of
+ * a replacement. A line ending becomes `\n` in a text; in a value, line endings and tabs become spaces. The
+ * range of a fault refers to the source.
  */
 export function decodeText(source: string, kind: 'text' | 'value'): Result<string, Fault> {
   if (!/[&\r\n\t]/.test(source)) return ok(source)
@@ -32,7 +32,7 @@ export function decodeText(source: string, kind: 'text' | 'value'): Result<strin
   let end = 0
   for (const found of source.matchAll(PART)) {
     const [whole] = found
-    const decoded = whole.startsWith('&') ? referenced(found) : whitespace(whole, kind)
+    const decoded = whole.startsWith('&') ? decodeReference(found) : decodeWhitespace(whole, kind)
     if (decoded === undefined) return err(referenceFault(found))
     parts.push(source.slice(end, found.index), decoded)
     end = found.index + whole.length
@@ -40,13 +40,13 @@ export function decodeText(source: string, kind: 'text' | 'value'): Result<strin
   return ok(parts.join('') + source.slice(end))
 }
 
-function whitespace(source: string, kind: 'text' | 'value'): string {
+function decodeWhitespace(source: string, kind: 'text' | 'value'): string {
   if (kind === 'value') return ' '
   return source === '\t' ? '\t' : '\n'
 }
 
 /** The character of a reference; undefined if the reference is invalid. */
-function referenced([, hex, decimal, name, end]: RegExpMatchArray): string | undefined {
+function decodeReference([, hex, decimal, name, end]: RegExpMatchArray): string | undefined {
   if (end !== ';') return undefined
   const digits = hex ?? decimal
   if (digits === undefined) return ENTITIES.get(name ?? '')

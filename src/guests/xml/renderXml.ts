@@ -31,9 +31,9 @@ import {
 import { findForbidden, isXmlName } from './tree.ts'
 
 /**
- * The XML of a domain, ending in a newline. Attributes and children are in the order of the tables, `null` is
- * left out. Errors: COMPUTED for a value that is not a literal, and BAD_VALUE for one that can't be written as
- * XML, both with the path and, if known, the range.
+ * The XML of a domain, ending in a newline. Attributes and children are in the order of the tables, and `null`
+ * is left out. Errors, with the path and, if known, the range: COMPUTED for a value that is not a literal, and
+ * BAD_VALUE for a value that can't be written as XML.
  */
 export function renderXml(domain: SetValue): Result<string, Fault> {
   const xml = renderElement('domain', domain, '', ['domain'])
@@ -195,7 +195,7 @@ function isMixedContent(ordered: DomainValue | undefined): boolean {
   return ordered?.kind === 'list' && ordered.items.some(it => it.value.kind === 'text')
 }
 
-/** The error for a value of the wrong kind: `fault`, unless it is not a literal. */
+/** The error for a value of the wrong kind: COMPUTED if the value is not a literal, otherwise `fault`. */
 function misplaced(
   value: DomainValue,
   path: readonly string[],

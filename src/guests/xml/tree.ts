@@ -7,7 +7,7 @@ const NAME_START =
 const NAME_REST = `${NAME_START}.0-9\\xb7\\u0300-\\u036f\\u203f\\u2040-`
 const LOCAL = `[${NAME_START}][${NAME_REST}]*`
 
-/** Matches a name with at most one prefix at `lastIndex`. */
+/** Matches, at `lastIndex`, a name with at most one prefix. */
 export const NAME_AT = new RegExp(`${LOCAL}(?::${LOCAL})?(?![:${NAME_REST}])`, 'uy')
 
 const NAME = new RegExp(`^${LOCAL}(?::${LOCAL})?$`, 'u')
@@ -42,12 +42,12 @@ export function isBlank(text: string): boolean {
 /** An element of an XML document. */
 export interface XmlElement {
   kind: 'element'
-  /** With the prefix. */
+  /** Including the prefix. */
   name: string
   /** In document order, including namespace declarations. */
   attributes: XmlAttribute[]
   children: XmlNode[]
-  /** The offset of its start tag; absent in an element that was not read. */
+  /** The offset of the start tag; absent if the element was not read from a text. */
   start?: number
 }
 
@@ -70,7 +70,7 @@ export interface XmlDocument {
   instructions: readonly number[]
 }
 
-/** The child elements, all or those of one name; none without a parent. */
+/** The child elements, or only those called `name`; empty without a parent. */
 export function childElements(parent: XmlElement | undefined, name?: string): XmlElement[] {
   const elements = parent?.children.filter(it => it.kind === 'element') ?? []
   return elements.filter(it => name === undefined || it.name === name)
@@ -102,12 +102,12 @@ export function elementsBelow(
   })
 }
 
-/** The value of an attribute; undefined if it or the element does not exist. */
+/** The value of an attribute; undefined if the attribute or the element is missing. */
 export function attributeOf(element: XmlElement | undefined, name: string): string | undefined {
   return element?.attributes.find(it => it.name === name)?.value
 }
 
-/** The text directly in an element, without that of child elements. */
+/** The text directly in an element, without the text of its child elements. */
 export function textContent(element: XmlElement): string {
   return element.children.map(it => (it.kind === 'text' ? it.text : '')).join('')
 }
@@ -141,8 +141,9 @@ export interface Surroundings {
 }
 
 /**
- * The content of an element. Whitespace is layout between child elements, and, except in `<metadata>`, if it
- * has a line break and the element is not known to contain text. libvirt keeps `<metadata>` for other programs.
+ * The content of an element without layout. Whitespace between child elements is layout. In an element without
+ * children, whitespace is layout if it has a line break and the tables do not list the element as text. In
+ * `<metadata>`, which belongs to other programs, only whitespace between child elements is layout.
  */
 export function contentOf(element: XmlElement, { parent, isOpaque }: Surroundings): Content {
   const elements = childElements(element)
@@ -194,7 +195,7 @@ function canonicalChildren(element: XmlElement, surroundings: Surroundings): str
   }
 }
 
-/** Text and elements in order; texts separated only by comments are joined. */
+/** Text and elements in order. Texts are joined if only comments are between them. */
 export function withoutComments(element: XmlElement): (string | XmlElement)[] {
   const parts: (string | XmlElement)[] = []
   for (const node of element.children) {

@@ -6,10 +6,10 @@ import { areAvailable } from '../../support/needing.ts'
 
 const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
 
-/** A test where Nix is there; else it is left out, which is announced. */
+/** A test that needs Nix. Without Nix it is skipped, with a warning. */
 export const withNix = areAvailable('the rendering of guests', 'nix-instantiate') ? test : test.skip
 
-/** What Nix makes of an expression, in which `toXML` and `tables` are those of `nixos/_lib`; or its error. */
+/** The value of an expression in Nix, or its error. The expression can use `toXML` and `tables` of `nixos/_lib`. */
 export function evaluated(expression: string): unknown {
   const input = `let
     toXML = import ${library}domain.nix;
@@ -25,8 +25,8 @@ export function evaluated(expression: string): unknown {
 const collected: { test: string; expression: string; value: unknown }[] = []
 
 /**
- * Expects that an expression, as `evaluated` takes it, has this value. All expressions of a test file are evaluated
- * together after its last test, so that Nix is started once.
+ * Expects that an expression for `evaluated` has this value. All expressions of a test file are evaluated together
+ * after its last test, so that Nix is started once.
  */
 export function expectValue(expression: string, value: unknown): void {
   collected.push({ test: expect.getState().currentTestName ?? '', expression, value })
@@ -36,7 +36,7 @@ afterAll(() => {
   const all = collected.splice(0)
   if (all.length === 0) return
   const values = evaluated(`[ ${all.map(it => `(${it.expression})`).join('\n')} ]`)
-  // An error in one expression hides the values of all: find out which one has it.
+  // An error in one expression hides the values of all, so each is evaluated alone.
   const found = Array.isArray(values) ? values : all.map(it => evaluated(it.expression))
   const failures = all
     .map((it, i) => ({ ...it, found: found[i] }))

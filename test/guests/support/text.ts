@@ -15,7 +15,7 @@ export function shown(error: DomainError): string {
   return lines.join('\n')
 }
 
-/** The error of a file with this content. */
+/** The error for a file with this content. */
 export function refusal(given: string | Uint8Array): string {
   const domain = readDomain(Buffer.from(given))
   if (domain.ok) throw new Error('no error')
