@@ -24,8 +24,8 @@ let
 
   cfg = config.virtualisation.vfio;
 
-  # Only the kernel's version is used. The choice of the kernel and its patches must not depend on
-  # it, as this would be an infinite recursion.
+  # Only for the kernel's version. The choice of the kernel and its patches must not depend on the
+  # version, because that recursion would be infinite.
   inherit (config.boot.kernelPackages) kernel;
 
   vfioModules = [
@@ -47,8 +47,8 @@ let
   bindsByAddress = cfg.bindAtBoot && cfg.addresses != [ ];
 
   # A shell command that reserves a device for vfio-pci: with a driver_override, no other driver can
-  # bind it, not even a loaded one. It must be valid in sh and in modprobe's install rule, without
-  # backslashes.
+  # bind the device, not even a driver that is already loaded. The command must be valid in sh and in
+  # an install rule of modprobe, and have no backslashes.
   reserve =
     { address, id }:
     let
@@ -68,15 +68,15 @@ let
     in
     "${concatStringsSep " && " steps} || echo \"vfio: ${complaint}\" >&2";
 
-  # Old releases have only the scripted stage 1, and no options for systemd in it. Future ones have
-  # only systemd, and `enable' is not declared or has no value.
+  # Old releases have only the scripted stage 1, and no options for systemd stage 1. Future releases
+  # have only systemd stage 1, and `enable' is not declared or has no value.
   hasSystemdStage1 = options.boot.initrd ? systemd;
   hasScriptedStage1 = options.boot.initrd.systemd.enable.isDefined or false;
   usesSystemdStage1 =
     hasSystemdStage1 && (!hasScriptedStage1 || config.boot.initrd.systemd.enable);
 
   # The scripted stage 1 can't run commands before it loads modules, but modprobe can: it runs this
-  # rule instead of loading vfio-pci, which the softdeps above request first.
+  # rule instead of loading vfio-pci, and the softdeps above make it do so before other drivers load.
   # /proc/sys/kernel/modprobe has the path of modprobe, in the initrd and later.
   installRule =
     "install vfio-pci "
@@ -145,7 +145,7 @@ in
 
       virtualisation.libvirtd = {
         enable = mkDefault true;
-        # The default, suspend, is not possible for guests with a passed-through device.
+        # The default is suspend, which is impossible with a passed-through device.
         onShutdown = mkDefault "shutdown";
       };
 
@@ -162,7 +162,7 @@ in
       '';
     })
 
-    # An option that this release does not declare must not be defined at all, even in a mkIf.
+    # An option that this release does not declare must not be defined, not even in a mkIf.
     (optionalAttrs hasSystemdStage1 {
       boot.initrd.systemd.services = mkIf (bindsByAddress && usesSystemdStage1) {
         vfio-driver-override = {

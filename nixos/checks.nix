@@ -1,4 +1,4 @@
-# Assertions and warnings about configurations that pass devices to guests.
+# Assertions and warnings about configurations that pass devices through to guests.
 {
   config,
   lib,
@@ -40,7 +40,7 @@ let
   # modprobe does not distinguish - and _ in the name of a module.
   underscored = lib.replaceStrings [ "-" ] [ "_" ];
 
-  # The words of each line for certain modules.
+  # The lines with this command for certain modules, each as a list of words.
   modprobeLinesFor =
     command: isModule:
     filter (
@@ -48,7 +48,7 @@ let
       lib.length line > 1 && lib.head line == command && isModule (underscored (lib.elemAt line 1))
     ) (map words (splitString "\n" config.boot.extraModprobeConfig));
 
-  # A setting of IDs for vfio-pci, which ignores their case, order and duplicates.
+  # The IDs in one setting for vfio-pci, without case, order and duplicates, which vfio-pci ignores.
   bindingOf = place: assignment: {
     inherit place;
     ids =
@@ -58,7 +58,7 @@ let
       lib.sort (a: b: a < b) (filter (id: id != "") (unique (splitString "," (toLower list))));
   };
 
-  # If a line has several, the last one takes effect.
+  # If a line has `ids=' several times, the last one takes effect.
   lastIDs = line: lib.last (filter (hasPrefix "ids=") line);
 
   bindings =
@@ -72,12 +72,12 @@ let
   idsDiffer = lib.length (unique (map (it: it.ids) bindings)) > 1;
 
   setTwice = ''
-    The IDs for vfio-pci are set more than once, and only the last setting takes effect:
+    The IDs for vfio-pci are set more than once, but only the last setting takes effect:
       ${concatStringsSep "\n  " (map (it: it.place) bindings)}
     Move them all to virtualisation.vfio.devices.
   '';
 
-  # softdep lines without effect, because those of this module come first.
+  # softdep lines without effect, because the lines of this module come first.
   deadSoftdeps = filter (line: !(hasInfix "vfio" line) && line != "softdep nvidia post: nvidia-uvm") (
     map (concatStringsSep " ") (
       modprobeLinesFor "softdep" (module: elem module (map underscored cfg.competingDrivers))
@@ -101,18 +101,18 @@ let
         value = lib.last parts;
       };
 
-  # The parameters with this name whose value, a list with commas such as iommu=pt,force, has `word'
-  # after all words that contradict it.
+  # The parameters with this name that have `word' in their value, a list such as iommu=pt,force, if
+  # no later word contradicts it.
   paramsWith =
     name: word: contrary:
     let
-      counts =
+      hasWord =
         it:
         it != null
         && it.name == name
         && lastOf (filter (w: w == word || elem w contrary) (splitString "," it.value)) == word;
     in
-    filter (param: counts (parseParam param)) kernelParams;
+    filter (param: hasWord (parseParam param)) kernelParams;
 
   iommuOff =
     paramsWith "iommu" "off" [ ]
@@ -196,7 +196,8 @@ let
 
   primeConflicts = filter (busId: elem (slotOfBusId busId) (map slotOf addresses)) primeBusIds;
 
-  # A list names the pools to ask for. Otherwise, only the disks show whether a pool is encrypted.
+  # A list names the pools whose keys are requested. A boolean does not show whether a pool is
+  # encrypted.
   zfsKeys = config.boot.zfs.requestEncryptionCredentials or [ ];
   asksPassphrase =
     any (device: (device.keyFile or null) == null) (
@@ -220,7 +221,7 @@ let
     filter (address: lib.count (other: other == address) addresses > 1) addresses
   );
 
-  # Vendor and device, the only fields in the `id' of an address.
+  # Only vendor and device, because the `id' of an address has no other fields.
   boundIDs = map (id: concatStringsSep ":" (lib.take 2 (splitString ":" id))) cfg.devices;
   boundByBoth = filter (entry: entry.id != null && elem entry.id boundIDs) cfg.addresses;
 in
@@ -232,7 +233,7 @@ in
         message = ''
           virtualisation.vfio.blacklistNvidia would block the driver of the host's screen:
           services.xserver.videoDrivers has ${concatStringsSep " and " hostNvidiaDrivers}.
-          Remove one of the two. vfio-pci gets the guest's card without a blacklist, too.
+          Remove one of these settings. vfio-pci can bind the guest's card without the blacklist.
         '';
       }
       {
@@ -256,17 +257,17 @@ in
       ++ optional (!bindsByID && idsDiffer) setTwice
       ++ optional (iommuOff != [ ]) ''
         boot.kernelParams has ${concatStringsSep " and " iommuOff},
-        but no device can be passed to a guest without the IOMMU. Remove it.
+        but without the IOMMU, no device can be passed through to a guest. Remove the parameter.
       ''
       ++ optional (cfg.passthroughDMA && noPassthroughDMA != [ ]) ''
         boot.kernelParams has both iommu=pt and ${concatStringsSep " and " noPassthroughDMA},
-        which contradict each other. Set virtualisation.vfio.passthroughDMA = false; to keep the
-        latter, or remove it.
+        which contradict each other. Remove ${concatStringsSep " and " noPassthroughDMA}, or
+        remove iommu=pt with virtualisation.vfio.passthroughDMA = false;.
       ''
       ++ optional (cfg.applyACSpatch && !hasACSPatch) ''
         virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
-        and ${kernel.name or "this kernel"} is not known to have it. Choose a kernel that does, for
-        example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+        and ${kernel.name or "this kernel"} is not known to have the patch. Choose a kernel with the
+        patch, for example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
       ''
       ++ optional (loadsVirqfd && versionAtLeast kernel.version "6.2") ''
         Linux 6.2 removed the kernel module vfio_virqfd. Remove it from boot.initrd.kernelModules,
@@ -274,7 +275,7 @@ in
       ''
       ++ optional (framebuffersOff != [ ] && versionAtLeast kernel.version "5.15") ''
         The kernel parameter ${lib.head framebuffersOff} has no effect since Linux 5.15. Remove it.
-        If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; instead.
+        If the guest's screen stays black, set virtualisation.vfio.disableEFIfb = true; instead.
       ''
       ++ optional (cfg.disableEFIfb && asksPassphrase && initrdGraphics == [ ]) ''
         virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
@@ -283,11 +284,11 @@ in
         "xe"). vfio-patch check names the driver.
       ''
       ++ optional (cfg.bindAtBoot && deadSoftdeps != [ ]) ''
-        modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
-        first. These lines have no effect:
+        modprobe uses only the first softdep line for a module, and virtualisation.vfio adds its
+        lines first. So these lines have no effect:
           ${concatStringsSep "\n  " deadSoftdeps}
-        Remove the driver from virtualisation.vfio.competingDrivers and add vfio-pci to the
-        `pre:' of your line.
+        Remove their drivers from virtualisation.vfio.competingDrivers, and add vfio-pci to the
+        `pre:' of each of these lines.
       ''
       ++ map (entry: ''
         virtualisation.vfio.devices has ${entry.id}, so every device with this ID is bound to
@@ -295,7 +296,7 @@ in
       '') boundByBoth
       ++ optional (!cfg.bindAtBoot && fbdevByParam) ''
         boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
-        that a card can't be unbound later. ${
+        its cards can't be unbound later. ${
           if hasModuleParams then
             "Remove it, and set\nhardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;."
           else
@@ -304,12 +305,12 @@ in
       ''
       ++ optional (!cfg.bindAtBoot && fbdevByModule) ''
         hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, which lets NVIDIA's driver draw the
-        console, so that a card can't be unbound later. Set
+        console, so its cards can't be unbound later. Set
         hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
       ''
       ++ optional (!cfg.bindAtBoot && nvidia.nvidiaPersistenced or false) ''
-        hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be unbound
-        later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
+        hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so they can't be unbound later.
+        Turn it off, or stop nvidia-persistenced.service in
         virtualisation.vfio.guests.<name>.prepare.
       ''
       ++ map (busId: ''

@@ -26,7 +26,7 @@ let
 
   define = name: guest: "define_guest ${quoted name} ${guest.definition}\n";
 
-  # A guest that starts with the host needs its network first.
+  # The network first, because a guest that starts with the host needs it.
   settle =
     name: guest:
     "start_network ${quoted name}\n"
@@ -46,7 +46,7 @@ in
         LIBVIRT_DEFAULT_URI = "qemu:///system";
         LC_ALL = "C";
       };
-      # Without guests, there is work only if earlier configurations had some.
+      # A configuration without guests needs the service only if an earlier one had guests.
       unitConfig = mkIf (defined == { }) { ConditionPathExists = "/var/lib/vfio-guests"; };
       serviceConfig = {
         Type = "oneshot";
@@ -61,11 +61,11 @@ in
         undefined=${lines undefined}
         removes=${yesOrNo cfg.removeOldGuests}
 
-        look
-        leave_old_guests
-        look
+        list_guests
+        handle_old_guests
+        list_guests
         ${concatStrings (mapAttrsToList define defined)}
-        look
+        list_guests
         ${concatStrings (mapAttrsToList settle defined)}
         [ "$failed" = no ]
       '';

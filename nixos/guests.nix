@@ -1,4 +1,4 @@
-# Guests of the configuration: the XML that libvirt gets of each, and checks of it.
+# The guests of the configuration: the XML of each guest for libvirt, and checks of the XML.
 {
   config,
   lib,
@@ -52,12 +52,12 @@ let
     };
 
   domain = types.attrsOf element // {
-    description = "domain of libvirt in Nix, as `vfio-patch domain` writes it";
+    description = "libvirt domain in Nix, as `vfio-patch domain` prints it";
   };
 
   # ---- the XML of one guest
 
-  # Unlike escapeShellArg, the same text with every nixpkgs.
+  # Unlike escapeShellArg, this returns the same text with every nixpkgs.
   quoted = text: "'${replaceStrings [ "'" ] [ "'\\''" ] text}'";
 
   # Whether the file can be read without a build.
@@ -102,9 +102,9 @@ let
         refuse 'libvirt does not accept this domain, for the reasons above.'
       found=$(xmllint --xpath 'string(/domain/name)' "$file")
       [ "$found" = "$name" ] ||
-        refuse "its XML has <name>$found</name>, but both names must be equal."
+        refuse "its XML has <name>$found</name>, but it must have <name>$name</name>."
       [ -n "$(xmllint --xpath 'string(/domain/uuid)' "$file")" ] ||
-        refuse 'its XML has no <uuid>, so libvirt would treat it as a new guest each time. Add the one that "virsh domuuid" prints if libvirt has this guest, otherwise a new one from "uuidgen".'
+        refuse 'its XML has no <uuid>, so libvirt would treat it as a new guest each time. If libvirt has this guest, add the UUID that "virsh domuuid" prints, otherwise the output of "uuidgen".'
       [ "$(xmllint --xpath 'count(//@passwd[. != ""])' "$file")" = 0 ] ||
         refuse 'its XML has a password, which every user of this machine could read. Remove it.'
       cp "$file" "$out"
@@ -135,14 +135,14 @@ let
             };
           };
           description = ''
-            The domain of the guest as Nix. `vfio-patch domain win10.xml` prints it from the output
-            of `virsh dumpxml --inactive`. libvirt gets it when the system is switched to; a running
-            guest is unaffected until its next start. A change that is made in libvirt, for example
-            with virt-manager, is effective until this option changes, and is then saved in
-            `/var/lib/vfio-guests`.
+            The guest's domain in Nix. `vfio-patch domain win10.xml` prints it from the output of
+            `virsh dumpxml --inactive`. The guest is defined in libvirt when you switch to the
+            configuration; a running guest uses the new definition from its next start. A change in
+            libvirt itself, for example with virt-manager, lasts until this option changes.
+            libvirt's definition is then saved in `/var/lib/vfio-guests`.
 
-            A set is an element, a string in it an attribute, and a list several elements with one
-            name. `null` omits an element or attribute.
+            A set is an element, a string in a set is an attribute, and a list is several elements
+            with the same name. `null` omits an element or attribute.
           '';
         };
 
@@ -161,8 +161,8 @@ let
           example = true;
           description = ''
             Whether libvirt starts the guest when the host boots. `null` keeps libvirt's setting.
-            The guest is started with the definition that libvirt has at that time, so a change
-            through `nixos-rebuild boot` takes effect one start later.
+            At boot, libvirt starts the guest before the guest is defined again, so a change through
+            `nixos-rebuild boot` takes effect one start later.
           '';
         };
 
@@ -189,7 +189,7 @@ let
       name
     ];
 
-  # `name = "win10"' and `name._text = "win10"' are the same.
+  # `name = "win10"' and `name._text = "win10"' mean the same.
   textOf =
     value:
     if value == null then
@@ -199,7 +199,7 @@ let
     else
       toString value;
 
-  # virsh reads a number as the ID of a running guest, and the name is used as a file name.
+  # virsh would read a number as the ID of a running guest, and the name becomes a file name.
   isValidName =
     name:
     builtins.match "[^/.[:cntrl:]][^/[:cntrl:]]*" name != null
@@ -217,7 +217,7 @@ let
   # Replaces the references to quotation marks in XML.
   decodeQuotes = replaceStrings [ "&quot;" "&#34;" "&apos;" "&#39;" ] [ "\"" "\"" "'" "'" ];
 
-  # Values that turn a password on or off, but do not contain one.
+  # Values that turn passwords on or off, but are not passwords.
   isSwitch =
     value:
     elem value [
@@ -281,38 +281,38 @@ let
       {
         assertion = isValidName name;
         message = ''
-          ${option}: a guest of the configuration can't have this name. A name has no slash and no
-          control character, does not begin with a dot, and is not a number.
+          ${option}: this is not a valid name for a guest. A name has no slash and no control
+          character, does not begin with a dot, and is not a number.
         '';
       }
       {
         assertion = !isValidName name || !isReadAsID name;
         message = ''
-          ${option}: virsh reads this name as an ID or a UUID, which may be that of another guest.
+          ${option}: virsh reads this name as an ID or a UUID, which may belong to another guest.
           Choose another name.
         '';
       }
       {
         assertion = value.domain == null || domainName == name;
         message = ''
-          ${option}.domain has the name ${toString domainName}, but both names must be equal, because
-          these options apply to the guest with this name in libvirt. Rename one of them.
+          ${option}.domain.name is ${toString domainName}, but the options in
+          ${option} apply to libvirt's guest ${name}. Use the same name in both places.
         '';
       }
       {
         assertion = value.domain == null || textOf (value.domain.uuid or null) != null;
         message = ''
           ${option}.domain has no `uuid', so libvirt would treat it as a new guest each time.
-          Add the one that `virsh domuuid' prints if libvirt has this guest, otherwise a new one
-          from `uuidgen'.
+          If libvirt has this guest, add the UUID that `virsh domuuid' prints, otherwise the output
+          of `uuidgen'.
         '';
       }
       {
         assertion = passwords == [ ];
         message = ''
-          ${option} has ${concatStringsSep " and " passwords}, and every user of this machine can
-          read the Nix store. Remove it. A display for this machine only needs no password: let it
-          listen on 127.0.0.1 or on a socket.
+          ${option} has ${concatStringsSep " and " passwords}, but every user of this machine can
+          read the Nix store. Remove it. A display needs no password if it can be reached only from
+          this machine: let it listen on 127.0.0.1 or on a socket.
         '';
       }
     ];
@@ -333,8 +333,8 @@ let
     assertion = lib.length same == 1;
     message = ''
       ${concatStringsSep " and " (map (it: nameOfOption it.name) same)} have the same UUID, so
-      libvirt treats them as one guest. If one is the old name of the other, remove it; otherwise
-      give one of them a new UUID from `uuidgen'.
+      libvirt treats them as one guest. If you renamed a guest, remove its old name; otherwise give
+      one of them a new UUID from `uuidgen'.
     '';
   }) (lib.groupBy (it: it.uuid) (concatMap uuidsOf guests));
 
@@ -356,9 +356,9 @@ in
       example = true;
       description = ''
         Whether to remove guests from libvirt that are no longer in the configuration. Only guests
-        that the configuration once defined are removed, and only while they are off. Their disks,
-        NVRAM and TPM and a copy of their XML are kept. If this is off, the guests are kept, and
-        the journal has a warning.
+        that an earlier configuration defined are removed, and only while they are off. Their disks,
+        NVRAM and TPM and a copy of their XML are kept. Without this option, libvirt keeps the
+        guests, and the journal has a warning.
       '';
     };
   };

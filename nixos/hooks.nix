@@ -30,12 +30,11 @@ let
   };
 
   commands =
-    { moment, example }:
+    { description, example }:
     mkOption {
       type = types.lines;
       default = "";
-      inherit example;
-      description = moment;
+      inherit description example;
     };
 
   guest.options = {
@@ -44,14 +43,14 @@ let
       default = null;
       example = "0-3,8-11";
       description = ''
-        CPUs that the host keeps while this guest runs, numbered as in `lscpu -e`. Programs of the
-        host don't use the other CPUs; assign these to the guest with `<vcpupin>` in its domain.
-        The host gets all CPUs back when the guest is off.
+        CPUs that the host keeps while this guest runs, numbered as in `lscpu -e`. The host's
+        programs don't use the other CPUs, so assign those to the guest with `<vcpupin>` in its
+        domain. The host gets all CPUs back when the guest is off.
       '';
     };
 
     prepare = commands {
-      moment = ''
+      description = ''
         Bash commands that run as root before the guest gets its devices. If one fails, the guest
         does not start. They must not call `virsh`, which would wait for the guest.
       '';
@@ -62,7 +61,7 @@ let
     };
 
     started = commands {
-      moment = ''
+      description = ''
         Bash commands that run as root when the guest has started. They must not call `virsh`.
       '';
       example = ''
@@ -71,7 +70,7 @@ let
     };
 
     stopped = commands {
-      moment = ''
+      description = ''
         Bash commands that run as root when the guest has stopped, before its devices are released.
         They must not call `virsh`.
       '';
@@ -81,9 +80,9 @@ let
     };
 
     release = commands {
-      moment = ''
-        Bash commands that run as root when the host has the guest's devices back. All of them run,
-        even if one fails. They must not call `virsh`.
+      description = ''
+        Bash commands that run as root when the host has the guest's devices back. If one fails, the
+        others still run. They must not call `virsh`.
       '';
       example = ''
         modprobe nvidia_drm
@@ -114,11 +113,11 @@ let
       mapAttrs (name: _: (before.${name} or (_: "")) guest + guest.${name}) moments
     );
 
-  # Unlike escapeShellArg, the same text with every nixpkgs.
+  # Unlike escapeShellArg, this returns the same text with every nixpkgs.
   quoted = text: "'${lib.replaceStrings [ "'" ] [ "'\\''" ] text}'";
 
-  # Each runs in a subshell, so that an `exit' or a variable does not affect the others. Only
-  # `prepare' may fail: after an error in `started', libvirt would stop the guest.
+  # The commands of each step run in a subshell, so that an `exit' or a variable does not affect the
+  # other steps. Only `prepare' may fail: after an error in `started', libvirt would stop the guest.
   branch = name: step: ''
     ${moments.${name}})
     (
@@ -138,8 +137,8 @@ let
 
   isolatesCPUs = any (guest: guest.hostCPUs != null) (attrValues cfg.guests);
 
-  # Several guests may run at once. Each with `hostCPUs' has a file with the CPUs that the host
-  # keeps, and the host uses one of the files that are left.
+  # Several guests may run at once. Each running guest with `hostCPUs' has a file with the CPUs that
+  # the host keeps. When one of them stops, the host gets the CPUs in one of the remaining files.
   isolation = ''
     guest=$1
     marks=/run/vfio-guests

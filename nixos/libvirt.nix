@@ -1,4 +1,4 @@
-# Two settings of libvirt's qemu.conf without an option in NixOS.
+# Options for two settings in libvirt's qemu.conf for which NixOS has no options.
 { config, lib, ... }:
 
 let
@@ -17,8 +17,8 @@ let
   cfg = config.virtualisation.libvirtd;
 
   # cgroup_device_acl replaces libvirt's default list, so without these devices QEMU can't open even
-  # /dev/kvm. The default differs between versions; this is the union, as libvirt skips missing
-  # devices.
+  # /dev/kvm. The default differs between versions; this list is the union, because libvirt skips
+  # missing devices.
   libvirtDevices = [
     "/dev/null"
     "/dev/full"
@@ -68,9 +68,9 @@ in
       default = [ ];
       example = [ "/dev/kvmfr0" ];
       description = ''
-        Devices that guests may open in addition to those that libvirt allows.
+        Devices that QEMU may open in addition to those that libvirt allows.
 
-        Needed only for devices in `<qemu:commandline>`. libvirt itself allows the devices of
+        Needed only for devices in `<qemu:commandline>`. libvirt already allows the devices of
         elements in the domain, such as `<hostdev>`, `<input type='evdev'>`, disks and sound.
       '';
     };
@@ -87,9 +87,9 @@ in
   };
 
   config = mkIf (cfg.enable && (writesACL || writesCapabilities)) {
-    # Any definition of verbatimConfig replaces the NixOS default, which turns namespaces off, so it
-    # is repeated here. It comes last, so that a `namespaces' of the user takes precedence: libvirt
-    # reads the first of two equal keys.
+    # Any definition of verbatimConfig replaces the NixOS default, which turns namespaces off, so that
+    # line is repeated here. It is last because libvirt reads the first of two equal keys, so the
+    # user's `namespaces' takes precedence.
     virtualisation.libvirtd.qemu.verbatimConfig = mkAfter (
       ''
         namespaces = []

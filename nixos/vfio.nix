@@ -1,5 +1,5 @@
-# The options for passing PCI devices, such as a graphics card, to guests. The imported files
-# implement them.
+# The options for passing PCI devices, such as a graphics card, through to guests. The imported
+# files implement them.
 { lib, ... }:
 
 let
@@ -63,8 +63,8 @@ let
       apply = id: if id == null then null else toLower id;
       example = "10de:1b80";
       description = ''
-        ID of the device that is expected at the address. Addresses can change when a card is added
-        or the firmware is updated; with this option, a different device there is not bound.
+        ID of the device that is expected at the address. A device with another ID is not bound.
+        Addresses can change when a card is added or the firmware is updated.
       '';
     };
   };
@@ -79,7 +79,7 @@ in
   ];
 
   options.virtualisation.vfio = {
-    enable = mkEnableOption "passing PCI devices to guests with VFIO";
+    enable = mkEnableOption "passing PCI devices through to guests with VFIO";
 
     IOMMUType = mkOption {
       type = types.nullOr (
@@ -116,8 +116,8 @@ in
       ];
       description = ''
         IDs of the devices to bind to vfio-pci, as `lspci -nn` shows them. List every function of
-        a card, including its audio. An ID binds all devices that have it, so use
-        {option}`addresses` for one of two equal cards.
+        a card, including its audio. An ID binds all devices that have this ID. To bind only one of
+        two identical cards, use {option}`addresses`.
       '';
     };
 
@@ -178,9 +178,9 @@ in
       default = false;
       example = true;
       description = ''
-        Whether to keep the kernel from using the framebuffer of the firmware. Needed only if that
-        framebuffer occupies the guest's card, so that vfio-pci can't bind it. The screen then
-        stays dark until a graphics driver loads.
+        Whether to keep the kernel from using the firmware's framebuffer. Needed only if that
+        framebuffer occupies the guest's card, so vfio-pci can't bind the card. With this option,
+        the screen stays dark until a graphics driver loads.
       '';
     };
 
@@ -211,8 +211,8 @@ in
       description = ''
         Whether to split IOMMU groups with `pcie_acs_override`. This works only with a kernel that
         has the ACS override patch, for example `pkgs.linuxPackages_zen`, or with
-        {option}`acsPatch`. The groups then only look separate: a device of a guest may still
-        access its neighbors.
+        {option}`acsPatch`. The groups then only look separate: a guest's device may still access
+        the devices next to it.
       '';
     };
 
@@ -228,8 +228,8 @@ in
       default = null;
       example = lib.literalExpression "./acs-override.patch";
       description = ''
-        The ACS override patch, for a kernel that does not have it. With {option}`applyACSpatch`,
-        this machine builds the kernel with the patch. It must fit the version of
+        The ACS override patch, for a kernel without it. With {option}`applyACSpatch`, this machine
+        builds the kernel with the patch. The patch must fit the version of
         {option}`boot.kernelPackages`, so it needs an update from time to time.
       '';
     };
@@ -250,7 +250,7 @@ in
       example = "kvm";
       description = ''
         Group that may open the devices in `/dev/vfio`. Needed for QEMU without libvirt. Every
-        member can make the devices read and write memory.
+        member can make these devices read and write memory.
       '';
     };
   };

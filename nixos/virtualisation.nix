@@ -36,7 +36,7 @@ let
     description = "octal file mode, such as 0660";
   };
 
-  # Owner and mode of something that both QEMU and a program of the user open.
+  # Owner and mode of a file or device that both QEMU and one of the user's programs open.
   ownerOptions = {
     user = mkOption {
       type = accountName;
@@ -196,13 +196,13 @@ let
 
   # ---- access through the group kvm
 
-  sharedThroughKvm = any (owner: owner.group == "kvm") (
+  isSharedThroughKvm = any (owner: owner.group == "kvm") (
     attrValues sharedMemoryFiles
     ++ optionals kvmfr.enable (map (device: device.permissions) kvmfr.devices)
   );
 
-  # QEMU needs the group even as root, because libvirt drops its capability to open files of other
-  # users (see clearEmulationCapabilities).
+  # QEMU needs the group even as root, because libvirt drops its capability to open other users'
+  # files (see clearEmulationCapabilities).
   qemuUser = if libvirtd.qemu.runAsRoot then "root" else "qemu-libvirtd";
 in
 {
@@ -249,7 +249,7 @@ in
         example = 16;
         description = ''
           Number of huge pages to reserve. The host can't use this memory for anything else, so
-          leave it at least 4 GiB.
+          leave at least 4 GiB unreserved.
         '';
       };
     };
@@ -280,7 +280,7 @@ in
       ) sharedMemoryFiles;
     }
 
-    (mkIf sharedThroughKvm {
+    (mkIf isSharedThroughKvm {
       users.groups.kvm.members =
         optional libvirtd.enable qemuUser ++ optionals vfio.enable vfio.users;
     })
@@ -325,7 +325,7 @@ in
         optional ((device.size == null) == (device.resolution == null)) {
           assertion = false;
           message = ''
-            virtualisation.kvmfr.devices: each device needs either `size' or `resolution', not
+            virtualisation.kvmfr.devices: each device needs either `size' or `resolution', but not
             both.
           '';
         }
@@ -333,9 +333,9 @@ in
 
       warnings = map (device: ''
         virtualisation.kvmfr.devices: the owner of /dev/${device.name}, ${device.permissions.user},
-        is not a system user, so udev of systemd 258 and 259 ignores the rule. Omit
-        `permissions.user' and add the name to virtualisation.vfio.users, which gives access
-        through the group kvm.
+        is not a system user, so udev of systemd 258 and 259 ignores its rule. Omit
+        `permissions.user', and add ${device.permissions.user} to virtualisation.vfio.users, which
+        gives access through the group kvm.
       '') kvmfrOwnedByNormalUsers;
     })
   ];

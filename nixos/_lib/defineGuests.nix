@@ -1,16 +1,16 @@
 # Shell functions that define the guests of the configuration in libvirt. `guestService.nix' sets their
 # variables and calls them. They change only libvirt, through virsh, and the folder STATE_DIRECTORY.
 #
-# Each guest has a folder there:
+# Each guest has a folder in STATE_DIRECTORY:
 #   applied.xml  the XML that was last defined; empty while a definition is in progress
-#   libvirt.xml  the definition that libvirt made of it
-#   found.xml    the definition that libvirt had before, until it is clear whether it is needed
-#   kept-N.xml   a definition that was changed in libvirt and exists nowhere else
+#   libvirt.xml  the definition that libvirt made of applied.xml
+#   found.xml    libvirt's earlier definition, until it is clear whether it must be kept
+#   kept-N.xml   a definition that was changed in libvirt and is saved nowhere else
 ''
   set -euo pipefail
 
   failed=no
-  # Whether libvirt's guests may have changed since they were listed.
+  # Whether libvirt's guests may have changed after they were listed.
   changed=yes
 
   # Priorities of the journal: 3 is an error, 4 a warning.
@@ -21,8 +21,8 @@
     failed=yes
   }
 
-  # Selects the guest with this name.
-  take() {
+  # select_guest NAME
+  select_guest() {
     guest=$1
     folder=$STATE_DIRECTORY/$guest
     applied=$folder/applied.xml
@@ -38,7 +38,8 @@
     sync "$folder"
   }
 
-  same() { [ -e "$1" ] && [ -e "$2" ] && [ "$(< "$1")" = "$(< "$2")" ]; }
+  # Whether both files exist and have the same content.
+  is_same() { [ -e "$1" ] && [ -e "$2" ] && [ "$(< "$1")" = "$(< "$2")" ]; }
 
   # Whether the guest is in a list with one name per line.
   has_guest() { grep -Fxq -- "$guest" <<< "$1"; }
@@ -46,13 +47,14 @@
   # An error of virsh, on one line.
   complaint() { tr -s '\n' ' ' <<< "$1" | sed 's/^error: //; s/ error: /: /g; s/ $//'; }
 
-  # The definition for the next start, with passwords. cat fails on a full disk, virsh does not.
+  # The definition for the next start, with passwords. cat fails on a full disk, but virsh does not.
   definition() { virsh -q dumpxml --inactive --security-info --domain "$guest" | cat; }
 
   uuid_in() { sed -n '/<uuid>/{s:.*<uuid>\(.*\)</uuid>.*:\1:p;q}' "$1"; }
 
-  # A running guest that is not persistent disappears when it is shut off.
-  look() {
+  # Lists libvirt's guests again if they may have changed. A running guest that is not persistent
+  # disappears when it is shut off.
+  list_guests() {
     if [ "$changed" = no ]; then return; fi
     changed=no
     all=$(virsh -q list --all --name)
@@ -63,7 +65,7 @@
   # Renames found.xml to the first kept-N.xml that is free or has the same content.
   keep_found() {
     local number=1
-    while kept=$folder/kept-$number.xml && [ -e "$kept" ] && ! same "$found" "$kept"; do
+    while kept=$folder/kept-$number.xml && [ -e "$kept" ] && ! is_same "$found" "$kept"; do
       number=$((number + 1))
     done
     mv -f "$found" "$kept"
@@ -74,12 +76,13 @@
     warn "libvirt had a different definition, from virt-manager or virsh for example. It is kept in $kept; copy what you need from it into the configuration."
   }
 
-  # Keeps found.xml if the definition did change, as when libvirt exited before it replied.
+  # Reports after an error that the definition is unchanged, and deletes found.xml. But if libvirt
+  # exited before it replied, the definition may have changed; then found.xml is kept.
   report_unchanged() {
     local before=$found
     if [ ! -e "$found" ]; then before=$made; fi
     definition > "$folder/now.xml"
-    if same "$before" "$folder/now.xml"; then
+    if is_same "$before" "$folder/now.xml"; then
       rm -f "$found"
       say "its definition is unchanged, with the UUID $(uuid_in "$folder/now.xml")."
     fi
@@ -91,15 +94,15 @@
     local other
     other=$(virsh -q domname "$(uuid_in "$1")" 2> /dev/null) || return 0
     if [ "$other" = "$guest" ]; then return; fi
-    say "libvirt's guest $other has the same UUID. If that is its old name, rename it while it is off: virsh domrename $(printf '%q %q' "$other" "$guest"); then: systemctl restart vfio-guests. Otherwise give it another UUID."
+    say "libvirt's guest $other has the same UUID. If $other is the old name of this guest, rename it while it is off: virsh domrename $(printf '%q %q' "$other" "$guest"); then: systemctl restart vfio-guests. Otherwise give this guest another UUID."
   }
 
   # define_guest NAME XML-FILE
   define_guest() {
-    take "$1"
+    select_guest "$1"
     local isnew=yes message
     if has_guest "$all"; then
-      if has_guest "$persistent" && same "$2" "$applied"; then return; fi
+      if has_guest "$persistent" && is_same "$2" "$applied"; then return; fi
       isnew=no
     fi
     mkdir -p "$folder"
@@ -107,8 +110,8 @@
     if [ "$isnew" = no ]; then
       definition > "$folder/now.xml"
       # An interrupted run saved found.xml and then replaced the definition.
-      if [ -e "$found" ] && ! same "$found" "$folder/now.xml"; then keep_changes; fi
-      if same "$made" "$folder/now.xml"; then
+      if [ -e "$found" ] && ! is_same "$found" "$folder/now.xml"; then keep_changes; fi
+      if is_same "$made" "$folder/now.xml"; then
         rm -f "$found"
       else
         write "$found" < "$folder/now.xml"
@@ -133,7 +136,7 @@
     definition > "$folder/now.xml"
     write "$made" < "$folder/now.xml"
     rm "$folder/now.xml"
-    if same "$made" "$found"; then
+    if is_same "$made" "$found"; then
       rm "$found"
     elif [ -e "$found" ]; then
       keep_changes
@@ -146,13 +149,13 @@
       say 'defined.'
     fi
     if has_guest "$(virsh -q list --all --with-managed-save --name)"; then
-      warn "it resumes from its saved state, without this definition. \"virsh managedsave-remove\" discards that state."
+      warn "it has a saved state, so it resumes without this definition. Discard the saved state with \"virsh managedsave-remove\"."
     fi
   }
 
   # set_autostart NAME yes|no
   set_autostart() {
-    take "$1"
+    select_guest "$1"
     local now=no message
     if ! has_guest "$persistent"; then return; fi
     if has_guest "$(virsh -q list --all --autostart --name)"; then now=yes; fi
@@ -171,7 +174,7 @@
 
   # Starts libvirt's own network if the guest uses it.
   start_network() {
-    take "$1"
+    select_guest "$1"
     if ! has_guest "$all" || ! grep -Fqs "<source network='default'" "$made"; then return; fi
     local message known active
     known=$(virsh -q net-list --all --name)
@@ -187,33 +190,33 @@
     fi
   }
 
-  # Deletes the records of a guest that is no longer managed here, except for changed definitions.
+  # Deletes the records of a guest that this service no longer manages, except for changed definitions.
   forget() {
     if [ -e "$found" ]; then keep_changes; fi
     rm -f "$made" "$made.new" "$found.new" "$applied.new" "$folder/now.xml" "$applied"
     rmdir --ignore-fail-on-non-empty "$folder"
   }
 
-  # Handles guests that were defined here and are no longer in the configuration.
-  leave_old_guests() {
+  # Handles guests that this service defined and that are no longer in the configuration.
+  handle_old_guests() {
     local path
     for path in "$STATE_DIRECTORY"/*/applied.xml; do
       if [ ! -e "$path" ]; then continue; fi
       path=$(dirname "$path")
-      take "$(basename "$path")"
+      select_guest "$(basename "$path")"
       if has_guest "$defined"; then continue; fi
-      leave_old_guest
+      handle_old_guest
     done
   }
 
-  leave_old_guest() {
+  handle_old_guest() {
     local keep message
     if ! has_guest "$all"; then
       forget
       return
     fi
     if has_guest "$undefined"; then
-      say 'its definition is no longer in the configuration. libvirt keeps the one it has.'
+      say 'the configuration no longer defines it, but libvirt keeps its definition.'
       forget
       return
     fi
@@ -223,20 +226,20 @@
     fi
     definition > "$folder/now.xml"
     if [ ! -e "$made" ] || [ "$(uuid_in "$made")" != "$(uuid_in "$folder/now.xml")" ]; then
-      # It is a different guest with the same name.
+      # libvirt has a different guest with the same name.
       forget
       return
     fi
     if has_guest "$running"; then
       rm "$folder/now.xml"
-      warn 'it is no longer in the configuration, but it is running. It is kept until the system is switched or booted while it is off.'
+      warn 'it is no longer in the configuration, but it is running. It is removed at the next switch or boot if it is off then.'
       return
     fi
     # With these flags, libvirt does not delete the NVRAM and the TPM.
     keep=$(virsh help undefine | grep -Eo -e '--keep-(nvram|tpm)' | sort -u | tr '\n' ' ') || keep=
     if grep -q '<tpm ' "$folder/now.xml" && [[ $keep != *--keep-tpm* ]]; then
       rm "$folder/now.xml"
-      warn 'it is no longer in the configuration. It is kept, because this libvirt would delete its TPM.'
+      warn 'it is no longer in the configuration, but it is kept because this version of libvirt would delete its TPM.'
       return
     fi
     mv -f "$folder/now.xml" "$found"

@@ -2,10 +2,13 @@
 #
 #   import ./domain.nix { type = "kvm"; name = "win10"; memory._text = 4194304; … }
 #
-# A set is an element: a string in it is an attribute, or a child with only text if the tables list
-# it; a set is a child; a list is several children of one name; null is left out. `_attrs' holds
-# attributes whose names clash with children, `_text' the text, `_children' children whose order
-# counts.
+# Each set is an element. In a set,
+# - a string is an attribute, or a child that contains only text, if the tables list its name
+# - a set is a child, and a list is several children with the same name
+# - null is left out
+# - `_attrs' has attributes whose names clash with children
+# - `_text' is the text
+# - `_children' lists children whose order matters
 let
   inherit (builtins)
     attrNames
@@ -61,7 +64,7 @@ let
     else if isInt value then
       toString value
     else if isPath value then
-      # A file of the configuration must be in the system's closure; a disk image must not be copied.
+      # A file in the Nix store must be in the system's closure; a disk image must not be copied.
       (if isInStore value then "${value}" else toString value)
     else if isPackage value then
       "${value}"
@@ -91,7 +94,7 @@ let
     in
     name: match "${first}${rest}(:${first}${rest})?" name != null;
 
-  # The names that `first' lists, in its order, then the others, which Nix has sorted.
+  # First the names in `first', in its order, then the others, which Nix has sorted.
   inOrder = first: names: filter (it: elem it names) first ++ filter (it: !elem it first) names;
 
   # ---- elements
@@ -192,7 +195,7 @@ let
     else
       concatStringsSep "\n" ([ "${margin}${tag}>" ] ++ content ++ [ "${margin}</${name}>" ]);
 
-  # `indent' is null in mixed content, where whitespace counts.
+  # `indent' is null in mixed content, where whitespace matters.
   marginOf = indent: if indent == null then "" else indent;
 
   child =

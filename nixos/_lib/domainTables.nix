@@ -4,7 +4,8 @@ let
     text: builtins.filter (it: builtins.isString it && it != "") (builtins.split "[ \n]+" text);
 in
 {
-  # Children with only text, by parent. A string with such a name is a child, not an attribute.
+  # Children that contain only text, by parent. A string under such a name is a child, not an
+  # attribute.
   texts = builtins.mapAttrs (_: words) {
     blkiotune = "weight";
     controller = "serial";

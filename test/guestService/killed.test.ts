@@ -9,7 +9,7 @@ describeWithLibvirt('vfio-guests.service after a kill', libvirt => {
   const definedBy: typeof libvirt.definedBy = (...words) => libvirt.definedBy(...words)
   const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
 
-  test('restores the earlier definition of a guest if the configuration is reverted', () => {
+  test('defines the earlier XML again if the configuration is reverted after the kill', () => {
     serve(guest())
     const defined = definedBy(guest({ memory: 32 }))
     libvirt.serve({ defined })
@@ -25,7 +25,7 @@ describeWithLibvirt('vfio-guests.service after a kill', libvirt => {
   })
 
   test.each([true, false])(
-    'keeps a changed definition if libvirt exits before it replies; changed: %s',
+    'if libvirt exits before it replies, saves the earlier definition only if it was changed (changed: %s)',
     isEdited => {
       serve(guest())
       if (isEdited) libvirt.virsh('define', libvirt.file('edited.xml', guest({ memory: 24 })))
@@ -45,7 +45,7 @@ describeWithLibvirt('vfio-guests.service after a kill', libvirt => {
     }
   )
 
-  test('has the same result after a kill at any call of virsh', () => {
+  test('reaches the same result after a kill at any call of virsh', () => {
     const edited = libvirt.file('edited.xml', guest({ memory: 24 }))
     const oldFile = libvirt.file('old.xml', guest({ name: 'old', uuid: UUIDS["my son's"] }))
     const newFile = libvirt.file('new.xml', guest({ name: 'new' }))

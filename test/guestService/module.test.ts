@@ -21,15 +21,15 @@ describeWithOracle('virtualisation.vfio.guests', oracle => {
     return result.ok ? result.value : result.error
   }
 
-  describe('names that virsh reads as an ID or UUID', () => {
-    it.each([' 7', '+7', UUID])('rejects "%s"', name => {
+  describe('the name of a guest', () => {
+    it.each([' 7', '+7', UUID])('can\'t be "%s", which virsh reads as an ID or UUID', name => {
       const [message = '', ...more] = failures({ [name]: UUID }) as string[]
       expect([message.split(': ')[1], more]).toEqual([
-        'virsh reads this name as an ID or a UUID, which may be that of another guest.\nChoose another name.\n',
+        'virsh reads this name as an ID or a UUID, which may belong to another guest.\nChoose another name.\n',
         []
       ])
     })
-    it.each(['-7', '7a', '--help', 'my windows', UUID.slice(1)])('allows "%s"', name => {
+    it.each(['-7', '7a', '--help', 'my windows', UUID.slice(1)])('can be "%s"', name => {
       expect(failures({ [name]: UUID })).toEqual([])
     })
   })
@@ -39,8 +39,8 @@ describeWithOracle('virtualisation.vfio.guests', oracle => {
       failures({ win10: UUID, linux: UUID.replace('a', 'b'), windows: UUID.toUpperCase() })
     ).toEqual([
       `virtualisation.vfio.guests.win10 and virtualisation.vfio.guests.windows have the same UUID, so
-libvirt treats them as one guest. If one is the old name of the other, remove it; otherwise
-give one of them a new UUID from \`uuidgen'.
+libvirt treats them as one guest. If you renamed a guest, remove its old name; otherwise give
+one of them a new UUID from \`uuidgen'.
 `
     ])
   })

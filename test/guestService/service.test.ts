@@ -16,7 +16,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
   const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
   const wasDefined = { status: 0, output: 'win10: defined.\n' }
 
-  test('defines a guest once', () => {
+  test('defines a new guest, and does nothing in the next run', () => {
     expect(serve(guest())).toEqual(wasDefined)
     expect(guests()).toEqual(['win10'])
     expect(libvirt.records()).toEqual({
@@ -32,7 +32,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     ])
   })
 
-  test('supports names with spaces and quotes', () => {
+  test('defines a guest whose name has spaces and quotes', () => {
     const name = "Büro's PC"
     expect(libvirt.serve({ defined: definedBy(guest({ name }), name) })).toEqual({
       status: 0,
@@ -44,7 +44,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     )
   })
 
-  test('supports names that look like a flag of virsh', () => {
+  test('sets autostart of a guest whose name looks like a flag of virsh', () => {
     const name = '--help'
     const { xml = '' } = definedBy(guest({ name }), name)[name] ?? {}
     const serveIt = (autostart: boolean) =>
@@ -56,7 +56,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(libvirt.virsh('list', '--all', '--autostart', '--name').trim()).toBe('')
   })
 
-  test('defines a changed guest again', () => {
+  test('defines a guest again after its XML changed in the configuration', () => {
     serve(guest())
     expect(serve(guest({ memory: 32 }))).toEqual(wasDefined)
     expect(memoryOf('win10')).toBe(32)
@@ -64,7 +64,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
   })
 
-  test('defines a guest again that was removed from libvirt', () => {
+  test('defines a guest again after it was removed from libvirt', () => {
     serve(guest())
     libvirt.virsh('undefine', 'win10')
     expect(serve(guest())).toEqual(wasDefined)
@@ -74,14 +74,14 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
   describe('a guest that was changed in libvirt', () => {
     const edited = guest({ memory: 24 })
 
-    test('is untouched while the configuration is unchanged', () => {
+    test('keeps its change while the configuration is unchanged', () => {
       serve(guest())
       libvirt.virsh('define', libvirt.file('edited.xml', edited))
       expect(serve(guest())).toEqual({ status: 0, output: '' })
       expect(memoryOf('win10')).toBe(24)
     })
 
-    test('is saved once per definition when the configuration changes', () => {
+    test('is saved when the configuration changes, but equal definitions only once', () => {
       serve(guest())
       for (const [memory, now, number] of [
         [24, 32, 1],
@@ -113,7 +113,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
     })
 
-    test('is saved if libvirt had it before the configuration', () => {
+    test('is saved if libvirt had the guest before the configuration defined it', () => {
       libvirt.virsh('define', libvirt.file('edited.xml', edited))
       const before = libvirt.virsh('dumpxml', 'win10')
       expect(serve(guest()).output).toContain(
@@ -122,7 +122,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
     })
 
-    test('is not lost if the disk is full', () => {
+    test('keeps its change if the disk is full, and is saved in the next run', () => {
       serve(guest())
       libvirt.virsh('define', libvirt.file('edited.xml', edited))
       const before = libvirt.virsh('dumpxml', 'win10')
@@ -146,7 +146,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     })
   })
 
-  test('changes a running guest only at its next start', () => {
+  test('does not change a running guest before its next start', () => {
     serve(guest())
     libvirt.virsh('start', 'win10', '--paused')
     const id = libvirt.virsh('domid', 'win10')
@@ -158,7 +158,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect([memoryOf('win10'), memoryOf('win10', '--inactive')]).toEqual([16, 32])
 
     expect(libvirt.serve({ removeOldGuests: true }).output).toBe(
-      '<4>win10: it is no longer in the configuration, but it is running. It is kept until the system is switched or booted while it is off.\n'
+      '<4>win10: it is no longer in the configuration, but it is running. It is removed at the next switch or boot if it is off then.\n'
     )
     expect(libvirt.virsh('domid', 'win10')).toBe(id)
     expect(libvirt.virsh('list', '--all', '--persistent', '--name').trim()).toBe('win10')
@@ -190,14 +190,14 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(guests()).toEqual(['win10'])
   })
 
-  test('keeps the saved state of a guest', () => {
+  test('keeps a guest with a saved state, and warns about the saved state', () => {
     serve(guest())
     libvirt.virsh('start', 'win10', '--paused')
     libvirt.virsh('managedsave', 'win10')
     expect(serve(guest({ memory: 32 }))).toEqual({
       status: 0,
       output:
-        'win10: defined.\n<4>win10: it resumes from its saved state, without this definition. "virsh managedsave-remove" discards that state.\n'
+        'win10: defined.\n<4>win10: it has a saved state, so it resumes without this definition. Discard the saved state with "virsh managedsave-remove".\n'
     })
     expect(libvirt.serve({ removeOldGuests: true })).toEqual({
       status: 1,
@@ -219,7 +219,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(guests()).toEqual(['win10'])
     })
 
-    test('is removed with removeOldGuests, and its definition saved', () => {
+    test('is removed with removeOldGuests, and its definition is saved', () => {
       serve(guest())
       const before = libvirt.virsh('dumpxml', 'win10')
       libvirt.virsh('define', libvirt.file('other.xml', guest({ name: 'other' })))
@@ -237,7 +237,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(serve(guest())).toEqual(wasDefined)
     })
 
-    test('keeps its NVRAM and TPM', () => {
+    test('keeps its NVRAM and TPM when it is removed, and is kept if libvirt would delete its TPM', () => {
       const nvram = libvirt.ownFile('nvram/win10_VARS.fd', 'settings of its firmware\n')
       const tpm = `swtpm/${UUIDS.win10}/tpm2/tpm2-00.permall`
       libvirt.ownFile(tpm, 'keys\n')
@@ -247,7 +247,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       })
       expect(serve(withBoth)).toEqual(wasDefined)
       expect(libvirt.serve({ removeOldGuests: true }, { isOld: true }).output).toBe(
-        '<4>win10: it is no longer in the configuration. It is kept, because this libvirt would delete its TPM.\n'
+        '<4>win10: it is no longer in the configuration, but it is kept because this version of libvirt would delete its TPM.\n'
       )
       expect(libvirt.serve({ removeOldGuests: true }).status).toBe(0)
       expect(guests()).toEqual([])
@@ -255,19 +255,19 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(libvirt.ownFile(tpm).exists).toBe(true)
     })
 
-    test('is reported if the configuration has it under a new name', () => {
+    test('is reported with a command if the configuration has it under a new name', () => {
       serve(guest())
       const renamed = guest({ name: 'windows', uuid: UUIDS.win10 })
       const defined = definedBy(renamed, 'windows')
       expect(libvirt.serve({ defined })).toEqual({
         status: 1,
-        output: `${WARNING}<3>windows: libvirt did not define it: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\nwindows: libvirt's guest win10 has the same UUID. If that is its old name, rename it while it is off: virsh domrename win10 windows; then: systemctl restart vfio-guests. Otherwise give it another UUID.\n`
+        output: `${WARNING}<3>windows: libvirt did not define it: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\nwindows: libvirt's guest win10 has the same UUID. If win10 is the old name of this guest, rename it while it is off: virsh domrename win10 windows; then: systemctl restart vfio-guests. Otherwise give this guest another UUID.\n`
       })
       expect(libvirt.serve({ defined, removeOldGuests: true }).status).toBe(0)
       expect(guests()).toEqual(['windows'])
     })
 
-    test('is the same guest after it is renamed in libvirt, too', () => {
+    test('is defined under its new name after that command', () => {
       serve(guest())
       const renamed = guest({ name: 'my windows', uuid: UUIDS.win10, memory: 32 })
       const defined = definedBy(renamed, 'my windows')
@@ -280,7 +280,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(Object.keys(libvirt.records()).filter(it => it.startsWith('win10'))).toEqual([])
     })
 
-    test('is kept if it has snapshots', () => {
+    test('is kept with an error if it has snapshots', () => {
       serve(guest())
       const state = '<name>first</name><state>shutoff</state><creationTime>1</creationTime>'
       const snapshot = `<domainsnapshot>${state}${guest()}</domainsnapshot>`
@@ -295,18 +295,17 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       libvirt.virsh('snapshot-delete', 'win10', 'first', '--metadata')
     })
 
-    test('is kept if only its definition was removed', () => {
+    test('is kept if the configuration still has it without a definition', () => {
       serve(guest())
       expect(libvirt.serve({ undefined: ['win10'], removeOldGuests: true })).toEqual({
         status: 0,
-        output:
-          'win10: its definition is no longer in the configuration. libvirt keeps the one it has.\n'
+        output: 'win10: the configuration no longer defines it, but libvirt keeps its definition.\n'
       })
       expect(guests()).toEqual(['win10'])
       expect(libvirt.records()).toEqual({})
     })
 
-    test('is not confused with another guest of the same name', () => {
+    test("is not removed if libvirt's guest of that name has another UUID", () => {
       serve(guest())
       libvirt.virsh('undefine', 'win10')
       const uuid = '00000000-0000-4000-8000-000000000002'
@@ -316,7 +315,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(libvirt.records()).toEqual({})
     })
 
-    test('is forgotten if libvirt does not have it', () => {
+    test('has its records deleted if libvirt does not have it', () => {
       serve(guest())
       libvirt.virsh('undefine', 'win10')
       expect(libvirt.serve({})).toEqual({ status: 0, output: '' })
@@ -336,7 +335,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
         .replace(/machine='pc-q35-[^']+'/, "machine='q35'")
         .replace(/<emulator>.*<\/emulator>/, '')
 
-    test.each(GUESTS)('defines %s', given => {
+    test.each(GUESTS)('defines %s, or reports why QEMU without KVM refuses it', given => {
       const [, name = ''] = /<name>(.*)<\/name>/.exec(guestXml(given)) ?? []
       const xml = forQEMU(xmlOf(guestNix(given)))
       libvirt.virsh('net-define', libvirt.file('network.xml', NETWORK))
@@ -387,7 +386,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(guests()).toEqual(['win10'])
   })
 
-  test('sets and clears autostart', () => {
+  test('turns autostart on and off, and keeps it if it is not configured', () => {
     const defined = definedBy(guest())
     const starting = () => libvirt.virsh('list', '--all', '--autostart', '--name').trim()
     const set = (autostart?: boolean) =>

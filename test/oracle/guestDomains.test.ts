@@ -45,7 +45,7 @@ function definitionsOf(oracle: Oracle, ...modules: string[]): Record<string, Def
   return result.value as Record<string, Definition>
 }
 
-/** What the build's checks print about an XML; empty if they pass. */
+/** The error of the build's checks for an XML; empty if they pass. */
 function complaintOf({ script }: Definition, xml: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
   try {
@@ -70,14 +70,14 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
   const OPTION = 'virtualisation.vfio.guests.win10'
   describe('the XML of the guest', () => {
     let all: Record<string, Definition> | undefined
-    it.each(GUESTS)('%s is equal to its source', guest => {
+    it.each(GUESTS)('the XML of %s is equal to its source', guest => {
       all ??= definitionsOf(oracle, ...GUESTS.map(guestNix))
       const given = documentOf(guestXml(guest))
       const [, name = ''] = /<name>(.*)<\/name>/.exec(guestXml(guest)) ?? []
       expect(canonicalOf(documentOf(all[name]?.text ?? '').root)).toBe(canonicalOf(given.root))
     })
 
-    it('merges other modules, including mkForce null', () => {
+    it('the domain is merged with other modules, including mkForce null', () => {
       const { win10 } = definitionsOf(
         oracle,
         `{ ${domain('devices = { disk = [ { device = "disk"; } ]; tpm.model = "tpm-crb"; };')} }`,
@@ -102,7 +102,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
 `)
     })
 
-    it('contains the paths of packages and files', () => {
+    it('the XML has the paths of packages and files', () => {
       const { win10 } = definitionsOf(
         oracle,
         `{ pkgs, ... }: { ${domain('devices.emulator = pkgs.coreutils; os.loader = "${pkgs.kmod}/code.fd"; os.nvram = /var/lib/vars.fd;')} }`
@@ -112,7 +112,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
       expect(win10?.text).toContain(`<emulator>${inStore('coreutils')}</emulator>`)
     })
 
-    it('is the content of xmlFile', () => {
+    it('the XML is the content of xmlFile', () => {
       const file = nixPath(fileURLToPath(new URL('../guests/guests/nvme.xml', import.meta.url)))
       const { nvme } = definitionsOf(
         oracle,
@@ -121,7 +121,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
       expect(nvme?.text).toBe(guestXml('nvme'))
     })
 
-    it('is not read during evaluation if xmlFile must be built', () => {
+    it('xmlFile is not read during evaluation if it must be built', () => {
       const { win10 } = definitionsOf(
         oracle,
         '{ pkgs, ... }: { virtualisation.vfio.guests.win10.xmlFile = pkgs.writeText "a b" "x"; }'
@@ -143,7 +143,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
 `
     const uuid = `\n  <uuid>${UUID}</uuid>`
 
-    it('checks the XML with the configured libvirt', () => {
+    it('the build checks the XML with the configured libvirt', () => {
       expect(definition.name).toBe('it-s.xml')
       expect(
         definition.script
@@ -160,22 +160,23 @@ virt-xml-validate "$file" domain ||
   refuse 'libvirt does not accept this domain, for the reasons above.'
 found=$(xmllint --xpath 'string(/domain/name)' "$file")
 [ "$found" = "$name" ] ||
-  refuse "its XML has <name>$found</name>, but both names must be equal."
+  refuse "its XML has <name>$found</name>, but it must have <name>$name</name>."
 [ -n "$(xmllint --xpath 'string(/domain/uuid)' "$file")" ] ||
-  refuse 'its XML has no <uuid>, so libvirt would treat it as a new guest each time. Add the one that "virsh domuuid" prints if libvirt has this guest, otherwise a new one from "uuidgen".'
+  refuse 'its XML has no <uuid>, so libvirt would treat it as a new guest each time. If libvirt has this guest, add the UUID that "virsh domuuid" prints, otherwise the output of "uuidgen".'
 [ "$(xmllint --xpath 'count(//@passwd[. != ""])' "$file")" = 0 ] ||
   refuse 'its XML has a password, which every user of this machine could read. Remove it.'
 cp "$file" "$out"
 `)
     })
 
-    it('passes shellcheck', () => expectCleanShell(`file=a out=b\n${definition.script}`, 'bash'))
+    it('the script of the build passes shellcheck', () =>
+      expectCleanShell(`file=a out=b\n${definition.script}`, 'bash'))
 
-    withLibvirt('accepts a guest', () => {
+    withLibvirt('the build accepts a valid guest', () => {
       expect(complaintOf(definition, guest(uuid))).toBe('')
     })
 
-    withLibvirt.each(GUESTS)('reports the expected errors of the guest %s', name => {
+    withLibvirt.each(GUESTS)('the build reports the expected errors of the guest %s', name => {
       const all = definitionsOf(oracle, guestNix(name))
       const [own] = Object.values(all)
       if (!own) throw new Error('no definition')
@@ -183,30 +184,33 @@ cp "$file" "$out"
         'store-paths':
           '\nvirtualisation.vfio.guests.shared: its XML has a password, which every user of this machine could read. Remove it.\n',
         'two-gpus':
-          '\nvirtualisation.vfio.guests.two-gpus: its XML has no <uuid>, so libvirt would treat it as a new guest each time. Add the one that "virsh domuuid" prints if libvirt has this guest, otherwise a new one from "uuidgen".\n'
+          '\nvirtualisation.vfio.guests.two-gpus: its XML has no <uuid>, so libvirt would treat it as a new guest each time. If libvirt has this guest, add the UUID that "virsh domuuid" prints, otherwise the output of "uuidgen".\n'
       }
       const complaint = complaintOf(own, own.text ?? '')
       expect(complaint.replace('domain.xml validates\n', '')).toBe(complaints[name] ?? '')
     })
 
-    withLibvirt('rejects invalid XML, another name, a missing UUID, and a password', () => {
-      const says = (xml: string) =>
-        complaintOf(definition, xml).replace('domain.xml validates\n', '')
-      expect(says(guest(`${uuid}\n  <vcpu>many</vcpu>`))).toMatch(
-        /validity error[\s\S]*\nvirtualisation.vfio.guests\.it's: libvirt does not accept this domain, for the reasons above.\n$/
-      )
-      expect(says(guest(uuid, 'other'))).toBe(
-        "\nvirtualisation.vfio.guests.it's: its XML has <name>other</name>, but both names must be equal.\n"
-      )
-      expect(says(guest(''))).toContain(': its XML has no <uuid>, so libvirt would')
-      const graphics = "<devices><graphics type='vnc' passwd='a'/></devices>"
-      expect(says(guest(uuid + graphics))).toContain(': its XML has a password, which')
-      expect(says(guest(uuid + graphics.replace("'a'", "''")))).toBe('')
-    })
+    withLibvirt(
+      'the build rejects invalid XML, another name, a missing UUID, and a password',
+      () => {
+        const says = (xml: string) =>
+          complaintOf(definition, xml).replace('domain.xml validates\n', '')
+        expect(says(guest(`${uuid}\n  <vcpu>many</vcpu>`))).toMatch(
+          /validity error[\s\S]*\nvirtualisation.vfio.guests\.it's: libvirt does not accept this domain, for the reasons above.\n$/
+        )
+        expect(says(guest(uuid, 'other'))).toBe(
+          "\nvirtualisation.vfio.guests.it's: its XML has <name>other</name>, but it must have <name>it's</name>.\n"
+        )
+        expect(says(guest(''))).toContain(': its XML has no <uuid>, so libvirt would')
+        const graphics = "<devices><graphics type='vnc' passwd='a'/></devices>"
+        expect(says(guest(uuid + graphics))).toContain(': its XML has a password, which')
+        expect(says(guest(uuid + graphics.replace("'a'", "''")))).toBe('')
+      }
+    )
   })
 
   adds(
-    'is defined in libvirt by a service, along with guests that only have commands',
+    'a service gets the guests with a definition, and the names of guests without one',
     `virtualisation.vfio.guests = {
       "win 11" = { xmlFile = builtins.toFile "win11.xml" "<domain/>"; autostart = false; };
       debian = { };
@@ -224,20 +228,20 @@ cp "$file" "$out"
     }
   )
 
-  it('has a service that passes shellcheck', () => {
+  it('the script of the service passes shellcheck', () => {
     const xml = inStore('win10.xml')
     const script = scriptOf({ defined: { win10: { xml, autostart: true } }, undefined: ["it's"] })
     expectCleanShell(script, 'bash')
   })
 
-  describe('an invalid guest', () => {
+  describe('the assertions', () => {
     fails(
-      'is rejected if it has both domain and xmlFile',
+      'rejects a guest with both domain and xmlFile',
       domain('').replace('};', '}; guests.win10.xmlFile = ./x.xml;'),
       [`${OPTION} has both \`domain' and \`xmlFile'. Keep one of them.`]
     )
     fails(
-      'is rejected if it has autostart but no definition',
+      'rejects autostart of a guest without a definition',
       'virtualisation.vfio = { enable = true; guests.win10.autostart = true; };',
       [
         `${OPTION}.autostart needs a guest that the configuration defines. Set \`domain' or
@@ -245,18 +249,18 @@ cp "$file" "$out"
 `
       ]
     )
-    fails('is rejected if the domain has another name', domain('name = "win11";'), [
-      `${OPTION}.domain has the name win11, but both names must be equal, because
-these options apply to the guest with this name in libvirt. Rename one of them.
+    fails('rejects another name in the domain', domain('name = "win11";'), [
+      `${OPTION}.domain.name is win11, but the options in
+${OPTION} apply to libvirt's guest win10. Use the same name in both places.
 `
     ])
     fails(
-      'is rejected if it has no UUID',
+      'rejects a missing UUID',
       'virtualisation.vfio = { enable = true; guests.win10.domain.name._text = "win10"; };',
       [
         `${OPTION}.domain has no \`uuid', so libvirt would treat it as a new guest each time.
-Add the one that \`virsh domuuid' prints if libvirt has this guest, otherwise a new one
-from \`uuidgen'.
+If libvirt has this guest, add the UUID that \`virsh domuuid' prints, otherwise the output
+of \`uuidgen'.
 `
       ]
     )
@@ -266,24 +270,24 @@ from \`uuidgen'.
       const modules = [withNixos(''), vfioModules, `{ ${domain('', name)} }`]
       const result = evalNix(configExpression(oracle, view, { modules }))
       expect(result.ok ? (result.value as string[]).map(it => it.split(': ')[1]) : result).toEqual([
-        "a guest of the configuration can't have this name. A name has no slash and no\ncontrol character, does not begin with a dot, and is not a number.\n"
+        'this is not a valid name for a guest. A name has no slash and no control\ncharacter, does not begin with a dot, and is not a number.\n'
       ])
     })
     refuses(
-      'is rejected if its domain contains a boolean',
+      'rejects a boolean in a domain',
       domain('features.acpi = true;'),
       'domain.features.acpi: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     )
     refuses(
-      'is rejected if its domain is not a set',
+      'rejects a domain that is not a set',
       domain('').replace('{ uuid', '[ ]; x = { uuid'),
       'vfio'
     )
 
     const password = (found: string) => [
-      `${OPTION} has ${found}, and every user of this machine can
-read the Nix store. Remove it. A display for this machine only needs no password: let it
-listen on 127.0.0.1 or on a socket.
+      `${OPTION} has ${found}, but every user of this machine can
+read the Nix store. Remove it. A display needs no password if it can be reached only from
+this machine: let it listen on 127.0.0.1 or on a socket.
 `
     ]
     const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
@@ -297,12 +301,12 @@ listen on 127.0.0.1 or on a socket.
       domain(`"qemu:commandline"."qemu:arg" = [ { value = ${JSON.stringify(value)}; } ];`)
 
     fails(
-      'is rejected if it has a password',
+      'rejects a password in the domain',
       domain('devices.graphics = [ { type = "vnc"; passwd = "a"; } ];'),
       password("a `passwd'")
     )
     fails(
-      'is rejected if xmlFile has a password',
+      'rejects a password in a file',
       inFile('<domain>\n<graphics type="spice"\n  passwd = "a"/></domain>\n'),
       password("a `passwd'")
     )
@@ -313,18 +317,18 @@ listen on 127.0.0.1 or on a socket.
       '{"password":"abc"}'
     ]) {
       fails(
-        `a password in the argument ${value}`,
+        `rejects a password in the argument ${value}`,
         argument(value),
         password('a password in a <qemu:arg>')
       )
     }
     fails(
-      'is rejected if xmlFile has a password with entity references',
+      'rejects a password that a file writes with references',
       inFile('<domain><qemu:arg value="{&quot;password&quot;: &quot;abc&quot;}"/></domain>\n'),
       password('a password in a <qemu:arg>')
     )
     fails(
-      'is rejected if it has cookies',
+      'rejects cookies',
       domain('devices.disk = [ { source.cookies.cookie = [ { name = "a"; _text = "b"; } ]; } ];'),
       password('a <cookie>')
     )
@@ -333,17 +337,13 @@ listen on 127.0.0.1 or on a socket.
       'secret,id=a,file=/run/a',
       'a,password-secret=b'
     ]) {
-      fails(`is accepted with a reference to a password: ${value}`, argument(value), [])
+      fails(`accepts an argument without a password: ${value}`, argument(value), [])
     }
-    fails(
-      'is accepted with an empty password',
-      domain('devices.graphics = [ { passwd = ""; } ];'),
-      []
-    )
+    fails('accepts an empty password', domain('devices.graphics = [ { passwd = ""; } ];'), [])
   })
 
   adds(
-    'warns about a network card without an address',
+    'warns about a network card without a MAC address',
     `virtualisation.vfio.guests.win10.domain = {
       uuid = "${UUID}";
       devices.interface = [ { type = "user"; } { type = "user"; mac.address = "52:54:00:12:34:56"; } ];
@@ -360,7 +360,7 @@ that \`virsh domiflist' shows, for example mac.address = "52:54:00:12:34:56";.
     }
   )
 
-  it('has no effect and no warnings while vfio is off', () => {
+  it('guests have no effect and no warnings while vfio is off', () => {
     const view =
       'config: { inherit (config) warnings assertions; units = config.systemd.services; }'
     const modules = [

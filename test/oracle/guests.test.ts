@@ -6,7 +6,7 @@ import { configExpression, describeWithOracle, evalNix, type Oracle } from './ev
 import { guestService, machines, oneCard, vfioModules, withNixos, withOneCard } from './machines.ts'
 import { expectCleanShell, runScript } from './shell.ts'
 
-/** The text of the hook for a user's module. */
+/** The text of the hook that the modules build for a user's module. */
 function hookOf(oracle: Oracle, config: string): string {
   const modules = [withNixos(''), vfioModules, oneCard, `{ ${config} }`]
   const view = 'config: config.virtualisation.libvirtd.hooks.qemu.vfio-guests.text'
@@ -21,7 +21,7 @@ describeWithOracle('virtualisation.vfio.guests', oracle => {
   const path = ['coreutils', 'kmod', 'systemd'].map(it => `${store(it)}/bin`).join(':')
 
   adds(
-    'run commands when a guest starts and stops, each in a subshell',
+    'guests run commands when they start and stop, in a subshell for each step',
     `virtualisation.vfio.guests."my windows" = {
        prepare = "systemctl stop display-manager.service";
        release = "systemctl start display-manager.service";
@@ -57,16 +57,13 @@ esac
       }
     }
   )
-  adds('have no hook without commands', 'virtualisation.vfio.guests.win10 = { };', {
+  adds('guests without commands have no hook', 'virtualisation.vfio.guests.win10 = { };', {
     ...withOneCard,
     services: guestService({ undefined: ['win10'] })
   })
-  leaves(
-    'change nothing while virtualisation.vfio is off',
-    'virtualisation.libvirtd.enable = true;'
-  )
+  leaves('guests change nothing while vfio is off', 'virtualisation.libvirtd.enable = true;')
   refuses(
-    'reject an invalid CPU list',
+    'hostCPUs rejects an invalid CPU list',
     'virtualisation.vfio = { enable = true; guests.win10.hostCPUs = "0..3"; };',
     "is not of type `null or list of CPUs, such as 0-3,8-11'"
   )
@@ -111,7 +108,7 @@ esac
       }
     }
 
-    it('passes shellcheck', () => expectCleanShell(script, 'bash'))
+    it('the hook passes shellcheck', () => expectCleanShell(script, 'bash'))
 
     it('limits the CPUs of the host while a guest runs', () => {
       const host = makeHost()
@@ -120,7 +117,7 @@ esac
       expect(host.asked()).toEqual(['AllowedCPUs=0-3', 'AllowedCPUs=0-7'])
     })
 
-    it('uses the limit of the guest that still runs', () => {
+    it('limits the host to the CPUs for the guest that still runs', () => {
       const host = makeHost()
       host.call('win10', 'prepare', 'begin')
       host.call('win11', 'prepare', 'begin')
@@ -129,25 +126,25 @@ esac
       expect(host.asked().map(it => it.split('=')[1])).toEqual(['0-3', '0-1', '0-1', '0-7'])
     })
 
-    it('keeps a guest from starting if its preparation fails, and lifts the limit', () => {
+    it('keeps a guest from starting if `prepare` fails, and gives the host its CPUs back', () => {
       const host = makeHost()
       expect(host.call('broken', 'prepare', 'begin')).toEqual({ status: 1, stdout: '' })
       expect(host.asked()).toEqual(['AllowedCPUs=0', 'AllowedCPUs=0-7'])
     })
 
-    it('keeps a guest from starting if the limit cannot be set', () => {
+    it("keeps a guest from starting if the CPUs of the host can't be limited", () => {
       const host = makeHost()
       host.breakSystemd()
       expect(host.call('win10', 'prepare', 'begin')).toEqual({ status: 1, stdout: '' })
     })
 
-    it('ignores the failure of a later command', () => {
+    it('ignores a failure of `started` and `stopped`', () => {
       const host = makeHost()
       expect(host.call('win11', 'started', 'begin')).toEqual({ status: 0, stdout: '' })
       expect(host.call('win11', 'stopped', 'end')).toEqual({ status: 0, stdout: '' })
     })
 
-    it('does nothing for other guests and operations', () => {
+    it('the hook does nothing for other guests and operations', () => {
       const host = makeHost()
       expect(host.call('debian', 'prepare', 'begin')).toEqual({ status: 0, stdout: '' })
       expect(host.call('win10', 'reconnect', 'begin')).toEqual({ status: 0, stdout: '' })

@@ -20,23 +20,27 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       virtualisation.libvirtd.enable = true;
       virtualisation.libvirtd.qemu.verbatimConfig = "cgroup_device_acl = [ \\"/dev/kvm\\" ]";
     `
-    produces('leave an empty configuration empty', '', untouched)
-    leaves('change nothing in a configuration with settings', elsewhere)
-    leaves('change nothing with scripted stage 1', elsewhere, 'stage1 = "scripted";')
+    produces('the import alone leaves an empty configuration empty', '', untouched)
+    leaves('the import alone changes nothing in a configuration with settings', elsewhere)
     leaves(
-      'change nothing before systemd stage 1',
+      'the import alone changes nothing with scripted stage 1',
+      elsewhere,
+      'stage1 = "scripted";'
+    )
+    leaves(
+      'the import alone changes nothing in a release without systemd stage 1',
       elsewhere,
       'stage1 = "none"; sortsModules = false;'
     )
     leaves(
-      'change nothing with an old kernel',
+      'the import alone changes nothing with an old kernel',
       elsewhere,
       'kernelVersion = "5.10.1"; kvmfr = "missing";'
     )
   })
 
   produces(
-    'set up a Ryzen machine with two graphics cards, a GTX 1080 for the guest, Looking Glass and Scream',
+    'the modules set up a Ryzen with two cards: a GTX 1080 for the guest, Looking Glass, Scream',
     `
     virtualisation.vfio = {
       enable = true;
@@ -86,34 +90,34 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       libvirtd: { ...untouched.libvirtd, enable: true, qemuConf: text }
     })
     produces(
-      'keeps its default devices in addition to deviceACL, without duplicates',
+      "deviceACL adds to libvirt's default devices, without duplicates",
       libvirtd('deviceACL = [ "/dev/kvmfr0" "/dev/null" "/dev/kvmfr0" ];'),
       withConf(qemuConf('/dev/kvmfr0'))
     )
     produces(
-      'keeps the capabilities of QEMU without clearEmulationCapabilities',
+      'clearEmulationCapabilities = false keeps the capabilities of QEMU',
       libvirtd('clearEmulationCapabilities = false;'),
       withConf('namespaces = []\nclear_emulation_capabilities = 0\n')
     )
     produces(
-      'gets the settings of deviceACL and clearEmulationCapabilities',
+      'qemu.conf has both settings',
       libvirtd('deviceACL = [ "/dev/kvmfr0" ]; clearEmulationCapabilities = false;'),
       withConf(`${qemuConf('/dev/kvmfr0')}clear_emulation_capabilities = 0\n`)
     )
     produces(
-      'gets no settings while libvirtd is off',
+      'qemu.conf has no settings while libvirt is off',
       'virtualisation.libvirtd.deviceACL = [ "/dev/kvmfr0" ];',
       untouched
     )
     produces(
-      "gets the settings after the user's text, because it reads the first of two namespaces",
+      "qemu.conf has the settings after the user's text, because libvirt reads the first of two namespaces",
       libvirtd(
         'deviceACL = [ "/dev/kvmfr0" ]; qemu.verbatimConfig = "namespaces = [ \\"mount\\" ]";'
       ),
       withConf(`namespaces = [ "mount" ]\n${qemuConf('/dev/kvmfr0')}`)
     )
     fails(
-      'fails if a key would be set twice',
+      'a key of qemu.conf that would be set twice is an error',
       libvirtd(`
         deviceACL = [ "/dev/kvmfr0" ];
         clearEmulationCapabilities = false;
@@ -134,7 +138,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       ]
     )
     refuses(
-      'rejects a device outside /dev',
+      'deviceACL rejects a device outside of /dev',
       libvirtd('deviceACL = [ "kvmfr0" ];'),
       "is not of type `path of a device, below /dev/'"
     )
@@ -142,7 +146,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
 
   describe('shared memory files', () => {
     produces(
-      'are owned by the user root and the group kvm',
+      'shared memory files belong to root and kvm',
       'virtualisation.sharedMemoryFiles.looking-glass = { };',
       {
         ...untouched,
@@ -151,14 +155,14 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       }
     )
     produces(
-      'have the configured owner, without members for the group kvm',
+      'shared memory files have the configured owner, and another group adds no members to kvm',
       `virtualisation.sharedMemoryFiles.lg = {
         name = "looking-glass"; user = "alice"; group = "qemu-libvirtd"; mode = "600";
       };`,
       { ...untouched, tmpfiles: ['f /dev/shm/looking-glass 600 alice qemu-libvirtd -'] }
     )
     produces(
-      'give QEMU access through the group if it does not run as root',
+      'shared memory files give QEMU access through the group kvm if QEMU does not run as root',
       `virtualisation.sharedMemoryFiles.scream = { };
        virtualisation.libvirtd = { enable = true; qemu.runAsRoot = false; };`,
       {
@@ -169,12 +173,12 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       }
     )
     refuses(
-      'reject a path as name',
+      "the name of a shared memory file can't be a path",
       'virtualisation.sharedMemoryFiles."../x" = { };',
       "is not of type `file name of letters, digits, dots, dashes and underscores'"
     )
     refuses(
-      'reject a symbolic mode',
+      "the mode of a shared memory file can't be symbolic",
       'virtualisation.sharedMemoryFiles.x.mode = "rw-rw----";',
       "is not of type `octal file mode, such as 0660'"
     )
@@ -184,27 +188,31 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
     const hugepages = (settings: string) => `virtualisation.hugepages = { ${settings} };`
     const params = (...kernelParams: string[]) => ({ ...untouched, kernelParams })
     produces(
-      'are reserved at boot',
+      'huge pages are reserved at boot',
       hugepages('enable = true; numPages = 8192;'),
       params('default_hugepagesz=2M', 'hugepagesz=2M', 'hugepages=8192')
     )
     produces(
-      'have the default size',
+      'huge pages have the default size',
       hugepages('enable = true; numPages = 16; defaultPageSize = "1G";'),
       params('default_hugepagesz=1G', 'hugepagesz=1G', 'hugepages=16')
     )
     produces(
-      'have another size with pageSize',
+      'pageSize sets another size of huge pages',
       hugepages('enable = true; numPages = 16; pageSize = "1G";'),
       params('default_hugepagesz=2M', 'hugepagesz=1G', 'hugepages=16')
     )
-    produces('are not reserved unless enabled', hugepages('numPages = 16;'), untouched)
+    produces('huge pages are not reserved unless enabled', hugepages('numPages = 16;'), untouched)
     refuses(
-      'reject a size that x86 does not have',
+      "huge pages can't have a size that x86 does not support",
       hugepages('enable = true; numPages = 1; pageSize = "1M";'),
       'is not of type `one of "2M", "1G"\''
     )
-    refuses('require a number', hugepages('enable = true;'), "`virtualisation.hugepages.numPages'")
+    refuses(
+      'huge pages require numPages',
+      hugepages('enable = true;'),
+      "`virtualisation.hugepages.numPages'"
+    )
   })
 
   describe('kvmfr', () => {
@@ -217,7 +225,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
     const loaded = { ...untouched, kernelModules: ['kvmfr'], modulePackages: ['kvmfr'] }
 
     adds(
-      'creates devices with numbers from 0, the same for udev and libvirt',
+      'kvmfr devices have numbers from 0, the same for udev and libvirt',
       `${kvmfr(`${screen(2560, 1440)} { size = 32; }`)} virtualisation.vfio.users = [ "alice" ];`,
       {
         ...withOneCard,
@@ -230,7 +238,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       }
     )
     produces(
-      'computes the size for 1080p, 1440p, 4K, and 4K with HDR',
+      'kvmfr computes the size for 1080p, 1440p, 4K, and 4K with HDR',
       kvmfr(
         [
           screen(1920, 1080),
@@ -247,7 +255,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       }
     )
     produces(
-      'warns about an owner that udev ignores',
+      'kvmfr warns about an owner that udev ignores',
       `${kvmfr('{ size = 64; permissions = { user = "alice"; group = "video"; mode = "0600"; }; }')}
        users.users.alice.isNormalUser = true;`,
       {
@@ -258,9 +266,9 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
         users: ['alice'],
         warnings: [
           `virtualisation.kvmfr.devices: the owner of /dev/kvmfr0, alice,
-is not a system user, so udev of systemd 258 and 259 ignores the rule. Omit
-\`permissions.user' and add the name to virtualisation.vfio.users, which gives access
-through the group kvm.
+is not a system user, so udev of systemd 258 and 259 ignores its rule. Omit
+\`permissions.user', and add alice to virtualisation.vfio.users, which
+gives access through the group kvm.
 `
         ]
       }
@@ -269,23 +277,37 @@ through the group kvm.
 kernel with boot.kernelPackages, or use virtualisation.sharedMemoryFiles.looking-glass
 instead, which needs no module.
 `
-    const sizes = `virtualisation.kvmfr.devices: each device needs either \`size' or \`resolution', not
+    const sizes = `virtualisation.kvmfr.devices: each device needs either \`size' or \`resolution', but not
 both.
 `
     const one = kvmfr('{ size = 64; }')
-    fails('fails with a kernel for which kvmfr is broken', one, [unavailable], 'kvmfr = "broken";')
-    fails('fails with a kernel that has no kvmfr', one, [unavailable], 'kvmfr = "missing";')
-    fails('requires a size or a resolution', kvmfr('{ }'), [sizes])
     fails(
-      'rejects both a size and a resolution',
+      'kvmfr is an error with a kernel for which it is broken',
+      one,
+      [unavailable],
+      'kvmfr = "broken";'
+    )
+    fails(
+      'kvmfr is an error with a kernel that has no kvmfr',
+      one,
+      [unavailable],
+      'kvmfr = "missing";'
+    )
+    fails('a kvmfr device requires a size or a resolution', kvmfr('{ }'), [sizes])
+    fails(
+      "a kvmfr device can't have both a size and a resolution",
       kvmfr('{ size = 64; resolution = { width = 8; height = 6; }; }'),
       [sizes]
     )
-    fails('requires a device', kvmfr(''), [
+    fails('kvmfr requires a device', kvmfr(''), [
       `virtualisation.kvmfr is enabled without devices. Add one, for example
 virtualisation.kvmfr.devices = [ { resolution = { width = 2560; height = 1440; }; } ];
 `
     ])
-    refuses('rejects a size that is not a power of two', kvmfr('{ size = 100; }'), 'power of two')
+    refuses(
+      'the size of a kvmfr device must be a power of two',
+      kvmfr('{ size = 100; }'),
+      'power of two'
+    )
   })
 })

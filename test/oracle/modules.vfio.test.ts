@@ -19,19 +19,23 @@ describeWithOracle('virtualisation.vfio', oracle => {
   }
 
   describe('the IOMMU', () => {
-    adds('is turned on for Intel', 'virtualisation.vfio.IOMMUType = "intel";', withOneCard)
     adds(
-      'needs no parameter for AMD',
+      'the IOMMU is turned on for Intel',
+      'virtualisation.vfio.IOMMUType = "intel";',
+      withOneCard
+    )
+    adds(
+      'the IOMMU of AMD needs no parameter',
       'virtualisation.vfio.IOMMUType = "amd";',
       params('iommu=pt', 'vfio-pci.ids=10de:1b80')
     )
     adds(
-      "is turned on by Intel's parameter, which AMD ignores, if the vendor is unknown",
+      "the IOMMU gets Intel's parameter, which AMD ignores, if the vendor is unknown",
       '',
       withOneCard
     )
     adds(
-      'also covers the devices of the host without passthroughDMA',
+      "without passthroughDMA, the IOMMU also covers the host's devices",
       'virtualisation.vfio.passthroughDMA = false;',
       params('intel_iommu=on', 'vfio-pci.ids=10de:1b80')
     )
@@ -40,7 +44,7 @@ describeWithOracle('virtualisation.vfio', oracle => {
         ...more(param),
         warnings: [
           `boot.kernelParams has ${param},
-but no device can be passed to a guest without the IOMMU. Remove it.
+but without the IOMMU, no device can be passed through to a guest. Remove the parameter.
 `
         ]
       })
@@ -53,8 +57,8 @@ but no device can be passed to a guest without the IOMMU. Remove it.
         ...more(param),
         warnings: [
           `boot.kernelParams has both iommu=pt and ${param},
-which contradict each other. Set virtualisation.vfio.passthroughDMA = false; to keep the
-latter, or remove it.
+which contradict each other. Remove ${param}, or
+remove iommu=pt with virtualisation.vfio.passthroughDMA = false;.
 `
         ]
       })
@@ -68,12 +72,12 @@ latter, or remove it.
 
   describe('devices by ID', () => {
     adds(
-      'are lowercase and unique',
+      'IDs are lowercase and unique',
       'virtualisation.vfio.devices = [ "1002:AB28" "1002:ab28" "10DE:1B80" ];',
       params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:ab28,10de:1b80')
     )
     produces(
-      'can have all fields of an ID that vfio-pci accepts',
+      'an ID can have all fields that vfio-pci accepts',
       `virtualisation.vfio = {
         enable = true;
         devices = [ "1002:67df:1da2:e366" "10de:ffffffff:ffffffff:ffffffff:00030000:ffff00ff" ];
@@ -85,45 +89,41 @@ latter, or remove it.
       )
     )
     adds(
-      'are used by the host until a guest starts',
+      'without bindAtBoot, the host uses devices by ID until a guest starts',
       'virtualisation.vfio.bindAtBoot = false;',
       notAtBoot
     )
-    produces(
-      'may be missing before the first reboot, with a warning',
-      'virtualisation.vfio.enable = true;',
-      {
-        ...params('intel_iommu=on', 'iommu=pt'),
-        warnings: [
-          `virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
+    produces('no devices are a warning, not an error', 'virtualisation.vfio.enable = true;', {
+      ...params('intel_iommu=on', 'iommu=pt'),
+      warnings: [
+        `virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
 on, set virtualisation.vfio.devices or virtualisation.vfio.addresses.
 `
-        ]
-      }
-    )
+      ]
+    })
     const twice = (...bindings: string[]) =>
-      `The IDs for vfio-pci are set more than once, and only the last setting takes effect:
+      `The IDs for vfio-pci are set more than once, but only the last setting takes effect:
   ${bindings.join('\n  ')}
 Move them all to virtualisation.vfio.devices.
 `
     const card = 'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
     fails(
-      'fail if kernel parameters set other IDs',
+      'other IDs in kernel parameters are an error',
       `${card} boot.kernelParams = [ "quiet" "vfio_pci.ids=1002:67df" ];`,
       [twice('vfio-pci.ids=10de:1b80', 'vfio_pci.ids=1002:67df')]
     )
     fails(
-      'fail if module options set other IDs',
+      'other IDs in module options are an error',
       `${card} boot.extraModprobeConfig = "options  vfio-pci disable_vga=1 ids=8086:56a0";`,
       [twice('vfio-pci.ids=10de:1b80', 'options vfio-pci disable_vga=1 ids=8086:56a0')]
     )
     produces(
-      'may all be set by other settings than virtualisation.vfio.devices',
+      'all IDs may be set in kernel parameters',
       'virtualisation.vfio.enable = true; boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];',
       params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:67df')
     )
     refuses(
-      'reject a text that is not a PCI ID',
+      'devices rejects a text that is not a PCI ID',
       'virtualisation.vfio = { enable = true; devices = [ "1-de:10f12" ]; };',
       "is not of type `PCI ID, such as 10de:1b80 (vendor:device[:subvendor[:subdevice[:class[:mask]]]])'"
     )
@@ -132,7 +132,7 @@ Move them all to virtualisation.vfio.devices.
   describe('the load order', () => {
     const withLine = (line: string) => `boot.extraModprobeConfig = "${line}";`
     produces(
-      'puts vfio-pci before competingDrivers',
+      'vfio-pci is loaded before competingDrivers',
       `virtualisation.vfio = {
         enable = true; devices = [ "10de:1b80" ]; competingDrivers = [ "amdgpu" "xhci_pci" ];
       };`,
@@ -142,7 +142,7 @@ Move them all to virtualisation.vfio.devices.
       }
     )
     produces(
-      'is not changed if competingDrivers is empty',
+      'no load order is set without competingDrivers',
       'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; competingDrivers = [ ]; };',
       { ...withOneCard, extraModprobeConfig: '' }
     )
@@ -151,28 +151,28 @@ Move them all to virtualisation.vfio.devices.
       'softdep snd-hda-intel pre: vfio vfio-pci',
       'softdep snd_usb_audio pre: snd-dummy'
     ])
-      adds(`accepts the line "${line}" of another module`, withLine(line), {
+      adds(`a softdep line of another module is accepted: ${line}`, withLine(line), {
         ...withOneCard,
         extraModprobeConfig: `${softdeps}\n${line}`
       })
     adds(
-      'warns about a softdep line without effect',
+      'a softdep line without effect is a warning',
       withLine('  softdep  snd-hda-intel pre: snd-dummy'),
       {
         ...withOneCard,
         extraModprobeConfig: `${softdeps}\n  softdep  snd-hda-intel pre: snd-dummy`,
         warnings: [
-          `modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
-first. These lines have no effect:
+          `modprobe uses only the first softdep line for a module, and virtualisation.vfio adds its
+lines first. So these lines have no effect:
   softdep snd-hda-intel pre: snd-dummy
-Remove the driver from virtualisation.vfio.competingDrivers and add vfio-pci to the
-\`pre:' of your line.
+Remove their drivers from virtualisation.vfio.competingDrivers, and add vfio-pci to the
+\`pre:' of each of these lines.
 `
         ]
       }
     )
     adds(
-      'accepts a softdep line if virtualisation.vfio sets none',
+      'a softdep line is not a warning if the modules set no softdep lines',
       `virtualisation.vfio.bindAtBoot = false; ${withLine('softdep amdgpu pre: snd-dummy')}`,
       { ...notAtBoot, extraModprobeConfig: 'softdep amdgpu pre: snd-dummy' }
     )
@@ -180,7 +180,7 @@ Remove the driver from virtualisation.vfio.competingDrivers and add vfio-pci to 
 where it makes the build fail, and from boot.kernelModules.
 `
     adds(
-      'warns about vfio_virqfd in the initrd',
+      'vfio_virqfd in the initrd is a warning',
       'boot.initrd.kernelModules = [ "vfio_virqfd" ];',
       {
         ...withOneCard,
@@ -189,13 +189,13 @@ where it makes the build fail, and from boot.kernelModules.
       }
     )
     adds(
-      'warns about vfio_virqfd in boot.kernelModules since Linux 6.2',
+      'vfio_virqfd in boot.kernelModules is a warning from Linux 6.2',
       'boot.kernelModules = [ "vfio_virqfd" ];',
       { ...withOneCard, kernelModules: ['vfio_virqfd'], warnings: [virqfd] },
       'kernelVersion = "6.2";'
     )
     adds(
-      'accepts vfio_virqfd before Linux 6.2, in a release that keeps the order of lists',
+      'vfio_virqfd is accepted before Linux 6.2, and its place in the list is kept',
       'boot.initrd.kernelModules = [ "vfio_virqfd" ];',
       {
         ...withOneCard,
@@ -238,27 +238,27 @@ read -r vendor < ${dir}/0000:0a:00.1/vendor && read -r device < ${dir}/0000:0a:0
         }
       }
     }
-    produces('are reserved by a service in systemd stage 1', byAddress, systemd)
+    produces('devices by address are reserved by a service in systemd stage 1', byAddress, systemd)
     produces(
-      'are reserved by a service where only systemd stage 1 exists',
+      'devices by address are reserved by a service in a release that has only systemd stage 1',
       byAddress,
       systemd,
       'stage1 = "only";'
     )
     produces(
-      'are reserved by modprobe in scripted stage 1',
+      'devices by address are reserved by modprobe in scripted stage 1',
       byAddress,
       scripted,
       'stage1 = "scripted";'
     )
     produces(
-      'are reserved by modprobe where only scripted stage 1 exists',
+      'devices by address are reserved by modprobe in a release that has only scripted stage 1',
       byAddress,
       scripted,
       'stage1 = "none";'
     )
     adds(
-      'can be combined with IDs',
+      'devices by address can be combined with devices by ID',
       'virtualisation.vfio.addresses = [ "0000:0a:00.0" ];',
       {
         ...withOneCard,
@@ -271,13 +271,13 @@ install vfio-pci echo vfio-pci > ${dir}/0000:0a:00.0/driver_override || echo "vf
     )
     for (const stage1 of ['systemd', 'scripted'])
       produces(
-        `are used by the host until a guest starts (${stage1} stage 1)`,
+        `without bindAtBoot, the host uses devices by address until a guest starts (${stage1} stage 1)`,
         `${byAddress} virtualisation.vfio.bindAtBoot = false;`,
         notAtBoot,
         `stage1 = "${stage1}";`
       )
     produces(
-      'warn about a softdep line that makes modprobe ignore the rule',
+      'a softdep line that makes modprobe ignore the addresses is a warning',
       `${byAddress} boot.extraModprobeConfig = "softdep vfio-pci pre: vendor-reset";`,
       {
         ...scripted,
@@ -292,14 +292,14 @@ boot.initrd.systemd.enable = true;.
       'stage1 = "scripted";'
     )
     fails(
-      'fail if an address is listed twice',
+      'an address that is listed twice is an error',
       'virtualisation.vfio = { enable = true; addresses = [ "0000:0a:00.0" "0000:0A:00.0" ]; };',
       [
         'virtualisation.vfio.addresses has 0000:0a:00.0\nmore than once. Keep one entry for each address.\n'
       ]
     )
     produces(
-      'warn if all devices with the ID are bound',
+      'an address whose ID is also in devices is a warning',
       `virtualisation.vfio = {
         enable = true;
         devices = [ "10de:10f0:1043" ];
@@ -316,7 +316,7 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
       }
     )
     refuses(
-      'reject an incomplete address',
+      'addresses rejects an incomplete address',
       'virtualisation.vfio = { enable = true; addresses = [ "01:00.0" ]; };',
       'PCI address, such as 0000:01:00.0'
     )
@@ -328,7 +328,7 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
       const root = mkdtempSync(join(tmpdir(), 'vfio-sysfs-'))
       afterAll(() => rmSync(root, { recursive: true }))
 
-      /** Runs the command with these devices; returns the devices that got a driver_override. */
+      /** Runs the command with these devices, and returns those that got a driver_override. */
       const run = (devices: Record<string, { vendor: string; device: string }>) => {
         const sys = mkdtempSync(join(root, 'run-'))
         for (const [address, { vendor, device }] of Object.entries(devices)) {
@@ -375,26 +375,31 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
   describe("the firmware's framebuffer", () => {
     const off = 'virtualisation.vfio.disableEFIfb = true;'
     const sysfbOff = more('initcall_blacklist=sysfb_init')
-    adds('is turned off for simpledrm', off, sysfbOff)
-    adds('is turned off for simpledrm since Linux 5.15', off, sysfbOff, 'kernelVersion = "5.15";')
+    adds('disableEFIfb turns off simpledrm', off, sysfbOff)
     adds(
-      'is turned off for efifb before Linux 5.15',
+      'disableEFIfb turns off simpledrm from Linux 5.15',
+      off,
+      sysfbOff,
+      'kernelVersion = "5.15";'
+    )
+    adds(
+      'disableEFIfb turns off efifb before Linux 5.15',
       off,
       more('video=efifb:off'),
       'kernelVersion = "5.14.99";'
     )
 
     const oldGuide = 'boot.kernelParams = [ "video=efifb:off" ];'
-    adds('warns about the parameter of old guides', oldGuide, {
+    adds('video=efifb:off, from old guides, is a warning', oldGuide, {
       ...more('video=efifb:off'),
       warnings: [
         `The kernel parameter video=efifb:off has no effect since Linux 5.15. Remove it.
-If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; instead.
+If the guest's screen stays black, set virtualisation.vfio.disableEFIfb = true; instead.
 `
       ]
     })
     adds(
-      'does not warn about the parameter of old guides before Linux 5.15',
+      'video=efifb:off is not a warning before Linux 5.15',
       oldGuide,
       more('video=efifb:off'),
       'kernelVersion = "5.14.99";'
@@ -411,19 +416,19 @@ the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or
 `
       ]
     }
-    adds('warns about a passphrase prompt of a disk on a dark screen', encrypted, dark)
+    adds('disableEFIfb warns about the passphrase prompt of an encrypted disk', encrypted, dark)
     adds(
-      'warns about a passphrase prompt of a pool on a dark screen',
+      'disableEFIfb warns about the passphrase prompt of an encrypted pool',
       `${off} boot.zfs.requestEncryptionCredentials = [ "rpool" ];`,
       dark
     )
     adds(
-      'does not warn if a key file unlocks the disk',
+      'disableEFIfb does not warn if a key file unlocks the disk',
       `${encrypted} boot.initrd.luks.devices.root.keyFile = "/key";`,
       sysfbOff
     )
     adds(
-      'does not warn with a graphics driver in the initrd',
+      'disableEFIfb does not warn if the initrd has a graphics driver',
       `${encrypted} boot.initrd.kernelModules = [ "amdgpu" ];`,
       { ...sysfbOff, initrdKernelModules: ['amdgpu', ...withOneCard.initrdKernelModules] }
     )
@@ -432,34 +437,34 @@ the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or
   describe('NVIDIA', () => {
     for (const driver of ['nvidia', 'nouveau'])
       fails(
-        `fails if the blacklist would block ${driver} of the host's screen`,
+        `blacklistNvidia is an error if the host's screen uses ${driver}`,
         `virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; blacklistNvidia = true; };
          services.xserver.videoDrivers = [ "modesetting" "${driver}" ];`,
         [
           `virtualisation.vfio.blacklistNvidia would block the driver of the host's screen:
 services.xserver.videoDrivers has ${driver}.
-Remove one of the two. vfio-pci gets the guest's card without a blacklist, too.
+Remove one of these settings. vfio-pci can bind the guest's card without the blacklist.
 `
         ]
       )
     const late = `virtualisation.vfio.bindAtBoot = false;
       boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; hardware.nvidia.nvidiaPersistenced = true;`
-    adds('warns about settings that prevent an NVIDIA card from being unbound later', late, {
+    adds('without bindAtBoot, settings that prevent unbinding NVIDIA cards are warnings', late, {
       ...notAtBoot,
       kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
       warnings: [
         `boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
-that a card can't be unbound later. Remove it, and set
+its cards can't be unbound later. Remove it, and set
 hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
 `,
-        `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be unbound
-later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
+        `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so they can't be unbound later.
+Turn it off, or stop nvidia-persistenced.service in
 virtualisation.vfio.guests.<name>.prepare.
 `
       ]
     })
     adds(
-      'does not warn if a later kernel parameter turns the setting off',
+      'nvidia-drm.fbdev=1 is not a warning if a later parameter turns it off',
       `virtualisation.vfio.bindAtBoot = false;
        boot.kernelParams = [ "nvidia-drm.fbdev=1" "nvidia-drm.fbdev=0" ];`,
       {
@@ -468,56 +473,56 @@ virtualisation.vfio.guests.<name>.prepare.
       }
     )
     const drawsConsole = `hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, which lets NVIDIA's driver draw the
-console, so that a card can't be unbound later. Set
+console, so its cards can't be unbound later. Set
 hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
 `
     for (const value of ['1', 'true', '"1"', '"Y"']) {
       adds(
-        `warns if moduleParams turns the console on with ${value}`,
+        `moduleParams.nvidia-drm.fbdev = ${value} is a warning without bindAtBoot`,
         `virtualisation.vfio.bindAtBoot = false;
          hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${value};`,
         { ...notAtBoot, warnings: [drawsConsole] }
       )
     }
     adds(
-      'warns if moduleParams uses underscores',
+      'moduleParams.nvidia_drm.fbdev, with an underscore, is a warning without bindAtBoot',
       `virtualisation.vfio.bindAtBoot = false;
        hardware.nvidia.moduleParams.nvidia_drm.fbdev = 1;`,
       { ...notAtBoot, warnings: [drawsConsole] }
     )
     for (const value of ['0', 'false', '"0"', 'null']) {
       adds(
-        `does not warn if moduleParams has ${value}`,
+        `moduleParams.nvidia-drm.fbdev = ${value} is not a warning`,
         `virtualisation.vfio.bindAtBoot = false;
          hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${value};`,
         notAtBoot
       )
     }
     adds(
-      'does not warn if a kernel parameter overrides moduleParams',
+      'moduleParams.nvidia-drm.fbdev is not a warning if a kernel parameter overrides it',
       `virtualisation.vfio.bindAtBoot = false;
        boot.kernelParams = [ "nvidia_drm.fbdev=0" ];
        hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;`,
       { ...notAtBoot, kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia_drm.fbdev=0'] }
     )
     adds(
-      'does not warn if the card is bound at boot',
+      'moduleParams.nvidia-drm.fbdev is not a warning if the card is bound at boot',
       'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;',
       withOneCard
     )
     adds(
-      'does not mention moduleParams before NixOS 26.05',
+      'before NixOS 26.05, the warning about fbdev does not mention moduleParams',
       late,
       {
         ...notAtBoot,
         kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
         warnings: [
           `boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
-that a card can't be unbound later. Add
+its cards can't be unbound later. Add
 boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.
 `,
-          `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be unbound
-later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
+          `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so they can't be unbound later.
+Turn it off, or stop nvidia-persistenced.service in
 virtualisation.vfio.guests.<name>.prepare.
 `
         ]
@@ -546,7 +551,7 @@ virtualisation.vfio.guests.<name>.prepare.
       ['PCI:10@0:0:0', '0000:0a:00.0']
     ] as const) {
       produces(
-        `warns about PRIME with the guest's card (${busId})`,
+        `PRIME with the guest's card is a warning (${busId})`,
         `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; };
          hardware.nvidia.prime.nvidiaBusId = "${busId}";`,
         {
@@ -559,14 +564,14 @@ Remove this bus ID and the other prime options: the host can't use this card.
         }
       )
       produces(
-        `does not warn if the host uses that card until a guest starts (${busId})`,
+        `PRIME with the guest's card is not a warning without bindAtBoot (${busId})`,
         `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; bindAtBoot = false; };
          hardware.nvidia.prime.nvidiaBusId = "${busId}";`,
         notAtBoot
       )
     }
     produces(
-      "does not warn about PRIME with a card that is not the guest's",
+      'PRIME with another card is not a warning',
       `virtualisation.vfio = {
          enable = true; addresses = [ "0000:0a:00.0" ]; bindAtBoot = false;
        };
@@ -574,7 +579,7 @@ Remove this bus ID and the other prime options: the host can't use this card.
       notAtBoot
     )
     adds(
-      'is accepted as the driver of the host',
+      "the host may use NVIDIA's driver",
       'services.xserver.videoDrivers = [ "nvidia" ];',
       withOneCard
     )
@@ -584,71 +589,71 @@ Remove this bus ID and the other prime options: the host can't use this card.
     const apply = 'virtualisation.vfio.applyACSpatch = true;'
     const applied = more('pcie_acs_override=downstream,multifunction')
     adds(
-      'accepts a kernel with the patch: zen by name',
+      'applyACSpatch accepts a kernel that is zen by name',
       apply,
       applied,
       'kernel.name = "linux-zen-6.18.9";'
     )
     adds(
-      'accepts a kernel with the patch: zen by attribute',
+      'applyACSpatch accepts a kernel that is zen by attribute',
       apply,
       applied,
       'kernel.isZen = true;'
     )
     adds(
-      'accepts a kernel with the patch: xanmod',
+      'applyACSpatch accepts the xanmod kernel',
       apply,
       applied,
       'kernel.modDirVersion = "6.18.9-xanmod1";'
     )
     adds(
-      'accepts a kernel that the user patches',
+      'applyACSpatch accepts a kernel that the user patches',
       `${apply} boot.kernelPatches = [ { name = "add-ACS-overrides"; patch = null; } ];`,
       { ...applied, kernelPatches: ['add-ACS-overrides'] }
     )
     adds(
-      'splits the configured IOMMU groups',
+      'acsOverride selects the groups to split',
       `${apply} virtualisation.vfio.acsOverride = "downstream,id:8086:A110";`,
       more('pcie_acs_override=downstream,id:8086:A110'),
       'kernel.isZen = true;'
     )
-    adds('warns about a kernel without the patch', apply, {
+    adds('applyACSpatch warns about other kernels', apply, {
       ...applied,
       warnings: [
         `virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
-and linux-6.18.9 is not known to have it. Choose a kernel that does, for
-example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+and linux-6.18.9 is not known to have the patch. Choose a kernel with the
+patch, for example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
 `
       ]
     })
     adds(
-      'adds acsPatch to the kernel',
+      'acsPatch is added to the kernel',
       `${apply} virtualisation.vfio.acsPatch = /etc/nixos/acs.patch;`,
       { ...applied, kernelPatches: ['acs-override'] }
     )
     adds(
-      'does not add acsPatch while it is off',
+      'acsPatch is not added without applyACSpatch',
       'virtualisation.vfio.acsPatch = /etc/nixos/acs.patch;',
       withOneCard
     )
     refuses(
-      'rejects an unknown word',
+      'acsOverride rejects an unknown word',
       'virtualisation.vfio = { enable = true; applyACSpatch = true; acsOverride = "all"; };',
       "is not of type `list of downstream, multifunction and id:VVVV:DDDD, joined by commas'"
     )
   })
 
   describe('users', () => {
-    adds('may manage guests', 'virtualisation.vfio.users = [ "alice" "bob" ];', {
+    adds('users may manage guests', 'virtualisation.vfio.users = [ "alice" "bob" ];', {
       ...withOneCard,
       groups: { libvirtd: ['alice', 'bob'] }
     })
-    adds('may open the devices', 'virtualisation.vfio.deviceGroup = "kvm";', {
+    adds('deviceGroup may open the devices', 'virtualisation.vfio.deviceGroup = "kvm";', {
       ...withOneCard,
       udevRules: 'SUBSYSTEM=="vfio", OWNER="root", GROUP="kvm", MODE="0660"\n'
     })
     adds(
-      'can override the settings of libvirtd',
+      'the user can override the settings of libvirtd',
       'virtualisation.libvirtd = { enable = false; onShutdown = "suspend"; };',
       { ...withOneCard, libvirtd: untouched.libvirtd, services: {} }
     )

@@ -4,18 +4,18 @@
 {
   # Version of the kernel in boot.kernelPackages.
   kernelVersion ? "6.18.9",
-  # More attributes of that kernel.
+  # More attributes of the kernel.
   kernel ? { },
   # Whether boot.kernelPackages has kvmfr, and whether kvmfr is marked as broken.
   kvmfr ? "works", # "works" | "broken" | "missing"
   # "systemd" and "scripted": boot.initrd.systemd is declared, and on or off.
-  # "none": a NixOS that does not declare it. "only": one that cannot turn it off.
+  # "none": a NixOS that does not declare it. "only": a NixOS that cannot turn it off.
   stage1 ? "systemd",
   # Whether lists of kernel modules are sets of names, as they are since 25.11.
   sortsModules ? true,
   # Whether a kernel parameter may have spaces only in quotation marks, as in unstable.
   partsParams ? true,
-  # Whether there is an option for the parameters of NVIDIA's modules, as since 26.05.
+  # Whether the option hardware.nvidia.moduleParams is declared, as since 26.05.
   moduleParams ? true,
   # Whether libvirtd.qemu.ovmf is set up by NixOS, as before 25.11.
   ovmf ? false,

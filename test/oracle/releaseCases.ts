@@ -1,4 +1,4 @@
-// Typical machines with a passed-through card, and the state that the modules produce for each.
+// Typical machines with a passed-through card, and the state that the modules give each.
 
 import {
   guestService,
@@ -99,7 +99,7 @@ const PATH = ['coreutils', 'kmod', 'systemd']
   .map(it => `/nix/store/00000000000000000000000000000000-${it}/bin`)
   .join(':')
 
-/** The state with libvirt's hook for a guest without a definition. */
+/** libvirt's hook with this text, for a guest without a definition. */
 function hooked(guest: string, text: string): Partial<State> {
   const hook = `export PATH=${PATH}:$PATH\n\n${text}`
   return {
@@ -259,7 +259,7 @@ esac
     config: `${card('bindAtBoot = false; addresses = [ "0000:01:00.0" ];')}
       services.xserver.videoDrivers = [ "nvidia" ];
       hardware.nvidia.prime.nvidiaBusId = "PCI:1:0:0";`,
-    // With offloading, the driver uses the card only while a program requests it.
+    // With PRIME offloading, the host does not use the card while no program requests it.
     expected: release => later(release, BASE)
   },
   {
@@ -285,7 +285,7 @@ Remove this bus ID and the other prime options: the host can't use this card.
       later(release, [...BASE, 'nvidia-drm.fbdev=1'], {
         warnings: [
           `boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
-that a card can't be unbound later. ${
+its cards can't be unbound later. ${
             release.hasModuleParams
               ? `Remove it, and set
 hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.`
@@ -472,8 +472,8 @@ esac
         {
           warnings: [
             `virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
-and linux-${release.kernel} is not known to have it. Choose a kernel that does, for
-example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+and linux-${release.kernel} is not known to have the patch. Choose a kernel with the
+patch, for example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
 `
           ]
         }
@@ -492,7 +492,7 @@ example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
 where it makes the build fail, and from boot.kernelModules.
 `,
           `The kernel parameter video=efifb:off has no effect since Linux 5.15. Remove it.
-If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; instead.
+If the guest's screen stays black, set virtualisation.vfio.disableEFIfb = true; instead.
 `
         ]
       })

@@ -14,12 +14,15 @@ describeWithOracle('the modules on each release', oracle => {
   const rows = new Map(CASES.map(it => [it.name, [] as number[]]))
 
   describe.each(CASES.map((it, row) => ({ ...it, row })))('$name', ({ name, expected, row }) => {
-    it.each(RELEASES.map((it, column) => ({ ...it, column })))('$name', release => {
-      outcomes ??= evalConfigs(oracle, stateOf, cases)
-      const state: State = expected(release)
-      expect(outcomes[row * RELEASES.length + release.column]?.value).toEqual(state)
-      rows.get(name)?.push(countOf(state))
-    })
+    it.each(RELEASES.map((it, column) => ({ ...it, column })))(
+      'has the expected state on NixOS $name',
+      release => {
+        outcomes ??= evalConfigs(oracle, stateOf, cases)
+        const state: State = expected(release)
+        expect(outcomes[row * RELEASES.length + release.column]?.value).toEqual(state)
+        rows.get(name)?.push(countOf(state))
+      }
+    )
   })
 
   afterAll(() => {

@@ -77,7 +77,7 @@ export interface Guest {
   disks: readonly PassedDisk[]
 }
 
-/** A PCI device of the host that is passed to the guest. */
+/** A PCI device of the host that is passed through to the guest. */
 export interface PassedDevice {
   /** Including the PCI domain: `0000:01:00.0`. */
   address: string
@@ -99,7 +99,7 @@ export function passedDevices(root: XmlElement): PassedDevice[] {
   return uniqueBy([...elements, ...argumentDevices(root)], it => it.address)
 }
 
-/** An element that passes a PCI device of the host to the guest. */
+/** An element that passes a PCI device of the host through to the guest. */
 interface PassedElement {
   element: XmlElement
   /** The element with the `managed` attribute: the source of an NVMe disk, otherwise the element itself. */
@@ -108,7 +108,7 @@ interface PassedElement {
   address: string
 }
 
-/** The elements that pass PCI devices of the host to the guest, grouped by kind. */
+/** The elements that pass PCI devices of the host through to the guest, grouped by kind. */
 export function passedElements(root: XmlElement): PassedElement[] {
   return [
     ...elementsOfType(root, 'hostdev', 'pci'),

@@ -25,7 +25,7 @@ export function guest({
 `
 }
 
-/** A network with that name that needs nothing from the host. */
+/** The network "default", with a configuration that needs nothing from the host. */
 export const NETWORK = `<network>
   <name>default</name>
   <forward mode='bridge'/>

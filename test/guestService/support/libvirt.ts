@@ -43,9 +43,9 @@ export interface Run {
 
 /** Faults to inject into a run of the service. */
 export interface InjectedFaults {
-  /** The call of virsh at which the service is killed; with `loses`, only virsh fails, as if libvirt exited. */
+  /** The call of virsh at which the service is killed. With `loses`, only that call fails, as if libvirt exited. */
   kill?: { call: number; when: 'before' | 'after'; loses?: boolean }
-  /** virsh lacks --keep-tpm, as before 8.9. */
+  /** virsh has no --keep-tpm, as before version 8.9. */
   isOld?: boolean
   /** Only small files can be written, as on a full disk. */
   isFull?: boolean
@@ -64,7 +64,7 @@ export interface Libvirt {
   virsh(...words: string[]): string
   /** Writes a file with the XML of a guest, and returns its path. */
   file(name: string, xml: string): string
-  /** A guest of the configuration, with its XML in a file. */
+  /** Writes the XML of a guest, and returns the guest as `Wanted.defined` lists it. */
   definedBy(xml: string, name?: string): Record<string, { xml: string }>
   /** A file in libvirt's folder for guests, which is written if `text` is given. */
   ownFile(path: string, text?: string): { path: string; exists: boolean }
@@ -278,7 +278,7 @@ function pathOf(tool: string): string {
   return found.stdout.trim()
 }
 
-/** A wrapper of virsh that records its calls, and at one of them kills the run or fails. */
+/** A wrapper of virsh that records its calls. At one call, it kills the run or fails. */
 function watchedVirsh(path: string): string {
   return `#!/bin/sh
 end() {

@@ -13,7 +13,7 @@ export interface Wanted {
 
 const library = fileURLToPath(new URL('../../../nixos/_lib/defineGuests.nix', import.meta.url))
 
-/** The script of the unit. A test in test/oracle compares it with that of the module. */
+/** The script of the unit. A test in test/oracle compares it with the script that the module builds. */
 export function scriptOf({
   defined = {},
   undefined: others = [],
@@ -33,12 +33,12 @@ export function scriptOf({
     `undefined=${names(others)}`,
     `removes=${removeOldGuests ? 'yes' : 'no'}`,
     '',
-    'look',
-    'leave_old_guests',
-    'look',
+    'list_guests',
+    'handle_old_guests',
+    'list_guests',
     ...guests.map(([name, { xml }]) => `define_guest ${quoted(name)} ${xml}`),
     '',
-    'look',
+    'list_guests',
     ...settled,
     '',
     '[ "$failed" = no ]',
