@@ -14,8 +14,8 @@ import {
   attributeOf,
   canonicalOf,
   elementsBelow,
-  find,
-  findAll,
+  findElement,
+  findElements,
   textContent,
   type XmlDocument,
   type XmlElement
@@ -23,7 +23,7 @@ import {
 
 /** The `<name>` of the domain; undefined if it is missing or empty. */
 export function guestName({ root }: Pick<XmlDocument, 'root'>): string | undefined {
-  const name = find(root, 'name')
+  const name = findElement(root, 'name')
   const text = name && textContent(name)
   return text === undefined || text === '' ? undefined : text
 }
@@ -95,7 +95,7 @@ function textMember(value: DomainValue | undefined): string | undefined {
 }
 
 /** Warnings about passwords, and about XML that was dumped from a running guest. */
-export function warningsOn(root: XmlElement): Warning[] {
+export function warningsAbout(root: XmlElement): Warning[] {
   const warnings: Warning[] = []
   const warn = (finding: Pick<Warning, 'code' | 'what'>, path: string, { start }: XmlElement) =>
     warnings.push({ ...finding, path, ...defined({ start }) })
@@ -105,7 +105,7 @@ export function warningsOn(root: XmlElement): Warning[] {
     if (passwd === '' && element.name !== 'cookie') continue
     warn(passwordFound(), path, element)
   }
-  for (const argument of findAll(root, 'qemu:commandline', 'qemu:arg')) {
+  for (const argument of findElements(root, 'qemu:commandline', 'qemu:arg')) {
     const value = attributeOf(argument, 'value') ?? ''
     const isSecret = /(^|[,"])(password|passwd)("?\s*[:=])(?!off\b|on\b)/.test(value)
     const isObject = /^secret,.*\bdata=|"qom-type"\s*:\s*"secret".*"data"/.test(value)

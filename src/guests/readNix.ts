@@ -7,11 +7,11 @@ import type { Fault } from './problem.ts'
 import type { DomainValue, Entry, SetValue } from './value.ts'
 
 /** The attribute path of the option that holds the guests by name. */
-export const GUESTS = ['virtualisation', 'vfio', 'guests'] as const
+export const GUESTS_PATH = ['virtualisation', 'vfio', 'guests'] as const
 
 /** The attribute path of the option that holds the domain of a guest. */
 export function domainPath(guest: string): readonly string[] {
-  return [...GUESTS, guest, 'domain']
+  return [...GUESTS_PATH, guest, 'domain']
 }
 
 /**
@@ -25,10 +25,10 @@ export function findDomain(file: DomainValue): Result<SetValue, Fault> {
   const config = findEntry(set.value, 'config')
   const module = config ? literalSet(config.value) : set
   if (!module.ok) return module
-  if (!config && !findEntry(set.value, GUESTS[0]) && isDomain(set.value)) return set
+  if (!config && !findEntry(set.value, GUESTS_PATH[0]) && isDomain(set.value)) return set
 
   let at = module.value
-  for (const name of GUESTS) {
+  for (const name of GUESTS_PATH) {
     const entry = findEntry(at, name)
     if (!entry) return err(noDomain())
     const inner = literalSet(entry.value)

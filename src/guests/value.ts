@@ -12,7 +12,7 @@ import {
   childElements,
   childSurroundings,
   contentOf,
-  ROOT,
+  ROOT_SURROUNDINGS,
   type Surroundings,
   withoutComments,
   type XmlElement
@@ -69,7 +69,10 @@ export function isReserved(name: string): boolean {
 }
 
 /** Converts an element. A comment belongs to the child after it. */
-export function toValue(element: XmlElement, surroundings: Surroundings = ROOT): SetValue {
+export function toValue(
+  element: XmlElement,
+  surroundings: Surroundings = ROOT_SURROUNDINGS
+): SetValue {
   const entries = [...attributeEntries(element), ...contentEntries(element, surroundings)]
   return { kind: 'set', entries, ...commentsField(lastComments(element)) }
 }

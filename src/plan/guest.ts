@@ -3,18 +3,18 @@
 import { join } from 'node:path'
 import type { FolderListing, SourceFile } from '../configuration/files.ts'
 import { isStampFor, stamp, stampOf } from '../configuration/stamp.ts'
-import { readIdentity, toNix, toXml, warningsOn } from '../guests/convert.ts'
+import { readIdentity, toNix, toXml, warningsAbout } from '../guests/convert.ts'
 import type { Change, Warning } from '../guests/modernize/change.ts'
 import { type Identities, modernize } from '../guests/modernize/modernize.ts'
 import { passedDevices } from '../guests/needs/needs.ts'
-import { GUESTS } from '../guests/readNix.ts'
+import { GUESTS_PATH } from '../guests/readNix.ts'
 import { readXml } from '../guests/xml/readXml.ts'
 import {
   attributeOf,
   canonicalOf,
   childElements,
-  find,
-  findAll,
+  findElement,
+  findElements,
   textContent,
   type XmlDocument,
   type XmlElement
@@ -102,7 +102,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
     path,
     before: before?.text,
     changes,
-    warnings: [...warnings, ...warningsOn(root)]
+    warnings: [...warnings, ...warningsAbout(root)]
   }
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 
@@ -127,7 +127,7 @@ function sharedUUID(
   root: XmlElement,
   files: readonly (readonly [string, SourceFile | null])[]
 ): { file: string; uuid: string } | undefined {
-  const uuid = textContent(find(root, 'uuid') ?? root).trim()
+  const uuid = textContent(findElement(root, 'uuid') ?? root).trim()
   const known = (it: SourceFile | null) => it && readIdentity(it.doc).uuid?.toLowerCase()
   const [file] =
     files.find(([name, it]) => name.endsWith('.nix') && known(it) === uuid.toLowerCase()) ?? []
@@ -137,7 +137,7 @@ function sharedUUID(
 /** The first place where a module defines the guest of this name. */
 function placeIn(doc: NixDocument, name: string): Place | undefined {
   const [found] = ['domain', 'xmlFile']
-    .map(it => [...GUESTS, name, it])
+    .map(it => [...GUESTS_PATH, name, it])
     .flatMap(it => [...doc.getIn(it), ...doc.getBelow(it)])
   return found?.at
 }
@@ -171,9 +171,9 @@ function pinned(
   identities: Identities
 ): Identities {
   const known = doc ? readIdentity(doc) : { uuid: undefined, macs: [] }
-  const cards = findAll(root, 'devices', 'interface')
+  const cards = findElements(root, 'devices', 'interface')
   const own = cards.map(card => {
-    const mac = find(card, 'mac')
+    const mac = findElement(card, 'mac')
     return mac && attributeOf(mac, 'address')
   })
   const free = known.macs.map(it => (own.includes(it) ? undefined : it))

@@ -1,7 +1,7 @@
 // Changes to guests from other distributions and older releases, with their reasons.
 
 import { describe, expect, test } from 'vitest'
-import { warningsOn } from '../../src/guests/convert.ts'
+import { warningsAbout } from '../../src/guests/convert.ts'
 import { modernize } from '../../src/guests/modernize/modernize.ts'
 import { toValue } from '../../src/guests/value.ts'
 import { renderXml } from '../../src/guests/xml/renderXml.ts'
@@ -380,7 +380,7 @@ test('warns about paths into the Nix store', () => {
 test('warns about passwords, and about XML of a running guest', () => {
   const secret = withArguments('-object', 'secret,id=s,data=abc', '-spice', 'port=1,password=x')
   const warned = (xml: string) =>
-    warningsOn(documentOf(xml).root).map(it => `${it.code} ${it.path}`)
+    warningsAbout(documentOf(xml).root).map(it => `${it.code} ${it.path}`)
   expect(warned(secret)).toEqual([
     'PASSWORD qemu:commandline/qemu:arg',
     'PASSWORD qemu:commandline/qemu:arg'

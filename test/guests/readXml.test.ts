@@ -1,7 +1,7 @@
 // Reading XML: values, texts and comments, and the errors as people see them.
 
 import { expect, test } from 'vitest'
-import { attributeOf, find, textContent } from '../../src/guests/xml/tree.ts'
+import { attributeOf, findElement, textContent } from '../../src/guests/xml/tree.ts'
 import { documentOf, refusal } from './support/text.ts'
 
 test.each([
@@ -31,7 +31,7 @@ test.each([
   ['joins the text around a processing instruction', '<name>win<?x <y> ?>10</name>', 'win10'],
   ['keeps a number as text', '<name>1e3</name>', '1e3']
 ])('reads the text of an element: %s', (_, given, value) => {
-  const name = find(documentOf(`<domain>${given}</domain>`).root, 'name')
+  const name = findElement(documentOf(`<domain>${given}</domain>`).root, 'name')
   expect(name && textContent(name)).toBe(value)
 })
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { guestName, toNix, toXml, warningsOn } from '../../guests/convert.ts'
+import { guestName, toNix, toXml, warningsAbout } from '../../guests/convert.ts'
 import { modernize } from '../../guests/modernize/modernize.ts'
 import { toValue } from '../../guests/value.ts'
 import { readDomain, readXml } from '../../guests/xml/readXml.ts'
@@ -53,7 +53,7 @@ export async function domainCommand(args: Arguments, screens: Screens): Promise<
   const text = orThrow(converted, it => domainMessage(it, context))
   const remarks = [
     ...(modernized?.warnings ?? []),
-    ...(to === 'nix' ? warningsOn(document.root) : []),
+    ...(to === 'nix' ? warningsAbout(document.root) : []),
     ...instructionRemarks(document)
   ]
   const body: DomainBody = {

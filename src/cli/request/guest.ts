@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { guestName, warningsOn } from '../../guests/convert.ts'
+import { guestName, warningsAbout } from '../../guests/convert.ts'
 import { type Identities, modernize } from '../../guests/modernize/modernize.ts'
 import { passedDisks } from '../../guests/needs/disks.ts'
 import { deriveNeeds, type Guest } from '../../guests/needs/needs.ts'
-import { MOST_BYTES, readDomain, tooBig } from '../../guests/xml/readXml.ts'
+import { MAX_BYTES, readDomain, tooBigError } from '../../guests/xml/readXml.ts'
 import { attributeOf } from '../../guests/xml/tree.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { readTarget } from '../../storage/read.ts'
@@ -24,15 +24,15 @@ import {
 /** Reads the bytes of a file, or of standard input for `-`. A file that is too big is not read to its end. */
 export async function readDomainFile(path: string, context: Context): Promise<Uint8Array> {
   if (path !== '-') return readDomainPath(path, context)
-  const input = await readInput(PIPE_GUEST, MOST_BYTES)
-  if (input.length > MOST_BYTES) throw new CommandError(domainMessage(tooBig(), context))
+  const input = await readInput(PIPE_GUEST, MAX_BYTES)
+  if (input.length > MAX_BYTES) throw new CommandError(domainMessage(tooBigError(), context))
   return input
 }
 
 /** Reads the bytes of a file. */
 function readDomainPath(path: string, context: Context): Uint8Array {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  if (size > MOST_BYTES) throw new CommandError(domainMessage(tooBig(size), context))
+  if (size > MAX_BYTES) throw new CommandError(domainMessage(tooBigError(size), context))
   return orThrow(readTarget(path, { store: true }), it => domainReadMessage(it, context)).bytes
 }
 
@@ -74,7 +74,7 @@ export function readGuest(file: string, context: Context): Guest {
   if (name === undefined || !isName(name)) throw new CommandError(badName(name, file))
   const type = attributeOf(document.root, 'type') ?? 'kvm'
   if (!['kvm', 'qemu'].includes(type)) throw new CommandError(otherMonitor(type, file))
-  const [password] = warningsOn(document.root).filter(it => it.code === 'PASSWORD')
+  const [password] = warningsAbout(document.root).filter(it => it.code === 'PASSWORD')
   if (password) {
     const { start } = password
     const line = start === undefined ? undefined : placeOf(xml, start).line

@@ -3,7 +3,7 @@
 import { defined } from '../../collections.ts'
 import { type Argument, argumentsIn, mebibytes } from '../arguments.ts'
 import { argumentKept, evdevElement, shmemElement } from '../messages/changes.ts'
-import { childElements, element, find, type XmlElement } from '../xml/tree.ts'
+import { childElements, element, findElement, type XmlElement } from '../xml/tree.ts'
 import { addChild, type Modernized, removeChild, setAttribute } from './change.ts'
 
 const PATH = 'qemu:commandline'
@@ -130,7 +130,7 @@ function shmemOf(device: Argument, backend: Argument): XmlElement | undefined {
 }
 
 function devicesOf(root: XmlElement): XmlElement {
-  const existing = find(root, 'devices')
+  const existing = findElement(root, 'devices')
   if (existing) return existing
   const devices = element('devices', {})
   addChild(root, devices)

@@ -20,8 +20,8 @@ import {
   childElements,
   element,
   elementsBelow,
-  find,
-  findAll,
+  findElement,
+  findElements,
   textContent,
   type XmlElement
 } from '../xml/tree.ts'
@@ -66,13 +66,13 @@ export interface Identities {
 
 /** Adds a UUID to a guest without one, and a MAC address to each network card without one. */
 function addIdentity(root: XmlElement, identities: Identities, { changes }: Modernized): void {
-  if (!find(root, 'uuid')) {
+  if (!findElement(root, 'uuid')) {
     const uuid = identities.uuid()
     addChild(root, element('uuid', {}, uuid), 'name')
     changes.push({ ...uuidMissing(), path: 'uuid', before: null, after: uuid })
   }
-  for (const card of childElements(find(root, 'devices'), 'interface')) {
-    if (find(card, 'mac')) continue
+  for (const card of childElements(findElement(root, 'devices'), 'interface')) {
+    if (findElement(card, 'mac')) continue
     const address = identities.mac()
     card.children.unshift(element('mac', { address }))
     changes.push({
@@ -85,7 +85,7 @@ function addIdentity(root: XmlElement, identities: Identities, { changes }: Mode
 
 /** Replaces a machine type that QEMU has removed, or that only one distribution has, with its family. */
 function modernizeMachine(root: XmlElement, { changes }: Modernized): void {
-  const type = find(root, 'os', 'type')
+  const type = findElement(root, 'os', 'type')
   const before = attributeOf(type, 'machine') ?? ''
   const [, family, version = ''] = /^pc(?:-(q35|i440fx))?-([\w.]+(?:-[\w.-]+)?)$/.exec(before) ?? []
   const numbers = /^(\d+)\.(\d+)$/.exec(version)
@@ -134,8 +134,8 @@ const CODE_IMAGE = /\/(?:OVMF_CODE|OVMF\.|OVMF-|ovmf-|edk2-x86_64-)[\w.-]*\.(fd|
  * kept with a warning.
  */
 function modernizeFirmware(root: XmlElement, { changes, warnings }: Modernized): void {
-  const os = find(root, 'os')
-  const loader = os && find(os, 'loader')
+  const os = findElement(root, 'os')
+  const loader = os && findElement(os, 'loader')
   const before = loader ? textContent(loader).trim() : ''
   const isForeign = [DISTRIBUTION_IMAGE, STORE_IMAGE, FORMER_LINK].some(it => it.test(before))
   if (!loader || !isForeign) return
@@ -184,7 +184,7 @@ function dropTemplate(os: XmlElement): Change[] {
 
 /** Turns off `enrolled-keys`: NixOS has no firmware with keys, so libvirt would find none. */
 function dropKeys(os: XmlElement): Change[] {
-  return childElements(find(os, 'firmware'), 'feature').flatMap((feature): Change[] => {
+  return childElements(findElement(os, 'firmware'), 'feature').flatMap((feature): Change[] => {
     const isEnabled = attributeOf(feature, 'enabled') === 'yes'
     if (attributeOf(feature, 'name') !== 'enrolled-keys' || !isEnabled) return []
     setAttribute(feature, 'enabled', 'no')
@@ -207,11 +207,11 @@ const EMULATOR =
 
 /** Replaces an emulator of another distribution or in the Nix store with the one that NixOS links. */
 function modernizeEmulator(root: XmlElement, { changes }: Modernized): void {
-  for (const emulator of childElements(find(root, 'devices'), 'emulator')) {
+  for (const emulator of childElements(findElement(root, 'devices'), 'emulator')) {
     const before = textContent(emulator).trim()
     const program = EMULATOR.exec(before)?.[1]
     if (program === undefined) continue
-    const architecture = attributeOf(find(root, 'os', 'type'), 'arch') ?? 'x86_64'
+    const architecture = attributeOf(findElement(root, 'os', 'type'), 'arch') ?? 'x86_64'
     const name = program.startsWith('qemu-system-') ? program : `qemu-system-${architecture}`
     const after = `/run/libvirt/nix-emulators/${name}`
     setText(emulator, after)
@@ -227,8 +227,8 @@ const VIRTIOFSD =
 
 /** Replaces the path of virtiofsd, and warns about other paths into the Nix store. */
 function modernizeStorePaths(root: XmlElement, { changes, warnings }: Modernized): void {
-  const devices = find(root, 'devices')
-  for (const binary of devices ? findAll(devices, 'filesystem', 'binary') : []) {
+  const devices = findElement(root, 'devices')
+  for (const binary of devices ? findElements(devices, 'filesystem', 'binary') : []) {
     const before = attributeOf(binary, 'path')
     if (before === undefined || !VIRTIOFSD.test(before)) continue
     const after = '/run/current-system/sw/bin/virtiofsd'

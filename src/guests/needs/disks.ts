@@ -4,8 +4,8 @@ import { parseJson, splitAtCommas } from '../arguments.ts'
 import {
   attributeOf,
   childElements,
-  find,
-  findAll,
+  findElement,
+  findElements,
   textContent,
   type XmlElement
 } from '../xml/tree.ts'
@@ -45,11 +45,11 @@ function passedDisk(name: DiskName, flags: Partial<PassedDisk>): PassedDisk {
 /** The host's disks, folders and USB devices in a domain, grouped by kind of element. */
 export function passedDisks(root: XmlElement): PassedDisk[] {
   return [
-    ...findAll(root, 'devices', 'disk').flatMap(disk),
-    ...findAll(root, 'devices', 'hostdev').flatMap(hostdev),
-    ...findAll(root, 'devices', 'filesystem').flatMap(filesystem),
-    ...findAll(root, 'devices', 'memory').flatMap(memory),
-    ...findAll(root, 'os', 'nvram').flatMap(it => sourcesIn(it)),
+    ...findElements(root, 'devices', 'disk').flatMap(disk),
+    ...findElements(root, 'devices', 'hostdev').flatMap(hostdev),
+    ...findElements(root, 'devices', 'filesystem').flatMap(filesystem),
+    ...findElements(root, 'devices', 'memory').flatMap(memory),
+    ...findElements(root, 'os', 'nvram').flatMap(it => sourcesIn(it)),
     ...argumentDisks(root)
   ]
 }
@@ -101,10 +101,10 @@ function hasChild(element: XmlElement, name: string): boolean {
 // ---- <hostdev>
 
 function hostdev(element: XmlElement): PassedDisk[] {
-  const source = find(element, 'source')
+  const source = findElement(element, 'source')
   if (!source) return []
   const flags = { isReadOnly: hasChild(element, 'readonly'), start: element.start }
-  const block = find(source, 'block')
+  const block = findElement(source, 'block')
   const path = (block && textContent(block).trim()) ?? attributeOf(source, 'dev')
   if (path) return [passedDisk({ kind: 'path', path }, { ...flags, isBlock: true })]
   const type = attributeOf(element, 'type')
@@ -113,16 +113,18 @@ function hostdev(element: XmlElement): PassedDisk[] {
 }
 
 function scsi(source: XmlElement): DiskName | undefined {
-  const adapter = attributeOf(find(source, 'adapter'), 'name')
+  const adapter = attributeOf(findElement(source, 'adapter'), 'name')
   const host = /^scsi_host(\d+)$/.exec(adapter ?? '')?.[1]
-  const address = find(source, 'address')
+  const address = findElement(source, 'address')
   if (host === undefined || !address) return undefined
   const [bus, target, unit] = ['bus', 'target', 'unit'].map(it => attributeOf(address, it) ?? '0')
   return { kind: 'scsi', address: [host, bus, target, unit].join(':') }
 }
 
 function usb(source: XmlElement): DiskName | undefined {
-  const [vendor, product, address] = ['vendor', 'product', 'address'].map(it => find(source, it))
+  const [vendor, product, address] = ['vendor', 'product', 'address'].map(it =>
+    findElement(source, it)
+  )
   if (vendor && product) {
     const [vendorID, productID] = [vendor, product].map(it => Number(attributeOf(it, 'id')))
     return { kind: 'usb', vendor: hex(vendorID), product: hex(productID) }
@@ -141,7 +143,7 @@ function hex(number: number | undefined): string {
 // ---- other elements
 
 function filesystem(element: XmlElement): PassedDisk[] {
-  const source = find(element, 'source')
+  const source = findElement(element, 'source')
   const dir = attributeOf(source, 'dir')
   const path = dir ?? attributeOf(source, 'dev') ?? attributeOf(source, 'file')
   if (!path) return []
@@ -153,7 +155,7 @@ function filesystem(element: XmlElement): PassedDisk[] {
 
 /** Persistent memory (NVDIMM), which may be a block device of the host. */
 function memory(element: XmlElement): PassedDisk[] {
-  const source = find(element, 'source', 'path')
+  const source = findElement(element, 'source', 'path')
   const path = source && textContent(source).trim()
   if (!path) return []
   const isReadOnly = hasChild(element, 'readonly')
@@ -176,7 +178,7 @@ const FORMATS = /^(?:(?:raw|file|host_device|host_cdrom):|(?:blkdebug|blkverify)
  * any property, because the argument does not show whether the path is a block device.
  */
 function argumentDisks(root: XmlElement): PassedDisk[] {
-  const all = findAll(root, 'qemu:commandline', 'qemu:arg')
+  const all = findElements(root, 'qemu:commandline', 'qemu:arg')
   return all.flatMap((element, i) => {
     const value = attributeOf(element, 'value') ?? ''
     const flag = (attributeOf(all[i - 1], 'value') ?? '').replace(/^--?/, '')

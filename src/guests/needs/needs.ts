@@ -2,8 +2,8 @@ import { uniqueBy } from '../../collections.ts'
 import { type Argument, argumentsIn, mebibytes } from '../arguments.ts'
 import {
   attributeOf,
-  find,
-  findAll,
+  findElement,
+  findElements,
   textContent,
   type XmlDocument,
   type XmlElement
@@ -50,7 +50,7 @@ export function deriveNeeds(root: XmlElement): Needs {
     sharedFiles: sharedFiles(root, backends),
     kvmfr: kvmfrDevices(backends),
     deviceNodes: deviceNodes(root),
-    hasTpm: findAll(root, 'devices', 'tpm', 'backend').some(
+    hasTpm: findElements(root, 'devices', 'tpm', 'backend').some(
       it => attributeOf(it, 'type') === 'emulator'
     ),
     networks: sourcesOf(root, 'network', 'network'),
@@ -61,8 +61,10 @@ export function deriveNeeds(root: XmlElement): Needs {
 
 /** The sources of the network cards of one type. */
 function sourcesOf(root: XmlElement, type: string, attribute: string): string[] {
-  const cards = findAll(root, 'devices', 'interface').filter(it => attributeOf(it, 'type') === type)
-  return [...new Set(cards.flatMap(it => attributeOf(find(it, 'source'), attribute) ?? []))]
+  const cards = findElements(root, 'devices', 'interface').filter(
+    it => attributeOf(it, 'type') === type
+  )
+  return [...new Set(cards.flatMap(it => attributeOf(findElement(it, 'source'), attribute) ?? []))]
 }
 
 /** A guest, read from its XML. */
@@ -118,10 +120,10 @@ export function passedElements(root: XmlElement): PassedElement[] {
 }
 
 function elementsOfType(root: XmlElement, as: PassedElement['as'], type: string): PassedElement[] {
-  const elements = findAll(root, 'devices', as).filter(it => attributeOf(it, 'type') === type)
+  const elements = findElements(root, 'devices', as).filter(it => attributeOf(it, 'type') === type)
   return elements.flatMap(element => {
-    const source = find(element, 'source')
-    const address = source && parsePciAddress(find(source, 'address'))
+    const source = findElement(element, 'source')
+    const address = source && parsePciAddress(findElement(source, 'address'))
     if (source === undefined || address === undefined) return []
     return { element, holder: as === 'disk' ? source : element, as, address }
   })
@@ -139,7 +141,7 @@ function argumentDevices(root: XmlElement): PassedDevice[] {
 }
 
 function argumentsOf(root: XmlElement): Argument[] {
-  return argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
+  return argumentsIn(findElements(root, 'qemu:commandline', 'qemu:arg'))
 }
 
 /** Parses `<address domain= bus= slot= function=>`; numbers are hexadecimal, octal or decimal by prefix. */
@@ -167,22 +169,24 @@ const KNOWN =
 
 /** The device nodes that only QEMU arguments name, so libvirt does not let QEMU open them. */
 function deviceNodes(root: XmlElement): string[] {
-  const values = findAll(root, 'qemu:commandline', 'qemu:arg').map(it => attributeOf(it, 'value'))
+  const values = findElements(root, 'qemu:commandline', 'qemu:arg').map(it =>
+    attributeOf(it, 'value')
+  )
   const nodes = values.flatMap(it => it?.match(/(?<![\w./-])\/dev\/[^\s,"'\\;=]+/g) ?? [])
   return [...new Set(nodes)].filter(it => !KNOWN.test(it))
 }
 
 /** The memory of a guest in KiB; undefined if the domain does not set it. */
 function guestMemory(root: XmlElement): number | undefined {
-  const memory = find(root, 'memory')
+  const memory = findElement(root, 'memory')
   return memory && readSize(textContent(memory), attributeOf(memory, 'unit'))
 }
 
 /** The sizes of the guest's huge pages in KiB, undefined for the host's default; empty without huge pages. */
 function pageSizesOf(root: XmlElement): (number | undefined)[] {
-  const hugepages = find(root, 'memoryBacking', 'hugepages')
+  const hugepages = findElement(root, 'memoryBacking', 'hugepages')
   if (!hugepages) return []
-  const pages = findAll(hugepages, 'page')
+  const pages = findElements(hugepages, 'page')
   const sizes = pages.map(it => readSize(attributeOf(it, 'size') ?? '', attributeOf(it, 'unit')))
   return pages.length === 0 ? [undefined] : [...new Set(sizes)]
 }
@@ -195,10 +199,10 @@ interface Backend {
 
 /** The files in /dev/shm that the guest shares with the host, by name. */
 function sharedFiles(root: XmlElement, backends: readonly Backend[]): string[] {
-  const elements = findAll(root, 'devices', 'shmem').filter(it => {
-    const model = attributeOf(find(it, 'model'), 'type')
+  const elements = findElements(root, 'devices', 'shmem').filter(it => {
+    const model = attributeOf(findElement(it, 'model'), 'type')
     // If there is a server, it provides the memory.
-    return model !== 'ivshmem-doorbell' && !find(it, 'server')
+    return model !== 'ivshmem-doorbell' && !findElement(it, 'server')
   })
   const names = elements.flatMap(it => attributeOf(it, 'name') ?? [])
   const paths = backends.flatMap(it => /^\/dev\/shm\/([^/]+)$/.exec(it.path)?.[1] ?? [])
@@ -255,10 +259,10 @@ interface Pins {
 function pinsOf(root: XmlElement): Pins {
   const count = processorsOf(root) ?? Number.POSITIVE_INFINITY
   // libvirt ignores pins of vCPUs that the guest does not have.
-  const pins = findAll(root, 'cputune', 'vcpupin')
+  const pins = findElements(root, 'cputune', 'vcpupin')
   const guest = pins.filter(it => Number(attributeOf(it, 'vcpu')) < count)
-  const helpers = ['emulatorpin', 'iothreadpin'].flatMap(it => findAll(root, 'cputune', it))
-  const allowed = findAll(root, 'vcpu').slice(0, 1)
+  const helpers = ['emulatorpin', 'iothreadpin'].flatMap(it => findElements(root, 'cputune', it))
+  const allowed = findElements(root, 'vcpu').slice(0, 1)
   return { guest: cpuSets(guest), helpers: cpuSets(helpers), allowed: cpuSets(allowed) }
 }
 
@@ -269,7 +273,7 @@ function cpuSets(elements: readonly XmlElement[]): number[] {
 
 /** The number of vCPUs; undefined if the domain does not set it. */
 function processorsOf(root: XmlElement): number | undefined {
-  const vcpu = find(root, 'vcpu')
+  const vcpu = findElement(root, 'vcpu')
   const found = /^\s*(\d{1,5})\s*$/.exec(vcpu ? textContent(vcpu) : '')?.[1]
   return found === undefined ? undefined : Number(found)
 }

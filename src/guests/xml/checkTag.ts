@@ -20,12 +20,12 @@ import {
   wrongEndTag
 } from './messages.ts'
 import { scopeInside, TOP_SCOPE } from './namespaces.ts'
-import { faultAt, type Progress, type StartTag, shifted } from './progress.ts'
+import { faultAt, type Progress, type StartTag, shiftFault } from './progress.ts'
 import { decodeText } from './references.ts'
 import { NAME_AT, type XmlAttribute } from './tree.ts'
 
 /** The limit of libxml2, libvirt's XML parser. */
-const MOST_NESTED = 256
+const MAX_DEPTH = 256
 
 const WHITESPACE_AT = /[ \t\n\r]*/y
 
@@ -48,7 +48,7 @@ export function checkStartTag(state: Progress): Fault | undefined {
   if (name === undefined) return faultAt(NOT_A_TAG, start)
   const end = start + 1 + name.length
   if (open.length === 0 && state.root) return faultAt(SECOND_ROOT, start, end)
-  if (open.length === MOST_NESTED) return faultAt(tooDeep(MOST_NESTED), start)
+  if (open.length === MAX_DEPTH) return faultAt(tooDeep(MAX_DEPTH), start)
   state.at = end
   const read = checkAttributes(state, { name, start })
   if (!read.ok) return read.error
@@ -114,7 +114,7 @@ function checkAttribute(state: Progress, isSeparate: boolean): Result<XmlAttribu
   }
   if (less !== -1) return err(faultAt(LESS_IN_VALUE, from + 1 + less))
   const decoded = decodeText(source, 'value')
-  if (!decoded.ok) return err(shifted(decoded.error, from + 1))
+  if (!decoded.ok) return err(shiftFault(decoded.error, from + 1))
   state.at = to + 1
   return ok({ name, value: decoded.value })
 }

@@ -25,7 +25,7 @@ import {
   UNCLOSED_INSTRUCTION,
   unclosedElement
 } from './messages.ts'
-import { faultAt, type Progress, type StartTag, shifted } from './progress.ts'
+import { faultAt, type Progress, type StartTag, shiftFault } from './progress.ts'
 import { decodeText } from './references.ts'
 import { findForbidden, isBlank, NAME_AT } from './tree.ts'
 
@@ -100,7 +100,7 @@ function checkText(state: Progress): Fault | undefined {
   const cdataEnd = source.indexOf(']]>')
   if (cdataEnd !== -1) return faultAt(CDATA_END_IN_TEXT, at + cdataEnd, at + cdataEnd + 3)
   const decoded = decodeText(source, 'text')
-  if (!decoded.ok) return shifted(decoded.error, at)
+  if (!decoded.ok) return shiftFault(decoded.error, at)
   state.at = end
   return undefined
 }

@@ -28,7 +28,7 @@ export function faultAt(fault: FaultText, start: number, end = start + 1): Fault
 }
 
 /** Converts the range of a fault in a part of the text, at offset `by`, to a range in the whole text. */
-export function shifted(fault: Fault, by: number): Fault {
+export function shiftFault(fault: Fault, by: number): Fault {
   const { start, end } = fault.range ?? { start: 0, end: 0 }
   return { ...fault, range: { start: start + by, end: end + by } }
 }

@@ -9,7 +9,7 @@ import { faultAt } from './progress.ts'
 import type { XmlDocument } from './tree.ts'
 
 /** The most bytes that libvirt accepts for a domain. */
-export const MOST_BYTES = 4 * 1024 * 1024
+export const MAX_BYTES = 4 * 1024 * 1024
 
 /** Reads a domain from the bytes of a file. Errors: TOO_BIG, and those of `readXml`. */
 export function readDomain(
@@ -23,7 +23,7 @@ export function readDomain(
 
 /** The text in the bytes of a file, without a byte order mark. Errors: TOO_BIG and ENCODING. */
 function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
-  if (bytes.length > MOST_BYTES) return err(tooBig(bytes.length))
+  if (bytes.length > MAX_BYTES) return err(tooBigError(bytes.length))
   const [first, second] = bytes
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     return err(domainError('', UTF16))
@@ -37,9 +37,9 @@ function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
   }
 }
 
-/** The error for a file with more than `MOST_BYTES`. `size` is in bytes, if it is known. */
-export function tooBig(size?: number): DomainError {
-  return domainError('', tooBigFile(size, MOST_BYTES))
+/** The error for a file with more than `MAX_BYTES`. `size` is in bytes, if it is known. */
+export function tooBigError(size?: number): DomainError {
+  return domainError('', tooBigFile(size, MAX_BYTES))
 }
 
 /**

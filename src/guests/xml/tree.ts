@@ -77,14 +77,14 @@ export function childElements(parent: XmlElement | undefined, name?: string): Xm
 }
 
 /** The first element at a path of names below an element. */
-export function find(from: XmlElement, ...names: readonly string[]): XmlElement | undefined {
+export function findElement(from: XmlElement, ...names: readonly string[]): XmlElement | undefined {
   let at: XmlElement | undefined = from
   for (const name of names) at = childElements(at, name)[0]
   return at
 }
 
 /** All elements at a path of names below an element. */
-export function findAll(from: XmlElement, ...names: readonly string[]): XmlElement[] {
+export function findElements(from: XmlElement, ...names: readonly string[]): XmlElement[] {
   return names.reduce<XmlElement[]>(
     (all, name) => all.flatMap(it => childElements(it, name)),
     [from]
@@ -160,14 +160,17 @@ export function childSurroundings(element: XmlElement, { isOpaque }: Surrounding
   return { parent: element.name, isOpaque: isOpaque || element.name === 'metadata' }
 }
 
-export const ROOT: Surroundings = { parent: '', isOpaque: false }
+export const ROOT_SURROUNDINGS: Surroundings = { parent: '', isOpaque: false }
 
 /**
  * A canonical text, equal for domains that mean the same to libvirt: without comments and layout, attributes
  * sorted by name, children stably sorted by name. In `<metadata>` and in mixed content, the order of children
  * is kept.
  */
-export function canonicalOf(element: XmlElement, surroundings: Surroundings = ROOT): string {
+export function canonicalOf(
+  element: XmlElement,
+  surroundings: Surroundings = ROOT_SURROUNDINGS
+): string {
   const attributes = element.attributes
     .map(({ name, value }) => [name, value] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1))

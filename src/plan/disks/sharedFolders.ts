@@ -1,7 +1,7 @@
 // The host folders that a guest must not be able to change.
 
 import { posix } from 'node:path'
-import { attributeOf, find, textContent, type XmlElement } from '../../guests/xml/tree.ts'
+import { attributeOf, findElement, textContent, type XmlElement } from '../../guests/xml/tree.ts'
 
 /** System folders: everything in them belongs to the system. */
 const SYSTEM = [
@@ -53,7 +53,7 @@ export interface StoragePool {
 export function readPool(root: XmlElement): StoragePool | undefined {
   if (root.name !== 'pool') return undefined
   const type = attributeOf(root, 'type') ?? 'dir'
-  const path = find(root, 'target', 'path')
+  const path = findElement(root, 'target', 'path')
   const target = path && textContent(path).trim()
   const isOfDisks = ['disk', 'logical', 'zfs', 'scsi', 'iscsi', 'mpath'].includes(type)
   return { isOfDisks, target: target === '' ? undefined : target }
