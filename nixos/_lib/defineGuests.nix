@@ -84,7 +84,7 @@
     definition > "$folder/now.xml"
     if is_same "$before" "$folder/now.xml"; then
       rm -f "$found"
-      say "its definition is unchanged, with the UUID $(uuid_in "$folder/now.xml")."
+      say "libvirt's definition is unchanged; its UUID is $(uuid_in "$folder/now.xml")."
     fi
     rm "$folder/now.xml"
   }
@@ -169,7 +169,7 @@
       say 'no longer starts with the host.'
       return
     fi
-    fail "libvirt did not change whether it starts with the host: $(complaint "$message")"
+    fail "libvirt did not change its autostart: $(complaint "$message")"
   }
 
   # Starts libvirt's own network if the guest uses it.

@@ -375,7 +375,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       output: [
         `<3>broken: libvirt did not define it: Failed to define domain from ${broken}: (domain_definition):2: Premature end of data in tag domain line 1 (null) ^\n`,
         `<3>win10: libvirt did not define it: Failed to define domain from ${defined.win10?.xml}: operation failed: domain 'win10' already exists with uuid 00000000-0000-4000-8000-000000000002\n`,
-        'win10: its definition is unchanged, with the UUID 00000000-0000-4000-8000-000000000002.\n',
+        "win10: libvirt's definition is unchanged; its UUID is 00000000-0000-4000-8000-000000000002.\n",
         "my son's: defined.\n"
       ].join('')
     })
