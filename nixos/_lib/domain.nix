@@ -7,7 +7,7 @@
 # - a set is a child, and a list is several children with the same name
 # - null is left out
 # - `_attrs' has attributes whose names clash with children
-# - `_text' is the text
+# - `_text' is the text of the element
 # - `_children' lists children whose order matters
 let
   inherit (builtins)

@@ -44,7 +44,7 @@ function joinSingleBindings(
   return joinSingleBindings(only.value, [...path, only.name])
 }
 
-/** The lines with `head` before the first and `tail` after the last. */
+/** Adds `head` before the first line and `tail` after the last line. */
 function surround(head: string, lines: readonly string[], tail: string): string[] {
   return lines.map((line, i) => (i === 0 ? head : '') + line + (i === lines.length - 1 ? tail : ''))
 }

@@ -2,7 +2,7 @@
 // - a string is an attribute, or a child that contains only text, if the tables list its name
 // - a set is a child, and a list is several children with the same name
 // - `_attrs` has attributes whose names clash with children
-// - `_text` is the text
+// - `_text` is the text of the element
 // - `_children` lists children whose order matters
 
 import { groupBy } from '../collections.ts'

@@ -115,7 +115,7 @@ function formatDomainPath(path: DomainPath): string {
     .join('')
 }
 
-// ---- a conversion that loses something; `detail` is the message of the fault that showed it
+// ---- a conversion that loses something; `detail` is the message of the underlying fault
 
 export function nixUnreadable(detail: string): Fault {
   return { code: 'NOT_LOSSLESS', message: `the converted Nix can't be read back: ${detail}` }

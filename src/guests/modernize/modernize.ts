@@ -205,7 +205,7 @@ function dropKeys(os: XmlElement): Change[] {
 const EMULATOR =
   /^(?:\/nix\/store\/[^/]+\/bin|\/run\/current-system\/sw\/bin|\/usr(?:\/local)?\/(?:s?bin|libexec)|\/bin)\/(qemu-system-[\w]+|qemu-kvm|kvm|kvm-spice)$/
 
-/** Replaces an emulator of another distribution or in the Nix store with the one that NixOS links. */
+/** Replaces an emulator of another distribution or in the Nix store with the emulator that NixOS links. */
 function modernizeEmulator(root: XmlElement, { changes }: Modernized): void {
   for (const emulator of childElements(findElement(root, 'devices'), 'emulator')) {
     const before = textContent(emulator).trim()

@@ -32,7 +32,7 @@ export interface PassedDisk {
   isReadOnly: boolean
   /** Whether the disk is in a floppy drive, for which QEMU accepts only images of floppy size. */
   isFloppy: boolean
-  /** Whether the domain declares the disk as a block device. If it is then missing on the host, that is reported. */
+  /** Whether the domain declares the disk as a block device, which is reported if the host does not have it. */
   isBlock: boolean
   /** The offset of the element that names the disk. */
   start?: number | undefined

@@ -34,8 +34,8 @@ export interface Needs {
 }
 
 /**
- * Derives what a guest requires of its host. Expects a domain that `modernize` returned: it replaces the QEMU
- * arguments for which libvirt has elements, and the host must be set up only for the other arguments.
+ * Derives what a guest requires of its host. Expects a domain from `modernize`, which replaces QEMU arguments
+ * with libvirt elements where it can: the host must be set up only for the remaining arguments.
  */
 export function deriveNeeds(root: XmlElement): Needs {
   const backends = argumentsOf(root)
@@ -212,7 +212,7 @@ function sharedFiles(root: XmlElement, backends: readonly Backend[]): string[] {
 /** A device of the kernel module kvmfr: the number in `/dev/kvmfr0`, and its size in MiB. */
 interface KvmfrDevice {
   number: number
-  /** Undefined if it is not an integer. */
+  /** Undefined if the size is not an integer number of MiB. */
   size: number | undefined
 }
 
@@ -282,7 +282,7 @@ const PART = /^\s*(?:\^(\d{1,5})|(\d{1,5})\s*(?:-\s*(\d{1,5}))?)\s*$/
 
 /**
  * The sorted numbers in a CPU set such as `0-3,^2,8`; `^2` removes 2 from the part before it. Undefined if
- * libvirt rejects the set; it accepts a trailing comma.
+ * libvirt rejects the set. A trailing comma is valid.
  */
 export function readCpuSet(text: string): number[] | undefined {
   // No machine needs a longer set. The limit bounds the work below.

@@ -1,4 +1,4 @@
-// Builds the tree of a document. Only this file knows fast-xml-parser.
+// Builds the tree of a document. Only this file uses fast-xml-parser.
 
 import { createRequire } from 'node:module'
 import type { XMLParser } from 'fast-xml-parser'
@@ -22,7 +22,7 @@ interface Parser {
 
 let parser: Parser | undefined
 
-/** Called at the first use of the parser, because most runs do not need it. */
+/** Loads fast-xml-parser. Called only when it is needed, because most runs do not need it. */
 function loadParser(): Parser {
   const library = createRequire(import.meta.url)('fast-xml-parser') as {
     XMLParser: typeof XMLParser

@@ -22,9 +22,9 @@ const ENTITIES = new Map([
 const PART = /&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([^ \t\n\r&;<#]*))(;?)|\r\n|[\t\n\r]/g
 
 /**
- * Decodes the source of a text or of an attribute's value. References are replaced, but not in the result of
- * a replacement. A line ending becomes `\n` in a text; in a value, line endings and tabs become spaces. The
- * range of a fault refers to the source.
+ * Decodes the source of a text or of an attribute's value. Each reference is replaced once: `&amp;lt;` becomes
+ * `&lt;`. A line ending becomes `\n` in a text; in a value, line endings and tabs become spaces. The range of
+ * a fault refers to the source.
  */
 export function decodeText(source: string, kind: 'text' | 'value'): Result<string, Fault> {
   if (!/[&\r\n\t]/.test(source)) return ok(source)
