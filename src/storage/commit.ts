@@ -22,8 +22,8 @@ import {
   type OnDisk,
   prepareWrites,
   readOnDisk,
+  rollBackWork,
   type Step,
-  takeBackWork,
   temporaryNames,
   type Work,
   type WorkFile,
@@ -79,8 +79,8 @@ export type CommitProblem = FileProblem & {
  * extended attributes. Missing folders are created with the owner of their parent and mode 0755.
  * Signals are deferred.
  *
- * A `Journal` of the run is written first. `recover`, which has to be called before planning, uses it to
- * finish a run that was interrupted at any point or to take it back.
+ * A `Journal` of the run is written first. If the run is interrupted, `recover` uses the journal to finish
+ * the run or to roll it back. Call `recover` before planning.
  *
  * Problems: all but OUTSIDE_ROOT, BACKUP_DAMAGED, EDITED_SINCE and NO_RUN. Throws for two changes of
  * one file and for a relative path.
@@ -194,7 +194,7 @@ function runSteps(
   const installed: WorkFile[] = []
   const unlock = () => locks.releaseOthers(journalFolder, stateFolder)
   const rollBack = () => {
-    const { leftovers, retryable } = takeBackWork(work, installed)
+    const { leftovers, retryable } = rollBackWork(work, installed)
     if (unlock() && !retryable) removeJournal(journalFolder)
     return [...leftovers, ...journalFiles(journalFolder)]
   }

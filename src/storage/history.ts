@@ -128,7 +128,7 @@ function isReverse(run: Run, earlier: Run): boolean {
 }
 
 /**
- * The run that an undo for the file at `path` takes back; null if there is none. This is the last run in
+ * The run that an undo for the file at `path` undoes; null if there is none. This is the last run in
  * effect whose files are not all as before it. If its files were edited, and all files of the runs for
  * `path` are as another of these runs left them, it is that run.
  */
@@ -233,7 +233,7 @@ export interface Stopped {
   /** From its record: any text, not always a known command. */
   command?: string
   /** `nothing`: it left neither a change nor a record. */
-  outcome: 'finished' | 'taken back' | 'nothing'
+  outcome: 'finished' | 'rolled back' | 'nothing'
   /** Its ID, if it has a record. */
   run?: string
   /** The ID of the run that it was to undo or redo, if known. */
@@ -253,7 +253,7 @@ export function isAbout({ run }: Request, stopped: Stopped): boolean {
  * asks for one step relative to the interrupted command, so the result is the state with or without the
  * interrupted change, never one beyond it.
  *
- * | asked | interrupted    | finished | taken back or nothing        |
+ * | asked | interrupted    | finished | rolled back or nothing       |
  * | ----- | -------------- | -------- | ---------------------------- |
  * | undo  | change or redo | undo it  | stop                         |
  * | undo  | undo           | stop     | undo the same run            |

@@ -48,7 +48,7 @@ export type FileProblem =
   /** This version can't read the record of a run at `path`, so it is unknown what the run changed. */
   | { code: 'RECORD_DAMAGED'; path: string; run: string }
   /**
-   * An earlier run was interrupted and can't be finished or taken back:
+   * An earlier run was interrupted and can't be finished or rolled back:
    * EDITED: `path` is neither as before that run nor as the run would have left it;
    * STUCK: `path` can't be restored, because of `cause` if known;
    * OTHERS: the run belongs to another user;

@@ -19,7 +19,7 @@ import { pruneRuns } from './runs.ts'
 import { findUnsafeState } from './stateFolder.ts'
 import { pathExists } from './system.ts'
 import type { Work } from './work.ts'
-import { commitPoint, fileState, finishWork, takeBackWork } from './work.ts'
+import { commitPoint, fileState, finishWork, rollBackWork } from './work.ts'
 
 /** Where to search for interrupted runs. */
 export interface RecoverOptions {
@@ -38,7 +38,7 @@ interface Interrupted {
   started: string | null
 }
 
-/** An interrupted run that was finished or taken back. */
+/** An interrupted run that was finished or rolled back. */
 export interface Recovered {
   command: string
   /** Its ID; absent if it has no backup. */
@@ -46,10 +46,10 @@ export interface Recovered {
   /** Absent if the journal doesn't have it. */
   purpose?: Purpose
   started: string
-  outcome: 'finished' | 'taken back'
+  outcome: 'finished' | 'rolled back'
   /** All files of the run. */
   files: string[]
-  /** The created and deleted ones; empty if the run was taken back. */
+  /** The files that the run created and deleted; empty if it was rolled back. */
   created: string[]
   deleted: string[]
 }
@@ -82,10 +82,10 @@ export function predictRecovery({
 }
 
 /**
- * Finishes or takes back interrupted runs, and deletes what they left. To be called before a command
- * that writes reads its files. A run that reached its commit point is finished, any other is taken back.
- * If a file of a run is neither as before it nor as after it, all files of the run are left alone. Can be
- * interrupted at any point and repeated.
+ * Finishes or rolls back interrupted runs, and deletes their temporary files. A command that writes calls
+ * this before it reads its files. A run that reached its commit point is finished, any other is rolled
+ * back. If a file is neither as before its run nor as after it, all files of that run are left alone. Can
+ * be interrupted at any point and repeated.
  * Problems: INTERRUPTED, LOCKED, those of reading and writing.
  */
 export function recover(options: RecoverOptions): Result<Recovered[], FileProblem> {
@@ -208,7 +208,7 @@ function recoverLocked(
   if (!outcome.ok) return outcome
   const unlock = () => locks.releaseOthers(folder, state ?? folder)
   const { leftovers, problems, retryable } = confine(reach, () =>
-    outcome.value === 'finished' ? finishWork(work, unlock) : takeBackWork(work, work.files)
+    outcome.value === 'finished' ? finishWork(work, unlock) : rollBackWork(work, work.files)
   )
   const path = problems[0]?.path ?? leftovers[0] ?? folder
   const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
@@ -233,7 +233,7 @@ function recoveredOf(
   return { command, started, ...run, ...knownPurpose, outcome, files, created, deleted }
 }
 
-/** Decides whether to finish or to take back; INTERRUPTED if neither gives files of one version. */
+/** Whether to finish or roll back the run; INTERRUPTED if both would leave old and new files together. */
 function decideOutcome(
   work: Work,
   { journal, started }: { journal: string; started: string }
@@ -255,5 +255,5 @@ function decideOutcome(
       if (!spare.ok || spare.value?.sha256 !== file.before) return refuse(file.path, 'STUCK')
     }
   }
-  return ok(isCommitted ? 'finished' : 'taken back')
+  return ok(isCommitted ? 'finished' : 'rolled back')
 }

@@ -131,7 +131,7 @@ export function createHashReader(): HashReader {
 }
 
 /**
- * The run that `undo` takes back for the file at `realpath` (see `pickUndo`). An interrupted run counts
+ * The run that `undo` undoes for the file at `realpath` (see `pickUndo`). An interrupted run counts
  * unless its files show that it had no effect.
  * Problems: NO_RUN; RECORD_DAMAGED if no known run left the files as they are but a damaged record
  * exists, whose run may have; those of `listRecords`.
@@ -269,8 +269,8 @@ export function pruneRuns(stateFolder: string): void {
 function neededRuns(runs: readonly Run[], { applied, undone, reasons }: History): Set<string> {
   const newest = newestOfEach(runs)
   const inEffect = newestOfEach([...applied].reverse())
-  const takenBack = [...undone].reverse().map(({ run }) => run)
-  const redoable = new Set(newestOfEach(takenBack))
+  const undoneRuns = [...undone].reverse().map(({ run }) => run)
+  const redoable = new Set(newestOfEach(undoneRuns))
   const undoings = undone.filter(({ run }) => redoable.has(run)).map(({ by }) => by)
   const kept = new Set([...newest, ...inEffect, ...redoable, ...undoings].map(({ id }) => id))
   // The loop also visits IDs that are added meanwhile.

@@ -1,4 +1,4 @@
-// The files of a run, and the steps on them: prepare, install, take back, finish.
+// The files of a run, and the steps on them: prepare, install, roll back, finish.
 
 import { renameSync, statSync, unlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -46,7 +46,7 @@ export interface WorkFile {
   spare: string | null
 }
 
-/** All that is needed to take a run back or to finish it, depending on the current state of the files. */
+/** All that is needed to roll back or finish a run. Which of the two depends on the files' current state. */
 export interface Work {
   /** The writes in order, the last of which is the commit point, then the deletions. */
   files: WorkFile[]
@@ -180,7 +180,7 @@ function compareWithDisk({
 /**
  * Does everything before the first rename: creates the folders and, next to each file, a temporary file
  * with its new content and, if it may have to be restored, one with its existing content. Existing files
- * aren't touched. After a problem the caller takes it back.
+ * aren't touched. After a problem the caller calls `rollBackWork`.
  */
 export function prepareWrites(steps: readonly Step[], folders: string[]): FileProblem | null {
   for (const folder of folders) {
@@ -206,9 +206,9 @@ export type Installed =
 
 /**
  * Renames the prepared files to their names, in order; the last rename is the commit point. Each file is
- * compared once more right before. Adds the files that may have been replaced to `installed`. If this
- * fails, the caller takes them back. After an unknown outcome it must not: the configuration may have
- * been replaced, and it imports the others.
+ * compared with its `before` once more right before its rename. Adds each file that may have been
+ * replaced to `installed`. If the outcome is `failed`, the caller rolls these files back. If it is
+ * `unknown`, the caller must not: the configuration may have been replaced, and it imports the others.
  */
 export function install(writes: readonly Write[], installed: WorkFile[]): Installed {
   for (const [index, write] of writes.entries()) {
@@ -234,7 +234,7 @@ export function install(writes: readonly Write[], installed: WorkFile[]): Instal
   return { outcome: 'committed', warnings: [] }
 }
 
-/** The result of taking a run back or finishing it. */
+/** The result of rolling back or finishing a run. */
 interface Cleanup {
   /** Files and folders that are not as they should be. */
   leftovers: string[]
@@ -248,7 +248,7 @@ interface Cleanup {
  * files that it may have replaced. A file that someone else changed meanwhile is kept. Can be interrupted
  * at any point and repeated.
  */
-export function takeBackWork(work: Work, installed: readonly WorkFile[]): Cleanup {
+export function rollBackWork(work: Work, installed: readonly WorkFile[]): Cleanup {
   const point = commitPoint(work.files)
   const files = installed.filter(file => file !== point && file.after !== null).reverse()
   const notRestored = files.filter(file => !restore(file))

@@ -53,7 +53,7 @@ async function twoRuns() {
 }
 
 needing('strace').each([
-  { what: 'before its commit point', call: 'rename', nth: 4, outcome: 'taken back' },
+  { what: 'before its commit point', call: 'rename', nth: 4, outcome: 'rolled back' },
   { what: 'while it held only its locks', call: 'rename', nth: 1, outcome: 'nothing' },
   { what: 'after its commit point', call: 'unlink', nth: 1, outcome: 'finished' }
 ])(
@@ -69,7 +69,7 @@ needing('strace').each([
     expect(first.code).toBe(0)
     expect(place.files()).toEqual(one)
     const expected = {
-      'taken back': text`
+      'rolled back': text`
       vfio-patch: note: INTERRUPTED; it was reverted.
       The interrupted apply was reverted: your files are as they were before it.
       To go further back, run this again.
@@ -106,7 +106,7 @@ needing('strace').each([
 
 needing('strace').each([
   { what: 'while it held only its locks', call: 'rename', nth: 1, outcome: 'nothing' },
-  { what: 'before its commit point', call: 'rename', nth: 2, outcome: 'taken back' },
+  { what: 'before its commit point', call: 'rename', nth: 2, outcome: 'rolled back' },
   { what: 'after its commit point', call: 'unlink', nth: 3, outcome: 'finished' },
   { what: 'after all its work', call: 'openat', nth: -1, outcome: 'untold' }
 ])(
@@ -146,7 +146,7 @@ needing('strace').each([
     ]
     const expected = {
       nothing: undone,
-      'taken back': `vfio-patch: note: INTERRUPTED; it was reverted.\n${undone}`,
+      'rolled back': `vfio-patch: note: INTERRUPTED; it was reverted.\n${undone}`,
       finished: `vfio-patch: note: INTERRUPTED; it was finished.\n${complete}`,
       untold: complete
     }

@@ -61,7 +61,7 @@ test('keeps the change, with a warning, if the last rename succeeds but reports 
   expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: m'])
 })
 
-test('takes the change back if the rename of a module succeeds but reports EIO', () => {
+test('rolls the change back if the rename of a module succeeds but reports EIO', () => {
   const { nixos, module, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) throw systemError('EIO', 'rename')
@@ -131,7 +131,7 @@ test('keeps an edit made between the backup and the rename', () => {
   expect(listing(nixos)).toEqual(['0644 configuration.nix: edited'])
 })
 
-test('does not take back a module that was edited meanwhile', () => {
+test('leaves a new module that the user edited during the run when it rolls back', () => {
   const { nixos, module, path, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) {
@@ -157,7 +157,7 @@ test('keeps a file to delete that was edited meanwhile, with a warning', () => {
   expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: edited'])
 })
 
-test('takes everything back and rethrows if the code throws an unexpected error', () => {
+test('rolls everything back after an unexpected error, and rethrows the error', () => {
   const { nixos, state, module, path, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) throw new TypeError('a bug')

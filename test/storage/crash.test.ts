@@ -85,7 +85,7 @@ needing('strace', 'GNU cp').each([
       expect(recover(where(place))).toEqual({ ok: true, value: [] })
     })
     expect(points).toBeGreaterThan(50)
-    expect([...outcomes.keys()].sort()).toEqual(['finished', 'nothing', 'taken back'])
+    expect([...outcomes.keys()].sort()).toEqual(['finished', 'nothing', 'rolled back'])
   }
 )
 
@@ -134,7 +134,7 @@ function where(place: Place): RecoverOptions {
 }
 
 function expectKilled({ ended, point }: Struck): void {
-  // If a child process makes the call first, the child is killed and the change is taken back.
+  // If a child process makes the call first, the child is killed and the change is rolled back.
   if (ended.stdout.includes('"syscall":"cp"')) return
   expect([point, ended.signal, ended.stdout]).toEqual([point, 'SIGKILL', ''])
 }

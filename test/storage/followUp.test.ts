@@ -16,22 +16,22 @@ function stopped(kind: Stopped['kind'], outcome: Stopped['outcome']): Stopped {
 
 test.each<[Request['kind'], Stopped['kind'], Stopped['outcome'], 'stop' | FollowUp]>([
   ['undo', 'change', 'finished', GO_ON],
-  ['undo', 'change', 'taken back', 'stop'],
+  ['undo', 'change', 'rolled back', 'stop'],
   ['undo', 'change', 'nothing', 'stop'],
   ['undo', 'undo', 'finished', 'stop'],
-  ['undo', 'undo', 'taken back', SAME],
+  ['undo', 'undo', 'rolled back', SAME],
   ['undo', 'undo', 'nothing', GO_ON],
   ['undo', 'redo', 'finished', GO_ON],
-  ['undo', 'redo', 'taken back', 'stop'],
+  ['undo', 'redo', 'rolled back', 'stop'],
   ['undo', 'redo', 'nothing', 'stop'],
   ['redo', 'change', 'finished', GO_ON],
-  ['redo', 'change', 'taken back', 'stop'],
+  ['redo', 'change', 'rolled back', 'stop'],
   ['redo', 'change', 'nothing', 'stop'],
   ['redo', 'undo', 'finished', GO_ON],
-  ['redo', 'undo', 'taken back', 'stop'],
+  ['redo', 'undo', 'rolled back', 'stop'],
   ['redo', 'undo', 'nothing', 'stop'],
   ['redo', 'redo', 'finished', 'stop'],
-  ['redo', 'redo', 'taken back', SAME],
+  ['redo', 'redo', 'rolled back', SAME],
   ['redo', 'redo', 'nothing', GO_ON]
 ])('%s after an interrupted %s with the outcome "%s"', (kind, what, outcome, expected) => {
   const because = stopped(what, outcome)
@@ -44,14 +44,14 @@ test('goes on if no run was interrupted', () => {
 })
 
 test.each<[string, string, Stopped, 'stop' | FollowUp]>([
-  ['the run that was stopped', OWN, stopped('change', 'taken back'), 'stop'],
+  ['the run that was stopped', OWN, stopped('change', 'rolled back'), 'stop'],
   ['the run that was stopped', OWN, stopped('change', 'finished'), GO_ON],
   ['the run that was being undone', SUBJECT, stopped('undo', 'finished'), 'stop'],
-  ['the run that was being undone', SUBJECT, stopped('undo', 'taken back'), SAME],
-  ['the run that was being redone', SUBJECT, stopped('redo', 'taken back'), 'stop'],
+  ['the run that was being undone', SUBJECT, stopped('undo', 'rolled back'), SAME],
+  ['the run that was being redone', SUBJECT, stopped('redo', 'rolled back'), 'stop'],
   ['the run that was being redone', SUBJECT, stopped('redo', 'finished'), GO_ON],
   ['another run', OTHER, stopped('undo', 'finished'), GO_ON],
-  ['another run', OTHER, stopped('change', 'taken back'), GO_ON],
+  ['another run', OTHER, stopped('change', 'rolled back'), GO_ON],
   ['another run', OTHER, stopped('change', 'nothing'), GO_ON]
 ])('undo --run with %s (%s)', (_, run, because, expected) => {
   const wanted = expected === 'stop' ? { stops: true, because } : expected

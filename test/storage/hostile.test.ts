@@ -55,13 +55,13 @@ function refusal({ nixos }: Hostile, why: 'OTHERS' | 'DAMAGED') {
 rooted.each([
   { what: 'a run of root', run: RUN },
   { what: 'a folder with a name like a run', run: '../decoys/private/x/20261122-160312-1' }
-])('keeps $what, and takes the rest back', ({ run }) => {
+])('keeps $what that a journal names as its run, and rolls the files back', ({ run }) => {
   const place = makeHostile()
   const temp = join(place.nixos, temporary(CONFIGURATION))
   plant(temp, 'half')
   plant(journalPath(place.nixos), journalOf({ run }))
   const before = factsOf(place.decoys, place.state)
-  expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
+  expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'rolled back' }] })
   expect(factsOf(place.decoys, place.state)).toEqual(before)
   expect(readdirSync(place.nixos)).toEqual([CONFIGURATION])
 })
@@ -81,7 +81,7 @@ rooted('does not delete a run of root, not even an empty one, and marks none as 
     ])
     writeFileSync(place.configuration, 'old\n')
     plant(journalPath(place.nixos), journalOf({ run }))
-    expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
+    expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'rolled back' }] })
     expect(existsSync(empty)).toBe(true)
     writeFileSync(place.configuration, 'new\n')
   }
@@ -124,7 +124,7 @@ rooted.each([
       ]
     }
   },
-  { what: 'a folder to take back', fields: { folders: ['../decoys/empty'] } },
+  { what: 'a folder to roll back', fields: { folders: ['../decoys/empty'] } },
   { what: 'a folder to empty', fields: { emptied: ['../decoys/empty'] } },
   { what: 'a folder to lock', fields: { locked: ['../decoys/nixos'] } },
   { what: 'a path through a symlink', fields: { files: [fileOf('way/a.nix'), configuration()] } },
@@ -211,9 +211,9 @@ rooted('limits a journal of root that Alice moved to another folder to her folde
   expect(factsOf(decoys, place.state)).toEqual(before)
 })
 
-rooted("finishes or takes back root's own run in her folder, with its record", () => {
+rooted("finishes or rolls back root's own run in Alice's folder if its record matches", () => {
   for (const [text, outcome] of [
-    ['old\n', 'taken back'],
+    ['old\n', 'rolled back'],
     ['new\n', 'finished']
   ] as const) {
     const place = makeHostile()
@@ -239,7 +239,7 @@ rooted('does not delete a completed run if its journal reappears', () => {
   writeFileSync(join(run, 'done'), '')
   const before = factsOf(run)
   writeFileSync(journalPath(nixos), journalOf({ run: RUN }), { mode: 0o600 })
-  expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
+  expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'rolled back' }] })
   expect(factsOf(run)).toEqual(before)
 })
 

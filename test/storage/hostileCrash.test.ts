@@ -74,7 +74,7 @@ needing('root', 'strace')(
         ])
         const isNew = JSON.stringify(listing(nixos)) === JSON.stringify(after)
         expect([call, nth, listing(nixos)]).toEqual([call, nth, isNew ? after : before])
-        // The folder of a run that was taken back before it had a record is deleted by the next run.
+        // A run that was rolled back before it had a record can leave its folder. The next run deletes it.
         const runs = listingIfAny(state).filter(it => it.includes('manifest.json'))
         expect([call, nth, runs.length]).toEqual([call, nth, isNew ? 1 : 0])
         expect(listingIfAny(state).filter(it => it.includes('.vfio-patch.'))).toEqual([])

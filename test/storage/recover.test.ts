@@ -65,7 +65,7 @@ const OLD = ['0644 configuration.nix: old', '0755 vfio/', '0644 vfio/a.nix: old'
 const NEW = ['0644 configuration.nix: new', '0755 vfio/', '0644 vfio/a.nix: new']
 
 test.each(['configuration.nix', 'vfio/a.nix'])(
-  'finds an interrupted run by %s and takes it back',
+  'finds an interrupted run through its file %s, and rolls the run back',
   name => {
     const { nixos, module, path, journal, where } = interrupted()
     const paths = [join(nixos, name)]
@@ -76,7 +76,7 @@ test.each(['configuration.nix', 'vfio/a.nix'])(
         {
           command: 'apply',
           started: STARTED,
-          outcome: 'taken back',
+          outcome: 'rolled back',
           files: [module, path],
           created: [],
           deleted: []
@@ -101,7 +101,7 @@ test('recovers a system that is mounted elsewhere', () => {
   const moved = join(top, 'moved')
   renameSync(nixos, moved)
   const where = { paths: [join(moved, 'configuration.nix')], stateFolder: join(top, 'none') }
-  expect(recover(where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
+  expect(recover(where)).toMatchObject({ value: [{ outcome: 'rolled back' }] })
   expect(listing(moved)).toEqual(OLD)
 })
 
@@ -130,7 +130,7 @@ test('returns the purpose from the journal', () => {
     command: 'undo',
     started: STARTED,
     purpose: { undoes: '20261122-160312-7', target: path },
-    outcome: 'taken back',
+    outcome: 'rolled back',
     files: [module, path],
     created: [],
     deleted: []
@@ -246,7 +246,7 @@ test('leaves a run alone that is still in progress', () => {
   })
 })
 
-needing('root')("takes a user's run back as root, but only in that user's folders", () => {
+needing('root')("rolls back a user's run as root, but only in that user's folders", () => {
   const people = knownPeople({ SUDO_UID: '1234' })
   const given = () => {
     const place = interrupted()
@@ -256,7 +256,7 @@ needing('root')("takes a user's run back as root, but only in that user's folder
     return place
   }
   const own = given()
-  expect(recover({ ...own.where, people })).toMatchObject({ value: [{ outcome: 'taken back' }] })
+  expect(recover({ ...own.where, people })).toMatchObject({ value: [{ outcome: 'rolled back' }] })
   expect(readdirSync(own.nixos).sort()).toEqual(['configuration.nix', 'vfio'])
 
   const others = given()

@@ -155,18 +155,15 @@ needing('root', 'chattr').each([
   expectUntouched(place, error)
 })
 
-needing('root', 'chattr')(
-  'takes everything back after chattr +a, which only the rename detects',
-  () => {
-    const place = makePlace()
-    const { configuration, changes } = given(place)
-    chattr('+a', configuration)
-    const { error } = refused(commit(changes, place.options))
-    expect(error).toMatchObject({ code: 'IMMUTABLE', path: configuration, leftovers: [] })
-    expect(listing(place.nixos)).toEqual(['0644 configuration.nix: old'])
-    expect(listing(place.state)).toEqual(['0700 runs/'])
-  }
-)
+needing('root', 'chattr')('rolls everything back if the rename fails because of chattr +a', () => {
+  const place = makePlace()
+  const { configuration, changes } = given(place)
+  chattr('+a', configuration)
+  const { error } = refused(commit(changes, place.options))
+  expect(error).toMatchObject({ code: 'IMMUTABLE', path: configuration, leftovers: [] })
+  expect(listing(place.nixos)).toEqual(['0644 configuration.nix: old'])
+  expect(listing(place.state)).toEqual(['0700 runs/'])
+})
 
 needing('root', 'unshare')('refuses a read-only file system', async () => {
   const place = makePlace()
@@ -259,7 +256,7 @@ needing('root')('refuses a state folder that others can write to', () => {
   expect(listing(place.nixos)).toEqual(['0644 configuration.nix: old'])
 })
 
-needing('root', 'unshare')('takes everything back on a full disk with short writes', async () => {
+needing('root', 'unshare')('rolls everything back if a full disk cuts a write short', async () => {
   const place = makePlace()
   const configuration = join(place.nixos, 'configuration.nix')
   const old = 'a'.repeat(30_000)

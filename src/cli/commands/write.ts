@@ -283,9 +283,9 @@ function stoppedOf({ command, purpose = {}, outcome, run }: Recovered): Stopped 
   }
 }
 
-const OUTCOMES = { finished: 'finished', 'taken back': 'taken-back' } as const
+const OUTCOMES = { finished: 'finished', 'rolled back': 'taken-back' } as const
 
-const RESULTS = { finished: 'finished', 'taken back': 'reverted' } as const
+const RESULTS = { finished: 'finished', 'rolled back': 'reverted' } as const
 
 function note(text: string): void {
   printNotice(`vfio-patch: note: ${text}`)
