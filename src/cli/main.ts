@@ -1,4 +1,4 @@
-import type { Stopped } from '../storage/history.ts'
+import type { InterruptedRun } from '../storage/history.ts'
 import type { Command } from './args/flags.ts'
 import { helpFor } from './args/help.ts'
 import { type Arguments, parseArguments } from './args/parse.ts'
@@ -110,7 +110,7 @@ async function runWords(words: readonly string[], progress: Progress): Promise<R
   }
   const screens = screensOf(args)
   const interrupted = readRecoveryRequest(args, screens)
-  let stopped: readonly Stopped[] = []
+  let stopped: readonly InterruptedRun[] = []
   if (interrupted) {
     // Imported lazily: usage errors must not wait for this code to load.
     const { recoverInterruptedRuns } = await import('./commands/write.ts')
@@ -133,7 +133,7 @@ async function runCommand(
   command: Command,
   args: Arguments,
   screens: Screens,
-  stopped: readonly Stopped[]
+  stopped: readonly InterruptedRun[]
 ): Promise<Report> {
   switch (command) {
     case 'scan':

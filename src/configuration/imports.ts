@@ -16,10 +16,10 @@ import { stampOf } from './stamp.ts'
 // More files than any known configuration has. It ends loops made of symlinks.
 const MOST_FILES = 2000
 
-/** A file of a configuration: the target of the run, or a file that it imports. */
+/** A file of a configuration: the target of the run, or a file that the target imports. */
 export interface ConfigurationFile extends SourceFile {
-  /** The import in the target that leads here, as written; undefined for the target. */
-  readonly importer: string | undefined
+  /** The target's import that leads to this file, as written; undefined for the target. */
+  readonly importedAs: string | undefined
 }
 
 /** An import by a literal path. */
@@ -93,19 +93,19 @@ export function walkImports(start: SourceFile, sources: ModuleSource): ImportWal
       links.push(link)
       if (!seen.has(found.path) && seen.size < MOST_FILES) {
         seen.add(found.path)
-        files.push(inConfiguration(found, file.importer ?? spelling))
+        files.push(inConfiguration(found, file.importedAs ?? spelling))
       }
     }
   }
   return { files, links, installed, unread }
 }
 
-/** The file with its importer. `doc` is still parsed at first use. */
-function inConfiguration(file: SourceFile, importer: string | undefined): ConfigurationFile {
+/** Adds `importedAs` to a file. `doc` is still parsed at first use. */
+function inConfiguration(file: SourceFile, importedAs: string | undefined): ConfigurationFile {
   return {
     path: file.path,
     text: file.text,
-    importer,
+    importedAs,
     get doc() {
       return file.doc
     },
@@ -119,8 +119,8 @@ function inConfiguration(file: SourceFile, importer: string | undefined): Config
 export interface Declaration {
   /** The file that declares the option. */
   path: string
-  /** The import in the target that leads to the file; undefined for the target itself. */
-  importer: string | undefined
+  /** The target's import that leads to the file, as written; undefined for the target. */
+  importedAs: string | undefined
   option: string
 }
 
@@ -129,10 +129,10 @@ export function declarationIn(
   files: readonly ConfigurationFile[],
   options: readonly AttrPath[]
 ): Declaration | undefined {
-  for (const { path, doc, importer } of files) {
+  for (const { path, doc, importedAs } of files) {
     // Two declarations of one option are an error even if both modules are disabled.
     const option = options.find(it => declares(doc, it))
-    if (option) return { path, importer, option: formatPath(option) }
+    if (option) return { path, importedAs, option: formatPath(option) }
   }
   return undefined
 }

@@ -20,7 +20,7 @@ export interface Configuration extends ImportWalk {
   /** The imported folders with installed modules, each with the file that imports it. */
   readonly installedFolders: readonly { path: string; importer: string }[]
   /** The first declaration of one of vfio-patch's options in another module. */
-  readonly foreign: Declaration | undefined
+  readonly foreignDeclaration: Declaration | undefined
   readonly shipped: ShippedModules
   /** The source of all files of the configuration, to read more files of the same system. */
   readonly sources: Files
@@ -42,7 +42,7 @@ export function loadConfiguration(
       path: dirname(path),
       importer
     })),
-    foreign: declarationIn(walk.files, shipped.exclusive),
+    foreignDeclaration: declarationIn(walk.files, shipped.exclusive),
     shipped,
     sources
   }

@@ -180,9 +180,9 @@ function entryFor({
   const { path, doc } = configuration.target
   const problem = whyNotEditable(configuration.target)
   if (problem) return err(problem)
-  if (configuration.foreign && !takeOver) {
-    const { option, importer } = configuration.foreign
-    const declaration = configuration.foreign.path
+  if (configuration.foreignDeclaration && !takeOver) {
+    const { option, importedAs: importer } = configuration.foreignDeclaration
+    const declaration = configuration.foreignDeclaration.path
     return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
   }
   const other = configuration.installedFolders.find(it => it.path !== modulesFolder)

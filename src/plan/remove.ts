@@ -208,13 +208,13 @@ function planFileRemoval(
   imports: readonly ImportLink[],
   targets: UseTargets
 ): Result<Plan, RemoveProblem> {
-  const { path, doc, importer } = module
+  const { path, doc, importedAs } = module
   const refuse = (error: NixError) => err({ code: 'NIX' as const, path, error })
   const [error] = doc.errors
   if (error) {
     // The file can't be parsed, but its text shows whether it may define an option.
     const names = targets.options.map(it => new RegExp(`\\b${it.at(-1)}\\b`))
-    const mayDefine = importer === undefined || names.some(it => it.test(doc.text))
+    const mayDefine = importedAs === undefined || names.some(it => it.test(doc.text))
     return mayDefine ? refuse(error) : ok(unchanged(doc.text))
   }
   const spellings = new Set(

@@ -13,7 +13,7 @@ import { keepBackup, type NewRun, nameRun, prepareStateFolder } from './stateFol
 import { attempt, nearestExisting, pathExists, reading } from './system.ts'
 import {
   commitPoint,
-  deleteFile,
+  deleteIfUnchanged,
   diffAgainstDisk,
   type FileChange,
   finishWork,
@@ -192,7 +192,7 @@ function runSteps(
   const run = named.value
   const work = { files: steps, folders: [...folders], emptied, run: run?.folder ?? null }
   const installed: WorkFile[] = []
-  const unlock = () => locks.releaseOthers(journalFolder, stateFolder)
+  const unlock = () => locks.releaseAllExcept(journalFolder, stateFolder)
   const rollBack = () => {
     const { leftovers, retryable } = rollBackWork(work, installed)
     if (unlock() && !retryable) removeJournal(journalFolder)
@@ -239,7 +239,7 @@ function reachCommitPoint(
     const writes = writesOf(steps)
     if (writes.length > 0) return install(writes, installed)
     const [first] = steps
-    const problem = first === undefined ? null : deleteFile(first)
+    const problem = first === undefined ? null : deleteIfUnchanged(first)
     if (problem !== null) return { outcome: 'failed', problem }
     return { outcome: 'committed', warnings: [] }
   } catch (bug) {

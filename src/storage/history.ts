@@ -16,10 +16,10 @@ export interface History {
   /** For each undo and redo, by ID: the run it is about. Inferred for records without a purpose. */
   purposes: Map<string, Purpose>
   /**
-   * For each run that was undone, redone or dropped: the IDs of the later runs that did so. Without
-   * their records the run would get another state.
+   * For each run that was undone, redone or dropped: the IDs of the later runs that did this. Their
+   * records must be kept as long as the run's: without them a replay gives the run another state.
    */
-  reasons: Map<string, string[]>
+  decidedBy: Map<string, string[]>
 }
 
 /** The current hash of a file: null if it doesn't exist, undefined if it can't be read. */
@@ -38,7 +38,7 @@ export type DiskState = 'after' | 'before' | 'partly' | 'other'
  * the same state.
  */
 export function replay(runs: readonly Run[]): History {
-  const history: History = { applied: [], undone: [], purposes: new Map(), reasons: new Map() }
+  const history: History = { applied: [], undone: [], purposes: new Map(), decidedBy: new Map() }
   const known = new Map<string, Run>()
   for (const run of runs) {
     const purpose = purposeOf(run, [...known.values()].reverse(), history.purposes)
@@ -59,7 +59,7 @@ export function replay(runs: readonly Run[]): History {
 
 function applyRun(history: History, run: Run): void {
   for (const { run: ended } of history.undone.filter(it => concernsSame(it.run, run)))
-    history.reasons.set(ended.id, [...(history.reasons.get(ended.id) ?? []), run.id])
+    history.decidedBy.set(ended.id, [...(history.decidedBy.get(ended.id) ?? []), run.id])
   history.undone = history.undone.filter(it => !concernsSame(it.run, run))
   history.applied.push(run)
 }
@@ -69,16 +69,16 @@ function undoRun(history: History, subject: Run, by: Run): void {
   const place = history.applied.indexOf(subject)
   const above = place === -1 ? [] : history.applied.slice(place + 1)
   const dropped = above.filter(run => sharesFile(run, subject))
-  for (const run of dropped) history.reasons.set(run.id, [by.id])
+  for (const run of dropped) history.decidedBy.set(run.id, [by.id])
   history.applied = history.applied.filter(run => run !== subject && !dropped.includes(run))
   history.undone.push({ run: subject, by })
-  history.reasons.set(subject.id, [by.id])
+  history.decidedBy.set(subject.id, [by.id])
 }
 
 function redoRun(history: History, subject: Run, by: Run): void {
   restoreAbove(history, subject, by)
   if (!history.applied.includes(subject)) history.applied.push(subject)
-  history.reasons.set(subject.id, [by.id])
+  history.decidedBy.set(subject.id, [by.id])
 }
 
 /** Removes a run from `undone`, and applies the undone runs for its files that come before it. */
@@ -88,7 +88,7 @@ function restoreAbove(history: History, subject: Run, by: Run): void {
   const above = history.undone.slice(place + 1).filter(({ run }) => sharesFile(run, subject))
   for (const { run } of above.reverse()) {
     history.applied.push(run)
-    history.reasons.set(run.id, [by.id])
+    history.decidedBy.set(run.id, [by.id])
   }
   history.undone = history.undone.filter(it => it.run !== subject && !above.includes(it))
 }
@@ -221,14 +221,14 @@ function pathsOf({ files, root, target }: Run): Set<string> {
 }
 
 /** The current command. */
-export interface Request {
+export interface HistoryRequest {
   kind: 'undo' | 'redo'
   /** The ID that `--run` gives. */
   run?: string
 }
 
 /** An interrupted run for the same file, and how recovery ended it. */
-export interface Stopped {
+export interface InterruptedRun {
   kind: RunKind
   /** From its record: any text, not always a known command. */
   command?: string
@@ -241,10 +241,10 @@ export interface Stopped {
 }
 
 /** Whether the request is done; if not, `run` is the run to undo or redo, if that is decided. */
-export type FollowUp = { stops: true; because: Stopped } | { stops: false; run?: string }
+export type FollowUp = { stops: true; because: InterruptedRun } | { stops: false; run?: string }
 
 /** True if an interrupted run concerns the request: any does, unless the request names a run. */
-export function isAbout({ run }: Request, stopped: Stopped): boolean {
+export function concernsRequest({ run }: HistoryRequest, stopped: InterruptedRun): boolean {
   return run === undefined || run === stopped.run || run === stopped.subject
 }
 
@@ -263,8 +263,8 @@ export function isAbout({ run }: Request, stopped: Stopped): boolean {
  *
  * If the request names a run, only interrupted runs about that run count.
  */
-export function followUp(request: Request, stopped: readonly Stopped[]): FollowUp {
-  for (const each of stopped.filter(it => isAbout(request, it))) {
+export function followUp(request: HistoryRequest, stopped: readonly InterruptedRun[]): FollowUp {
+  for (const each of stopped.filter(it => concernsRequest(request, it))) {
     const isSame = each.kind === request.kind
     const isInPlace = each.outcome === 'finished'
     if (isSame === isInPlace) return { stops: true, because: each }

@@ -42,7 +42,7 @@ export interface Locks {
    */
   take(folders: ReadonlyMap<string, string>): FileProblem | null
   /** Releases all locks except those of these folders; false if one could not be released. */
-  releaseOthers(...kept: string[]): boolean
+  releaseAllExcept(...kept: string[]): boolean
   /** Releases all locks in reverse order. Returns the paths of those that could not be released. */
   release(): string[]
 }
@@ -69,7 +69,7 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
     if (isGone) taken.delete(folder)
   }
   const others = (kept: string[]) => [...taken.keys()].filter(folder => !kept.includes(folder))
-  const releaseOthers = (...kept: string[]) => {
+  const releaseAllExcept = (...kept: string[]) => {
     for (const folder of others(kept).reverse()) unlock(folder)
     return others(kept).length === 0
   }
@@ -82,7 +82,7 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
       const claimed = attempt(() => claimLock(lock, target, about), writing(lock))
       const problem = claimed.ok ? claimed.value : claimed.error
       if (problem !== null) {
-        releaseOthers(...before)
+        releaseAllExcept(...before)
         return problem
       }
       taken.set(folder, target)
@@ -91,10 +91,10 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
     return null
   }
   const release = () => {
-    releaseOthers()
+    releaseAllExcept()
     return [...taken.keys()].map(folder => join(folder, LOCK))
   }
-  return { take, releaseOthers, release }
+  return { take, releaseAllExcept, release }
 }
 
 /** Reads the lock of a folder, also of a process that has ended; null if there is none. */

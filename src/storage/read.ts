@@ -196,7 +196,7 @@ export function readSnapshot(
 /**
  * The ownership of a regular file, without opening it; null if it doesn't exist. Doesn't follow a symlink.
  */
-export function readFacts(path: string): Result<Ownership | null, FileProblem> {
+export function readOwnership(path: string): Result<Ownership | null, FileProblem> {
   const stats = attempt(() => lstatSync(path), reading(path))
   if (!stats.ok) return stats.error.code === 'NOT_FOUND' ? ok(null) : stats
   if (stats.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })

@@ -206,7 +206,7 @@ function recoverLocked(
   const work = changesRun && mayChangeRun(journal, people) ? whole : { ...whole, run: null }
   const outcome = decideOutcome(work, { journal: journalPath(folder), started })
   if (!outcome.ok) return outcome
-  const unlock = () => locks.releaseOthers(folder, state ?? folder)
+  const unlock = () => locks.releaseAllExcept(folder, state ?? folder)
   const { leftovers, problems, retryable } = confine(reach, () =>
     outcome.value === 'finished' ? finishWork(work, unlock) : rollBackWork(work, work.files)
   )

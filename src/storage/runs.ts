@@ -264,9 +264,9 @@ export function pruneRuns(stateFolder: string): void {
 /**
  * The IDs of the runs to keep, given newest first: for each file the newest runs, the newest in effect
  * and the newest undone ones, so that repeated undo and redo doesn't shorten the history. With each of
- * them its reasons.
+ * them its decidedBy.
  */
-function neededRuns(runs: readonly Run[], { applied, undone, reasons }: History): Set<string> {
+function neededRuns(runs: readonly Run[], { applied, undone, decidedBy }: History): Set<string> {
   const newest = newestOfEach(runs)
   const inEffect = newestOfEach([...applied].reverse())
   const undoneRuns = [...undone].reverse().map(({ run }) => run)
@@ -274,7 +274,7 @@ function neededRuns(runs: readonly Run[], { applied, undone, reasons }: History)
   const undoings = undone.filter(({ run }) => redoable.has(run)).map(({ by }) => by)
   const kept = new Set([...newest, ...inEffect, ...redoable, ...undoings].map(({ id }) => id))
   // The loop also visits IDs that are added meanwhile.
-  for (const id of kept) for (const reason of reasons.get(id) ?? []) kept.add(reason)
+  for (const id of kept) for (const reason of decidedBy.get(id) ?? []) kept.add(reason)
   return kept
 }
 

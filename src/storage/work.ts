@@ -302,7 +302,7 @@ function restore(file: WorkFile): boolean {
  */
 export function finishWork(work: Work, unlock: () => boolean): Cleanup {
   const removals = temporaryNames(work).filter(pathExists).map(removeFile)
-  const deletions = work.files.filter(({ after }) => after === null).map(deleteFile)
+  const deletions = work.files.filter(({ after }) => after === null).map(deleteIfUnchanged)
   const syncProblems = syncFolders(work)
   // A second attempt may succeed right after the first.
   const isUnlocked = unlock() || unlock()
@@ -319,7 +319,7 @@ export function finishWork(work: Work, unlock: () => boolean): Cleanup {
 }
 
 /** Deletes a file if it still has the hash `before`. */
-export function deleteFile({ path, before }: WorkFile): FileProblem | null {
+export function deleteIfUnchanged({ path, before }: WorkFile): FileProblem | null {
   // Checked and deleted in the same open folder.
   const deleted = attempt(
     () =>

@@ -23,7 +23,7 @@ import { trace } from '../trace.ts'
 import { findProgram, knownPeople } from './access.ts'
 import { inFolder, pathOf, syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
-import { type Ownership, readFacts } from './read.ts'
+import { type Ownership, readOwnership } from './read.ts'
 import { attempt, pathExists, problemIn, reading, succeeded, writing } from './system.ts'
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
@@ -205,7 +205,7 @@ export function locateOutput(path: string): Result<OutputFile, FileProblem> {
   const folder = attempt(() => realpathSync(dirname(path)), reading(dirname(path)))
   if (!folder.ok) return folder
   const target = join(folder.value, basename(path))
-  const facts = readFacts(target)
+  const facts = readOwnership(target)
   return facts.ok ? ok({ path: target, before: facts.value }) : facts
 }
 

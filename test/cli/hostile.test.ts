@@ -19,11 +19,11 @@ import {
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import {
-  factsOf,
   fileOf,
   GONE,
   journalOf,
   manifestOf,
+  snapshotOf,
   temporary
 } from '../storage/support/hostile.ts'
 import { needing } from './support/needing.ts'
@@ -71,7 +71,7 @@ function given(): Attacked {
   writeFileSync(join(run, 'manifest.json'), manifestOf('/etc/nixos/a.nix'))
 
   for (const each of [place.nixos, join(place.nixos, FILE)]) chownSync(each, ALICE, ALICE)
-  return { ...place, decoys, roots: () => factsOf(decoys, run) }
+  return { ...place, decoys, roots: () => snapshotOf(decoys, run) }
 }
 
 const LINKED = 'a link to a configuration of root'

@@ -11,7 +11,7 @@ describe('loadConfiguration', () => {
     const files = { '/etc/nixos/modules/gpu/default.nix': stamp('1.0.0', '{ }\n') }
     expect(load('{ imports = [ ./modules/gpu ]; }', files)).toMatchObject({
       installedFolders: [{ path: '/etc/nixos/modules/gpu', importer: TARGET }],
-      foreign: undefined
+      foreignDeclaration: undefined
     })
   })
 
@@ -21,9 +21,9 @@ describe('loadConfiguration', () => {
       '/etc/nixos/lib/vfio.nix':
         '{ lib, ... }: with lib; { options.virtualisation.vfio = { enable = mkEnableOption "x"; }; config = { }; }'
     }
-    expect(load('{ imports = [ ./hosts/pc.nix ]; }', files).foreign).toEqual({
+    expect(load('{ imports = [ ./hosts/pc.nix ]; }', files).foreignDeclaration).toEqual({
       path: '/etc/nixos/lib/vfio.nix',
-      importer: './hosts/pc.nix',
+      importedAs: './hosts/pc.nix',
       option: 'virtualisation.vfio'
     })
   })
@@ -34,7 +34,7 @@ describe('loadConfiguration', () => {
       '/etc/nixos/b.nix': '{ imports = [ ./a.nix ./missing.nix ]; }'
     }
     const { files: found, ...rest } = load('{ imports = [ ./a.nix <nixpkgs/x> ]; }', files)
-    expect(rest).toMatchObject({ installedFolders: [], foreign: undefined })
+    expect(rest).toMatchObject({ installedFolders: [], foreignDeclaration: undefined })
     expect(found.map(it => it.path)).toEqual([TARGET, ...Object.keys(files)])
   })
 })

@@ -27,7 +27,7 @@ function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<stri
   return planRemove({
     configuration: {
       ...configuration,
-      files: [configuration.target, ...files.map(it => ({ ...it, importer: './x.nix' }))]
+      files: [configuration.target, ...files.map(it => ({ ...it, importedAs: './x.nix' }))]
     },
     defaultFolder: '/etc/nixos/vfio',
     folders: new Map([['/etc/nixos/vfio', listingOf(shipped.texts)]]),

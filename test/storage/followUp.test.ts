@@ -1,20 +1,27 @@
 // The complete table of `followUp`: what an undo or redo has left to do after an interrupted run.
 
 import { expect, test } from 'vitest'
-import { type FollowUp, followUp, type Request, type Stopped } from '../../src/storage/history.ts'
+import {
+  type FollowUp,
+  followUp,
+  type HistoryRequest,
+  type InterruptedRun
+} from '../../src/storage/history.ts'
 
 const [OWN, SUBJECT, OTHER] = ['20261122-160312-3', '20261122-160312-2', '20261122-160312-1']
 const GO_ON: FollowUp = { stops: false }
 const SAME: FollowUp = { stops: false, run: SUBJECT }
 
-function stopped(kind: Stopped['kind'], outcome: Stopped['outcome']): Stopped {
+function stopped(kind: InterruptedRun['kind'], outcome: InterruptedRun['outcome']): InterruptedRun {
   if (outcome === 'nothing') return { kind, outcome }
   return kind === 'change'
     ? { kind, outcome, run: OWN }
     : { kind, outcome, run: OWN, subject: SUBJECT }
 }
 
-test.each<[Request['kind'], Stopped['kind'], Stopped['outcome'], 'stop' | FollowUp]>([
+test.each<
+  [HistoryRequest['kind'], InterruptedRun['kind'], InterruptedRun['outcome'], 'stop' | FollowUp]
+>([
   ['undo', 'change', 'finished', GO_ON],
   ['undo', 'change', 'rolled back', 'stop'],
   ['undo', 'change', 'nothing', 'stop'],
@@ -43,7 +50,7 @@ test('goes on if no run was interrupted', () => {
   expect(followUp({ kind: 'undo' }, [])).toEqual(GO_ON)
 })
 
-test.each<[string, string, Stopped, 'stop' | FollowUp]>([
+test.each<[string, string, InterruptedRun, 'stop' | FollowUp]>([
   ['the run that was stopped', OWN, stopped('change', 'rolled back'), 'stop'],
   ['the run that was stopped', OWN, stopped('change', 'finished'), GO_ON],
   ['the run that was being undone', SUBJECT, stopped('undo', 'finished'), 'stop'],

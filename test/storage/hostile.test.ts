@@ -27,7 +27,6 @@ import { listRuns } from '../../src/storage/runs.ts'
 import { change, hashOf, read } from './support/files.ts'
 import {
   ALICE,
-  factsOf,
   fileOf,
   GONE,
   type Hostile,
@@ -37,6 +36,7 @@ import {
   plant,
   plantLink,
   STARTED,
+  snapshotOf,
   temporary
 } from './support/hostile.ts'
 import { needing } from './support/needing.ts'
@@ -60,9 +60,9 @@ rooted.each([
   const temp = join(place.nixos, temporary(CONFIGURATION))
   plant(temp, 'half')
   plant(journalPath(place.nixos), journalOf({ run }))
-  const before = factsOf(place.decoys, place.state)
+  const before = snapshotOf(place.decoys, place.state)
   expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'rolled back' }] })
-  expect(factsOf(place.decoys, place.state)).toEqual(before)
+  expect(snapshotOf(place.decoys, place.state)).toEqual(before)
   expect(readdirSync(place.nixos)).toEqual([CONFIGURATION])
 })
 
@@ -134,9 +134,9 @@ rooted.each([
   const place = makeHostile()
   plantLink('../decoys/nixos', join(place.nixos, 'way'))
   plant(journalPath(place.nixos), journalOf(fields))
-  const before = factsOf(place.decoys, place.state)
+  const before = snapshotOf(place.decoys, place.state)
   expect(recover(place.where)).toEqual(refusal(place, 'OTHERS'))
-  expect(factsOf(place.decoys, place.state)).toEqual(before)
+  expect(snapshotOf(place.decoys, place.state)).toEqual(before)
 })
 
 rooted.each([
@@ -165,10 +165,10 @@ rooted.each([
 ])('treats a journal with $what as damaged', ({ fields }) => {
   const place = makeHostile()
   plant(journalPath(place.nixos), journalOf(fields))
-  const before = factsOf(place.decoys, place.state)
+  const before = snapshotOf(place.decoys, place.state)
   expect(recover(place.where)).toEqual(refusal(place, 'DAMAGED'))
   expect(findInterrupted(place.where)).toMatchObject([{ started: null }])
-  expect(factsOf(place.decoys, place.state)).toEqual(before)
+  expect(snapshotOf(place.decoys, place.state)).toEqual(before)
 })
 
 rooted.each([
@@ -187,9 +187,9 @@ rooted.each([
 ])('treats a journal that is $what as damaged', ({ make }) => {
   const place = makeHostile()
   make(journalPath(place.nixos))
-  const before = factsOf(place.decoys, place.state)
+  const before = snapshotOf(place.decoys, place.state)
   expect(recover(place.where)).toEqual(refusal(place, 'DAMAGED'))
-  expect(factsOf(place.decoys, place.state)).toEqual(before)
+  expect(snapshotOf(place.decoys, place.state)).toEqual(before)
 })
 
 /** Creates a file bigger than any journal and than the longest string of Node. */
@@ -206,9 +206,9 @@ rooted('limits a journal of root that Alice moved to another folder to her folde
   // Written by root in another folder of hers, so the relative paths now name other files.
   const files = [fileOf('../decoys/nixos/a.nix'), configuration()]
   writeFileSync(journalPath(nixos), journalOf({ files }), { mode: 0o600 })
-  const before = factsOf(decoys, place.state)
+  const before = snapshotOf(decoys, place.state)
   expect(recover(place.where)).toEqual(refusal(place, 'OTHERS'))
-  expect(factsOf(decoys, place.state)).toEqual(before)
+  expect(snapshotOf(decoys, place.state)).toEqual(before)
 })
 
 rooted("finishes or rolls back root's own run in Alice's folder if its record matches", () => {
@@ -237,10 +237,10 @@ rooted('does not delete a completed run if its journal reappears', () => {
   const run = join(state, 'runs/20261122-160312-7')
   writeFileSync(join(run, 'manifest.json'), manifestOf(path))
   writeFileSync(join(run, 'done'), '')
-  const before = factsOf(run)
+  const before = snapshotOf(run)
   writeFileSync(journalPath(nixos), journalOf({ run: RUN }), { mode: 0o600 })
   expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'rolled back' }] })
-  expect(factsOf(run)).toEqual(before)
+  expect(snapshotOf(run)).toEqual(before)
 })
 
 rooted.each([
@@ -256,10 +256,10 @@ rooted.each([
     const lock = join(place.nixos, '.vfio-patch.lock')
     if (to === 'way') plantLink('../decoys/nixos', join(place.nixos, 'way'))
     plantLink(`${GONE}${to}`, lock)
-    const before = factsOf(place.decoys)
+    const before = snapshotOf(place.decoys)
     expect(findInterrupted(place.where)).toEqual([])
     expect(recover(place.where)).toEqual({ ok: true, value: [] })
-    expect(factsOf(place.decoys)).toEqual(before)
+    expect(snapshotOf(place.decoys)).toEqual(before)
     expect(existsSync(lock)).toBe(false)
   }
 })
@@ -273,12 +273,12 @@ rooted('ignores the lock in a folder of root that was moved', () => {
   const moved = join(nixos, 'moved')
   mkdirSync(moved)
   symlinkSync(`${GONE}../../decoys/nixos`, join(moved, '.vfio-patch.lock'))
-  const before = factsOf(decoys)
+  const before = snapshotOf(decoys)
   expect(recover({ ...place.where, paths: [join(moved, 'a.nix')] })).toEqual({
     ok: true,
     value: []
   })
-  expect(factsOf(decoys)).toEqual(before)
+  expect(snapshotOf(decoys)).toEqual(before)
 })
 
 rooted.each(['0:::.', '99999999999999999999:::.', '-1:::.', '1', '../decoys/secret'])(
@@ -286,9 +286,9 @@ rooted.each(['0:::.', '99999999999999999999:::.', '-1:::.', '1', '../decoys/secr
   target => {
     const place = makeHostile()
     plantLink(target, join(place.nixos, '.vfio-patch.lock'))
-    const before = factsOf(place.decoys)
+    const before = snapshotOf(place.decoys)
     expect(createLocks(place.nixos).take(new Map([[place.nixos, place.configuration]]))).toBe(null)
-    expect(factsOf(place.decoys)).toEqual(before)
+    expect(snapshotOf(place.decoys)).toEqual(before)
   }
 )
 
@@ -321,7 +321,7 @@ rooted('stays in the folder if it is replaced while root works in it', () => {
   mkdirSync(folder)
   chownSync(folder, ALICE, ALICE)
   plant(path, 'mine\n')
-  const before = factsOf(decoys)
+  const before = snapshotOf(decoys)
   inFolder(path, it => {
     renameSync(folder, join(nixos, 'moved'))
     plantLink('../decoys/nixos', folder)
@@ -330,7 +330,7 @@ rooted('stays in the folder if it is replaced while root works in it', () => {
   expect(readdirSync(join(nixos, 'moved'))).toEqual([])
   // The next call finds the symlink.
   expect(() => inFolder(path, it => unlinkSync(it))).toThrow(/ENOTDIR/)
-  expect(factsOf(decoys)).toEqual(before)
+  expect(snapshotOf(decoys)).toEqual(before)
 })
 
 rooted('does not apply a journal of Alice to folders of another owner', () => {
@@ -345,19 +345,19 @@ rooted('does not apply a journal of Alice to folders of another owner', () => {
 rooted('does not give away what replaced a new folder', () => {
   const { nixos, decoys } = makeHostile()
   const path = join(nixos, 'vfio')
-  const before = factsOf(decoys)
+  const before = snapshotOf(decoys)
   plantLink('../decoys/empty', path)
   expect(settleFolder(path, 0o755, true)).toMatchObject({ code: 'NOT_DIRECTORY' })
   unlinkSync(path)
   mkdirSync(path, { mode: 0o700 })
   writeFileSync(join(path, 'secret'), 'secret\n')
-  const filled = factsOf(path)
+  const filled = snapshotOf(path)
   expect(settleFolder(path, 0o755, true)).toMatchObject({ code: 'IO_ERROR', errno: 'EEXIST', path })
-  expect(factsOf(path)).toEqual(filled)
+  expect(snapshotOf(path)).toEqual(filled)
   expect(makeFolder(join(nixos, 'new'))).toBe(null)
   expect(settleFolder(join(nixos, 'new'), 0o755, true)).toBe(null)
-  expect(factsOf(join(nixos, 'new'))).toEqual([expect.stringMatching(/^\. 1234:1234 40755 /)])
-  expect(factsOf(decoys)).toEqual(before)
+  expect(snapshotOf(join(nixos, 'new'))).toEqual([expect.stringMatching(/^\. 1234:1234 40755 /)])
+  expect(snapshotOf(decoys)).toEqual(before)
 })
 
 function configuration() {

@@ -31,7 +31,7 @@ test('takes, releases and retakes a lock', () => {
   const since = expect.stringMatching(/^20\d\d-.*Z$/)
   const held = { code: 'LOCKED', path, folder: b, pid: process.pid, command: null, since }
   expect(createLocks(b).take(lockedFolders([path]))).toEqual(held)
-  locks.releaseOthers(a)
+  locks.releaseAllExcept(a)
   expect([readdirSync(a), readdirSync(b)]).toEqual([[NAME], []])
   expect(locks.take(folders)).toBe(null)
   locks.release()

@@ -5,16 +5,16 @@ import { ok } from '../../nix/result.ts'
 import { knownPeople } from '../../storage/access.ts'
 import {
   concerns,
+  concernsRequest,
   diskState,
   type FollowUp,
   followUp,
   type HashReader,
   type History,
-  isAbout,
+  type HistoryRequest,
+  type InterruptedRun,
   pickUndo,
-  type Request,
-  reverseOf,
-  type Stopped
+  reverseOf
 } from '../../storage/history.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { locateTarget } from '../../storage/read.ts'
@@ -65,8 +65,8 @@ export interface Reversal {
 /** The run, or why there is nothing to do. */
 type Choice =
   | Reversal
-  | { lines: string[]; because?: Stopped }
-  | { foreseen: { followUp: FollowUp; stopped: Stopped } }
+  | { lines: string[]; because?: InterruptedRun }
+  | { foreseen: { followUp: FollowUp; stopped: InterruptedRun } }
 
 interface Place {
   context: Context
@@ -82,7 +82,7 @@ interface Place {
  */
 export function chooseRun(
   request: UndoRequest,
-  stopped: readonly Stopped[],
+  stopped: readonly InterruptedRun[],
   context: Context
 ): Choice {
   const { file, root } = context
@@ -96,7 +96,7 @@ export function chooseRun(
   const last = realpath === undefined ? ok(null) : lastRecord(place.state, realpath, options)
   const record = orThrow(last, it => readMessage(it, context))
   const next = followUp(request, withUnreported(request, stopped, record))
-  const [first] = stopped.filter(it => isAbout(request, it))
+  const [first] = stopped.filter(it => concernsRequest(request, it))
   if (!request.write.writes && first !== undefined) {
     return { foreseen: { followUp: next, stopped: first } }
   }
@@ -119,10 +119,10 @@ export function chooseRun(
  * or something went wrong after it. The interrupted runs that changed nothing are then that run.
  */
 function withUnreported(
-  request: Request,
-  stopped: readonly Stopped[],
+  request: HistoryRequest,
+  stopped: readonly InterruptedRun[],
   record: Run | null
-): readonly Stopped[] {
+): readonly InterruptedRun[] {
   if (record === null || record.reported) return stopped
   const known = stopped.filter(({ outcome }) => outcome !== 'nothing')
   const { undoes, redoes, id: run, command, done } = record
@@ -133,7 +133,7 @@ function withUnreported(
 }
 
 /** The files that somebody changed during a run that is reported as complete. */
-function untouchedLines({ outcome, run }: Stopped, record: Run | null): string[] {
+function untouchedLines({ outcome, run }: InterruptedRun, record: Run | null): string[] {
   if (outcome !== 'finished' || record === null || record.id !== run) return []
   const now = createHashReader()
   return record.files
@@ -142,7 +142,7 @@ function untouchedLines({ outcome, run }: Stopped, record: Run | null): string[]
 }
 
 function chosenRun(
-  request: Request,
+  request: HistoryRequest,
   settled: string | undefined,
   place: Place & { realpath: string }
 ): Choice {
@@ -162,7 +162,7 @@ function chosenRun(
 }
 
 function nothingOr(
-  request: Request,
+  request: HistoryRequest,
   problem: FileProblem,
   { context, state, options, realpath }: Place & { realpath: string }
 ): Choice {

@@ -1,7 +1,7 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { locate, nixFilesAround, textAt } from '../../configuration/repository.ts'
-import { concerns, lastWriterOf, type Stopped } from '../../storage/history.ts'
+import { concerns, type InterruptedRun, lastWriterOf } from '../../storage/history.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { locateTarget } from '../../storage/read.ts'
 import { markReported, outerPath, type Run } from '../../storage/run.ts'
@@ -49,7 +49,7 @@ import { registrationsOf, writeChanges } from './write.ts'
 export async function undoCommand(
   args: Arguments,
   screens: Screens,
-  stopped: readonly Stopped[]
+  stopped: readonly InterruptedRun[]
 ): Promise<Report> {
   const request = readUndoRequest(args, screens)
   const { path } = locate(request.file, request.root, process.env)
@@ -70,7 +70,7 @@ export async function undoCommand(
 
 /** The report if nothing is left to do; a run that was not reported before counts as reported now. */
 async function ended(
-  { lines, because }: { lines: string[]; because?: Stopped },
+  { lines, because }: { lines: string[]; because?: InterruptedRun },
   { quiet, write }: UndoRequest,
   context: Context
 ): Promise<Report> {

@@ -9,7 +9,7 @@ import { ok, type Result } from '../../nix/result.ts'
 import { isRedirectedToRootOnly } from '../../storage/access.ts'
 import { type CommitProblem, commit, deferSignals } from '../../storage/commit.ts'
 import { planRegistration, type Registration, register } from '../../storage/git.ts'
-import type { Stopped } from '../../storage/history.ts'
+import type { InterruptedRun } from '../../storage/history.ts'
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
 import { locateTarget, readSnapshot } from '../../storage/read.ts'
 import {
@@ -192,7 +192,7 @@ function isHeld(problem: FileProblem, stateFolder: string): problem is LockedPro
 interface EarlierRuns {
   runs: readonly EarlierRunReport[]
   /** Those for the file of the command, and how they were recovered, or would be by a command that writes. */
-  stopped: readonly Stopped[]
+  stopped: readonly InterruptedRun[]
 }
 
 /**
@@ -257,7 +257,7 @@ async function recoverRuns(
   })
   const stopped = [
     ...recovered.filter(isFor(realpath, request)).map(stoppedOf),
-    ...abandoned.map(({ kind }): Stopped => ({ kind, outcome: 'nothing' }))
+    ...abandoned.map(({ kind }): InterruptedRun => ({ kind, outcome: 'nothing' }))
   ]
   return { runs, stopped }
 }
@@ -272,7 +272,7 @@ function isIn(folder: string, path: string): boolean {
   return path === folder || path.startsWith(join(folder, '/'))
 }
 
-function stoppedOf({ command, purpose = {}, outcome, run }: Recovered): Stopped {
+function stoppedOf({ command, purpose = {}, outcome, run }: Recovered): InterruptedRun {
   const subject = purpose.undoes ?? purpose.redoes
   return {
     kind: runKind(purpose, command),

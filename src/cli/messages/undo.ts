@@ -1,6 +1,6 @@
 // Undoing and redoing runs.
 
-import type { FollowUp, Request, Stopped } from '../../storage/history.ts'
+import type { FollowUp, HistoryRequest, InterruptedRun } from '../../storage/history.ts'
 import type { OtherAccount } from '../../storage/undo.ts'
 import { COMMANDS } from '../args/flags.ts'
 import { type Context, undoCallOn } from '../context.ts'
@@ -36,7 +36,7 @@ export const STATE_WORDS = [
 ] as const
 
 /** Why an `undo` or a redo ends after an interrupted run was finished or undone. */
-export function stoppedLines(request: Request, because: Stopped): string[] {
+export function stoppedLines(request: HistoryRequest, because: InterruptedRun): string[] {
   const { kind, outcome, subject, command = '' } = because
   const run = subject === undefined ? 'the run' : `run ${subject}`
   const further = request.kind === 'undo' ? 'To go further back' : 'To redo more'
@@ -59,7 +59,11 @@ export function stoppedLines(request: Request, because: Stopped): string[] {
 }
 
 /** What an `undo` or a redo would do about an interrupted run, for `--dry-run`. */
-export function foreseenLine(request: Request, followUp: FollowUp, { outcome }: Stopped): string {
+export function foreseenLine(
+  request: HistoryRequest,
+  followUp: FollowUp,
+  { outcome }: InterruptedRun
+): string {
   const first = outcome === 'finished' ? 'finish it' : 'revert it'
   const verb = request.kind === 'undo' ? 'undo' : 'redo'
   const what =
@@ -70,7 +74,7 @@ export function foreseenLine(request: Request, followUp: FollowUp, { outcome }: 
 
 /** There is nothing to undo or redo; `known` is whether there are runs for the file at all. */
 export function nothingLines(
-  request: Request,
+  request: HistoryRequest,
   { file, known, again }: { file: string; known: boolean; again: boolean },
   context: Context
 ): string[] {

@@ -108,7 +108,7 @@ export function plantLink(target: string, path: string): void {
 }
 
 /** Everything below these folders: path, owner, mode, inode, times and content. */
-export function factsOf(...folders: string[]): string[] {
+export function snapshotOf(...folders: string[]): string[] {
   return folders.flatMap(folder => factsBelow(folder, folder))
 }
 
