@@ -13,7 +13,7 @@ export interface History {
   applied: Run[]
   /** The runs that can be redone, in the order in which they were undone: the last one is redone first. */
   undone: Undone[]
-  /** For each undo and redo, by ID: the run it is about. Inferred for records without a purpose. */
+  /** The purpose of each undo and redo, by its ID. It is inferred for records of earlier versions. */
   purposes: Map<string, Purpose>
   /**
    * For each run that was undone, redone or dropped: the IDs of the later runs that did this. Their
@@ -26,16 +26,16 @@ export interface History {
 export type HashReader = (path: string) => string | null | undefined
 
 /**
- * The files of a run are now as it left them (`after`), as before it, some of each (`partly`), or at
- * least one is neither (`other`).
+ * How the files of a run are now: all as the run left them (`after`), all as before the run (`before`),
+ * some as after and some as before (`partly`), or at least one neither (`other`).
  */
 export type DiskState = 'after' | 'before' | 'partly' | 'other'
 
 /**
  * Replays runs from the oldest to the newest. An undo moves a run from `applied` to `undone`, a redo
- * moves it back, and any other run drops the undone runs for the same files. If a run was undone or
- * redone out of order, the user must have restored the files in between; the runs in between then get
- * the same state.
+ * moves it back, and any other run drops the undone runs for the same files. An undo or redo that skips
+ * runs was possible only because the user restored their files manually. So after such an undo the skipped
+ * runs are not in effect, and after such a redo they are.
  */
 export function replay(runs: readonly Run[]): History {
   const history: History = { applied: [], undone: [], purposes: new Map(), decidedBy: new Map() }
@@ -81,7 +81,7 @@ function redoRun(history: History, subject: Run, by: Run): void {
   history.decidedBy.set(subject.id, [by.id])
 }
 
-/** Removes a run from `undone`, and applies the undone runs for its files that come before it. */
+/** Removes a run from `undone`, and applies the runs for its files that would have been redone before it. */
 function restoreAbove(history: History, subject: Run, by: Run): void {
   const place = history.undone.findIndex(({ run }) => run === subject)
   if (place === -1) return
@@ -95,7 +95,7 @@ function restoreAbove(history: History, subject: Run, by: Run): void {
 
 /**
  * The purpose of an undo or redo; null for any other run. For records of earlier versions it is
- * inferred from the changes of the files, and empty if the run it is about is no longer known.
+ * inferred from the changes of the files; it is empty if no known run has the opposite changes.
  */
 function purposeOf(
   run: Run,
@@ -128,9 +128,9 @@ function isReverse(run: Run, earlier: Run): boolean {
 }
 
 /**
- * The run that an undo for the file at `path` undoes; null if there is none. This is the last run in
- * effect whose files are not all as before it. If its files were edited, and all files of the runs for
- * `path` are as another of these runs left them, it is that run.
+ * The run that an undo for the file at `path` undoes; null if there is none. Usually this is the last run
+ * in effect with a file that is not as before the run. If a file of this run was edited since, and the
+ * files of all runs for `path` are as another of these runs left them, it is this other run.
  */
 export function pickUndo(history: History, path: string, currentHash: HashReader): Run | null {
   const { sequence, count } = runSequence(history, path)
@@ -141,7 +141,7 @@ export function pickUndo(history: History, path: string, currentHash: HashReader
   return sequence[place - 1] ?? last
 }
 
-/** The run that a redo for the file at `path` makes again, chosen like in `pickUndo`. */
+/** The run that a redo for the file at `path` redoes, chosen as in `pickUndo`. */
 export function pickRedo(history: History, path: string, currentHash: HashReader): Undone | null {
   const redoable = history.undone.filter(({ run }) => concerns(run, path)).reverse()
   const next = redoable.find(({ by }) => diskState(by, currentHash) !== 'before') ?? null
@@ -161,7 +161,10 @@ function runSequence(
   return { sequence: [...below, ...above.reverse()], count: below.length }
 }
 
-/** After how many runs of the sequence its files were as they are now, nearest to `count`; -1 if never. */
+/**
+ * The number of runs in the sequence after which its files were as they are now; -1 if there is none. If
+ * several numbers fit: the nearest to `count`.
+ */
 function positionIn(sequence: readonly Run[], count: number, currentHash: HashReader): number {
   const places = sequence.map((_, index) => index).concat(sequence.length)
   const near = places.sort((a, b) => Math.abs(a - count) - Math.abs(b - count))
@@ -220,54 +223,54 @@ function pathsOf({ files, root, target }: Run): Set<string> {
   return new Set(paths.map(path => outerPath(path, root)))
 }
 
-/** The current command. */
+/** The undo or redo that the user asks for. */
 export interface HistoryRequest {
   kind: 'undo' | 'redo'
-  /** The ID that `--run` gives. */
+  /** The ID given with `--run`. */
   run?: string
 }
 
 /** An interrupted run for the same file, and how recovery ended it. */
 export interface InterruptedRun {
   kind: RunKind
-  /** From its record: any text, not always a known command. */
+  /** As recorded: any text, not always a known command. */
   command?: string
-  /** `nothing`: it left neither a change nor a record. */
+  /** `nothing`: the run left neither a change nor a record. */
   outcome: 'finished' | 'rolled back' | 'nothing'
-  /** Its ID, if it has a record. */
+  /** The run's ID, if the run has a record. */
   run?: string
-  /** The ID of the run that it was to undo or redo, if known. */
+  /** The ID of the run that the interrupted run was undoing or redoing, if known. */
   subject?: string
 }
 
-/** Whether the request is done; if not, `run` is the run to undo or redo, if that is decided. */
+/** `stops`: the request is already fulfilled. Otherwise `run` is the run to undo or redo, if decided. */
 export type FollowUp = { stops: true; because: InterruptedRun } | { stops: false; run?: string }
 
-/** True if an interrupted run concerns the request: any does, unless the request names a run. */
+/** True if an interrupted run concerns the request. If the request names no run, every one does. */
 export function concernsRequest({ run }: HistoryRequest, stopped: InterruptedRun): boolean {
   return run === undefined || run === stopped.run || run === stopped.subject
 }
 
 /**
  * What an undo or redo has left to do after interrupted runs for the same file were recovered. The user
- * asks for one step relative to the interrupted command, so the result is the state with or without the
- * interrupted change, never one beyond it.
+ * asks for one step from the interrupted command. So the files end up with or without the interrupted
+ * change, but never one step further.
  *
- * | asked | interrupted    | finished | rolled back or nothing       |
- * | ----- | -------------- | -------- | ---------------------------- |
- * | undo  | change or redo | undo it  | stop                         |
- * | undo  | undo           | stop     | undo the same run            |
- * | redo  | redo           | stop     | redo the same run            |
- * | redo  | undo           | redo it  | stop                         |
- * | redo  | change         | go on    | stop                         |
+ * | request | interrupted    | finished         | rolled back or nothing |
+ * | ------- | -------------- | ---------------- | ---------------------- |
+ * | undo    | change or redo | undo that run    | stop                   |
+ * | undo    | undo           | stop             | undo the same run      |
+ * | redo    | redo           | stop             | redo the same run      |
+ * | redo    | undo           | redo that run    | stop                   |
+ * | redo    | change         | redo as usual    | stop                   |
  *
- * If the request names a run, only interrupted runs about that run count.
+ * If the request names a run, interrupted runs that don't concern it are ignored.
  */
 export function followUp(request: HistoryRequest, stopped: readonly InterruptedRun[]): FollowUp {
   for (const each of stopped.filter(it => concernsRequest(request, it))) {
     const isSame = each.kind === request.kind
-    const isInPlace = each.outcome === 'finished'
-    if (isSame === isInPlace) return { stops: true, because: each }
+    const isFinished = each.outcome === 'finished'
+    if (isSame === isFinished) return { stops: true, because: each }
     if (isSame && each.subject !== undefined) return { stops: false, run: each.subject }
   }
   return { stops: false }

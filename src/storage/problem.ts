@@ -15,21 +15,21 @@ export type FileProblem =
   | { code: 'NOT_READABLE'; path: string; errno: string }
   /** The file has `size` bytes, more than the caller's `limit`. */
   | { code: 'TOO_BIG'; path: string; size: number; limit: number }
-  /** `path` is the file, or the folder if that is what can't be written to. */
+  /** `path` is the file, or its folder if the folder can't be written to. */
   | { code: 'NOT_WRITABLE'; path: string; errno: string }
   | { code: 'READ_ONLY_FS'; path: string }
-  /** `hops` are the paths from the given one to the one in the store, one for each symlink. */
+  /** The file is in the Nix store. `hops` are the given path and the path after each symlink. */
   | { code: 'STORE_LINK'; path: string; hops: string[] }
   | { code: 'LINK_LOOP'; path: string; hops: string[] }
   | { code: 'OUTSIDE_ROOT'; path: string; root: string }
   /** `chattr +i` or `+a` on the file or folder at `path`. */
   | { code: 'IMMUTABLE'; path: string; mark: 'i' | 'a' }
-  /** The file is a mount point. `source` is another path of the same file that isn't one, if known. */
+  /** The file is a mount point. `source` is a path of the same file without the mount; null if unknown. */
   | { code: 'MOUNT_POINT'; path: string; source: string | null }
   | { code: 'HARD_LINKS'; path: string; count: number }
   /** Someone other than root, the current user and the sudo caller can write to the folder. */
   | { code: 'OPEN_FOLDER'; path: string; uid: number; gid: number; mode: number }
-  /** A backup folder has another owner, or permissions for others. */
+  /** The state folder, or a symlink on its path, has another owner, or others may access the folder. */
   | { code: 'NOT_PRIVATE'; path: string; uid: number; mode: number }
   /** The file at `path` takes `needed` bytes. */
   | { code: 'NO_SPACE'; path: string; needed: number }
@@ -37,7 +37,7 @@ export type FileProblem =
   /** The write succeeded, but reading the file back gave different bytes. */
   | { code: 'NOT_AS_WRITTEN'; path: string }
   | { code: 'BACKUP_FAILED'; path: string; cause: FileProblem }
-  /** The backup copy of a run is missing, or its hash is wrong. */
+  /** A file in a run's backup is missing or has another hash. */
   | { code: 'BACKUP_DAMAGED'; path: string; run: string }
   /** The file changed after planning. `found` is its current hash; null if it doesn't exist. */
   | { code: 'STALE'; path: string; found: string | null }
@@ -53,7 +53,7 @@ export type FileProblem =
    * STUCK: `path` can't be restored, because of `cause` if known;
    * OTHERS: the run belongs to another user;
    * DAMAGED: the journal is damaged;
-   * PENDING: the journal appeared just now, so `recover` has to be called first.
+   * PENDING: `commit` found the journal, so `recover` has to be called first.
    * `journal` is the path of the journal; deleting it accepts the files as they are. `started` is null
    * if unknown.
    */
@@ -74,8 +74,8 @@ export interface LockedProblem {
   folder: string
   /** The process that holds the lock; 0 if unknown. */
   pid: number
-  /** Its command line; null if it isn't vfio-patch or can't be read. */
+  /** The process's command line; null if the process isn't vfio-patch or the line can't be read. */
   command: string | null
-  /** When it took the lock, in ISO 8601; null if unknown. */
+  /** When the lock was taken, in ISO 8601; null if unknown. */
   since: string | null
 }

@@ -1,4 +1,4 @@
-// Which folders the journal of an interrupted run may change, depending on who could have written it.
+// Which folders the journal of an interrupted run may change. This depends on who could have written it.
 
 import { lstatSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -16,20 +16,23 @@ import { temporaryNames } from './work.ts'
 export type Reach = (folder: string, uid: number) => boolean
 
 /**
- * The reach of a journal in `folder`; null if it is not trusted at all.
+ * The reach of a journal in `folder`; null if the journal is not trusted at all.
  *
- * - Owned by an untrusted user: none. Owned by a trusted user (the sudo caller): that user's folders.
- * - Owned by root or the current user: everything, if only root can change `folder`. Otherwise it may
- *   have been moved there. Then its reach is everything if a record of root's own matches it
- *   (`isRecorded`), else the folders of the owner of `folder`. If that is root: the contents of `folder`,
- *   which were moved along, and the folders of trusted users.
+ * - The journal belongs to an untrusted user: null.
+ * - It belongs to the sudo caller: the sudo caller's folders.
+ * - It belongs to root or the current user, and this doesn't run as root: everything. The kernel enforces
+ *   the limits.
+ * - It belongs to root, and only root can change `folder`: everything.
+ * - It belongs to root, but others can change `folder`, so someone may have moved it there. If one of
+ *   root's own records matches the journal (`isRecorded`): everything. Otherwise: the folders of the owner
+ *   of `folder`, or null if that owner is untrusted. If the owner is root: the contents of `folder`, which
+ *   were moved with it, and the folders of trusted users.
  */
 export function reachOf(journal: FoundJournal, folder: string, people: People): Reach | null {
   const { uid, work } = journal
   const self = process.geteuid?.()
   const isOwn = uid === 0 || uid === self
   if (!isOwn && !people.trusted.has(uid)) return null
-  // For users other than root, the kernel enforces the limits.
   if (isOwn && (self !== 0 || isRootOnly(folder) || isRecorded(work, people))) return anywhere
   const author = isOwn ? folderOwner(folder) : uid
   if (author === null || !people.trusted.has(author)) return null
@@ -38,7 +41,7 @@ export function reachOf(journal: FoundJournal, folder: string, people: People): 
     : (path, owner) => (owner === 0 ? isWithin(path, folder) : people.trusted.has(owner))
 }
 
-/** True if a journal in `folder` would change something outside of its reach. */
+/** True if a journal in `folder` would change something outside its reach. */
 export function exceedsReach(
   reach: Reach,
   { work, locked }: FoundJournal,
@@ -62,10 +65,10 @@ function anywhere(): boolean {
 }
 
 /**
- * True if a stale lock in `folder` may name `journal` as the folder of its journal. If only root can
- * change `folder`, it may name any. Otherwise both folders must have the same owner, who can create any
- * lock there. A folder of root's may have been moved along with its lock, so then one of the two folders
- * must contain the other.
+ * True if a stale lock in `folder` is trusted to name `journal` as the folder of its journal. If only root
+ * can change `folder`, the lock may name any folder. Otherwise both folders must have the same owner. If
+ * this owner is root, someone may have moved root's folder with the lock in it, so one of the two folders
+ * must also contain the other.
  */
 export function mayNameJournal(folder: string, journal: string): boolean {
   if (process.geteuid?.() !== 0 || folder === journal || isRootOnly(folder)) return true
@@ -75,9 +78,9 @@ export function mayNameJournal(folder: string, journal: string): boolean {
 }
 
 /**
- * True if the run that a journal names may be deleted or marked as done. The journal must be the
- * caller's, and the run in a private state folder of the caller. The run's record must be either that of
- * this work or incomplete, as of a run that was interrupted while writing it.
+ * True if the run that a journal names may be deleted or marked as done. The journal must belong to the
+ * caller, and the run must be in a private state folder of the caller. The run's record must match the
+ * journal's work, or be incomplete because the run was interrupted while it wrote the record.
  */
 export function mayChangeRun({ uid, work }: FoundJournal, people: People): boolean {
   if (uid !== process.geteuid?.()) return false

@@ -8,15 +8,15 @@ import { writeNewFile } from './write.ts'
 
 /** One file of a run. */
 export interface RunFile {
-  /** As the edited system sees it, wherever that was mounted. */
+  /** Inside the edited system, without the folder that the system was mounted on. */
   path: string
-  /** The replaced file, kept in the run's folder under the name `copy`; null if the run created it. */
+  /** The file before the run; `copy` is its backup in the run's folder. Null if the run created the file. */
   before: { sha256: string; mode: number; uid: number; gid: number; copy: string } | null
-  /** The file that the run left; null if it deleted it. */
+  /** The file after the run; null if the run deleted it. */
   after: { sha256: string } | null
 }
 
-/** What a run is for, beyond the changes of its files. Records of earlier versions have none of it. */
+/** What a run is for. Records of earlier versions have none of these fields. */
 export interface Purpose {
   /** The file that the command was called on. The run need not have changed it. */
   target?: string
@@ -28,7 +28,7 @@ export interface Purpose {
 
 export type RunKind = 'undo' | 'redo' | 'change'
 
-/** The kind of a run, inferred from the command for records of earlier versions. */
+/** The kind of a run. For records of earlier versions it is inferred from the command. */
 export function runKind({ undoes, redoes }: Purpose, command: string): RunKind {
   if (redoes !== undefined) return 'redo'
   return undoes !== undefined || command === 'undo' ? 'undo' : 'change'
@@ -43,22 +43,22 @@ export interface Manifest extends Purpose {
   /** ISO 8601, UTC. */
   started: string
   /**
-   * The root folder of the edited system: relative to the state folder if that is in it, because both
-   * may be mounted elsewhere later, else absolute.
+   * The root folder of the edited system. If it contains the state folder, the path is relative to the
+   * state folder, because both may be mounted elsewhere later. Otherwise it is absolute.
    */
   root: string
-  /** In order: the writes, the last of which is the commit point, then the deletions. */
+  /** First the writes, then the deletions. The commit point is the last write, else the first deletion. */
   files: RunFile[]
-  /** The folders that it created, outermost first. */
+  /** The folders that the run created, outermost first. */
   folders: string[]
 }
 
 /** A run that was read from the disk. Its `root` is absolute. */
 export interface Run extends Manifest {
   folder: string
-  /** False if it was interrupted: the files show how far it came. */
+  /** False if the run was interrupted. Only its files then show how far it got. */
   done: boolean
-  /** True if the user saw its successful end. */
+  /** True if the user saw that the run succeeded. */
   reported: boolean
 }
 
@@ -73,7 +73,7 @@ export const REPORTED = 'reported'
 const SCHEMA = 'vfio-patch/run'
 const VERSION = 1
 
-/** Turns a path of the edited system into one of this process. */
+/** Turns a path inside the edited system into a path for this process. */
 export function outerPath(path: string, root: string): string {
   return join(root, path)
 }
@@ -83,7 +83,7 @@ export function innerPath(path: string, root: string): string {
   return root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path
 }
 
-/** Turns a root folder into the form for manifests in this state folder. Both are without symlinks. */
+/** Turns a root folder into the form for manifests in this state folder. Both paths are without symlinks. */
 export function innerRoot(root: string, stateFolder: string): string {
   return isWithin(stateFolder, root) ? relative(stateFolder, root) || '.' : root
 }
@@ -112,7 +112,7 @@ export function parseManifest(text: string): Manifest | null {
   return { id, tool, command, started, root, files, folders, ...purpose }
 }
 
-/** Reads the purpose from a record. Null if it is invalid: not the ID of a run, or two purposes at once. */
+/** Reads the purpose from a record. Null for an invalid target or run ID, and for `undoes` with `redoes`. */
 export function parsePurpose({ target, undoes, redoes }: Record<string, unknown>): Purpose | null {
   if (target !== undefined && !isString(target)) return null
   const names = [undoes, redoes].filter(name => name !== undefined)
@@ -137,7 +137,7 @@ function parseBefore(value: unknown): RunFile['before'] | undefined {
   if (!isObject(value)) return undefined
   const { sha256, mode, uid, gid, copy } = value
   if (!isString(sha256) || !isNumber(mode) || !isNumber(uid) || !isNumber(gid)) return undefined
-  // Only a plain name, so that a manifest can't lead out of its folder.
+  // Only a plain name: a path could lead out of the run's folder.
   return isString(copy) && /^\d+\.before$/.test(copy) ? { sha256, mode, uid, gid, copy } : undefined
 }
 
@@ -168,8 +168,8 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
 /**
- * Deletes the folder of a run; false if something is left of it. If interrupted, it leaves a folder
- * without a manifest, which doesn't count as a run.
+ * Deletes the folder of a run; false if a part could not be deleted. The manifest is deleted first: without
+ * it, the rest doesn't count as a run.
  */
 export function deleteRun(folder: string): boolean {
   return succeeded(() => {
@@ -178,7 +178,7 @@ export function deleteRun(folder: string): boolean {
   })
 }
 
-/** Marks the run as done in its folder, if that exists. Problem: BACKUP_FAILED. */
+/** Marks the run as done in its folder, if the folder exists. Problem: BACKUP_FAILED. */
 export function markDone(folder: string): FileProblem | null {
   const path = join(folder, DONE)
   if (!pathExists(folder) || pathExists(path)) return null
@@ -187,9 +187,8 @@ export function markDone(folder: string): FileProblem | null {
 }
 
 /**
- * Marks the run as reported in its folder, if that exists: the user saw its end. This is the last thing
- * that a run does. If it fails or is lost, the next undo only reports that end again, so a failure needs
- * no handling.
+ * Records in the run's folder, if it exists, that the user saw that the run succeeded. A run does this
+ * last. Failures are ignored: without this mark, the next undo only reports the success again.
  */
 export function markReported(folder: string): void {
   succeeded(() => closeSync(openSync(join(folder, REPORTED), CREATE, 0o600)))

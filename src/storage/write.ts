@@ -28,7 +28,7 @@ import { attempt, pathExists, problemIn, reading, succeeded, writing } from './s
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** A random hidden name in the folder of the file. It doesn't end with `.nix`, so that nothing imports it. */
+/** A random hidden name in the folder of the file. It doesn't end with `.nix`, so nothing imports it. */
 export function temporaryName(path: string): string {
   const random = randomBytes(6).toString('hex')
   return join(dirname(path), `.${basename(path)}.vfio-patch.${random}.tmp`)
@@ -41,19 +41,19 @@ export function isTemporaryName(name: string, base: string): boolean {
 }
 
 interface NewFileOptions {
-  /** A file to copy extended attributes and access list from. */
+  /** The file whose extended attributes and access list are copied. */
   attributesOf?: string
   /** Access and modification time; by default now. */
   times?: { accessed: Date; modified: Date }
-  /** The path for problems; by default that of the new file. */
+  /** The path to name in problems; by default the new file's path. */
   about?: string
 }
 
 /**
  * Creates the file `path`, which must not exist, with exactly these bytes and this ownership (null:
- * private to the caller), and reads it back. When this returns null, the file is on the disk. Everything
- * is done through the open file, whatever happens to its name meanwhile. After a problem the file may
- * exist; the caller deletes it.
+ * private to the caller), and reads it back. When this returns null, the file is on the disk. All later
+ * calls use the open descriptor, so it doesn't matter if someone renames the file meanwhile. After a
+ * problem the file may exist; the caller deletes it.
  */
 export function writeNewFile(
   path: string,
@@ -102,8 +102,8 @@ function fillFile(
 }
 
 /**
- * Writes all bytes. A call may write fewer than requested without an error. If one writes none, reading
- * back detects it.
+ * Writes all bytes; one call may write fewer than requested. Stops if a call writes none: reading the file
+ * back detects this.
  */
 function writeAll(fd: number, bytes: Uint8Array): void {
   let done = 0
@@ -132,10 +132,10 @@ const USUAL_FOLDERS = '/run/current-system/sw/bin:/usr/bin:/bin'
 
 /**
  * Copies owner, mode, access list and extended attributes from the file `from`, which isn't a symlink, to
- * the open file `to`. Uses GNU `cp`, because Node can't. Without GNU `cp` it does nothing, because it
- * can't find out whether the file has any. Returns null, or the problem of GNU `cp`.
+ * the open file `to`. Uses GNU `cp`, because Node can't copy access lists and extended attributes. Does
+ * nothing without GNU `cp`: it can't find out whether the file has any. Problem: IO_ERROR if GNU `cp` fails.
  *
- * `cp` gets both files as open descriptors, so that they can't be swapped meanwhile.
+ * `cp` gets both files as open descriptors, so that nobody can swap the files meanwhile.
  */
 export function copyAttributes(from: string, to: number, cp = findCp()): FileProblem | null {
   if (cp === null) return null
@@ -175,7 +175,7 @@ function runProgram(program: string, args: string[], open: number[] = []) {
   })
 }
 
-/** Deletes a file. Null also if it doesn't exist. */
+/** Deletes a file. A missing file is not a problem. */
 export function removeFile(path: string): FileProblem | null {
   const removed = attempt(() => inFolder(path, it => unlinkSync(it)), writing(path))
   if (removed.ok || !pathExists(path)) return null
@@ -211,9 +211,11 @@ export function locateOutput(path: string): Result<OutputFile, FileProblem> {
 
 /**
  * Creates or atomically replaces the file with these bytes, like the files of a run: a temporary file is
- * written and renamed. After a problem the existing file is unchanged. Nobody can read the file who can't
- * read a file with the ownership `source`, where the bytes come from. Within that, an existing file keeps
- * its mode and, as root, its owner; a new one gets the `ownershipOfOutput`. Problems: those of writing.
+ * written and renamed. After a problem the existing file is unchanged.
+ *
+ * `source` is the ownership of the file that the bytes come from: only users who can read that file can
+ * read the new one. Within this limit, an existing file keeps its mode and, for root, its owner; a new file
+ * gets the `ownershipOfOutput`. Problems: those of writing.
  */
 export function writeOutput(
   { path, before }: OutputFile,
@@ -222,7 +224,7 @@ export function writeOutput(
 ): FileProblem | null {
   const defaults = ownershipOfOutput(dirname(path))
   if (!defaults.ok) return defaults.error
-  // Only root can give a file away.
+  // Only root can set another owner.
   const isRoot = process.geteuid?.() === 0
   const wanted =
     before === null ? defaults.value : isRoot ? before : { ...defaults.value, mode: before.mode }
@@ -236,8 +238,8 @@ export function writeOutput(
 }
 
 /**
- * The ownership of a new file in this folder: the caller's or, for root in a folder of the sudo caller,
- * that of the folder. The mode is 0666 minus the umask.
+ * The ownership of a new file in this folder: the caller's. For root in a folder owned by the sudo caller:
+ * the folder's. The mode is 0666 minus the umask.
  */
 export function ownershipOfOutput(folder: string): Result<Ownership, FileProblem> {
   const stats = attempt(() => statSync(folder), reading(folder))
@@ -248,7 +250,7 @@ export function ownershipOfOutput(folder: string): Result<Ownership, FileProblem
   return ok({ mode: 0o666 & ~process.umask(), uid, gid })
 }
 
-/** The ownership, restricted so that nobody can read the file who can't read the source. */
+/** Restricts the ownership so that only users who can read the source can read the file. */
 function restrictOwnership({ mode, uid, gid }: Ownership, source: Ownership): Ownership {
   const others = source.mode & 0o007
   // Members of another group count as others.
