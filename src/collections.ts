@@ -6,7 +6,7 @@ export function defined<T extends object>(properties: T): Defined<T> {
   return Object.fromEntries(known) as Defined<T>
 }
 
-/** The items without those whose key an earlier item has. */
+/** The first item with each key. */
 export function uniqueBy<T>(items: readonly T[], keyOf: (item: T) => unknown): T[] {
   const known = new Set<unknown>()
   return items.filter(item => {

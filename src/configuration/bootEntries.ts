@@ -1,4 +1,5 @@
-// A module written as a function in place of a value: specialisation.NAME.configuration = { config, ... }: { … };
+// A module that is the value of an option and written as a function:
+// specialisation.NAME.configuration = { config, ... }: { … };
 
 import { type NixDocument, parseDocument, type SyntaxNode } from '../nix/index.ts'
 import { unwrapped } from '../nix/module/module.ts'

@@ -14,8 +14,8 @@ export type Build =
   /** The system of this file, which NixOS does not build by default. */
   | { kind: 'file'; path: string }
   /**
-   * The system `host` of the flake in a folder; undefined if no or more than one readable system has the
-   * file. `hosts` are all systems of the flake, empty if their names are computed.
+   * The system `host` of the flake in a folder; undefined if it is unclear which system has the file.
+   * `hosts` are all systems of the flake; systems with computed names are missing.
    */
   | { kind: 'flake'; folder: string; host: string | undefined; hosts: readonly string[] }
   /** Unknown: the file is a module, and nothing shows what imports it. */
@@ -23,7 +23,7 @@ export type Build =
 
 /**
  * The system that the file at `path`, with symlinks resolved, is part of. `env` is the environment.
- * Unreadable files count as absent.
+ * Unreadable files are treated as absent.
  */
 export function buildOf(
   path: string,
@@ -37,8 +37,8 @@ export function buildOf(
   if (hasFile(byDefault, path, sources)) return { kind: 'default' }
   const named = root === '/' && env.NIXOS_CONFIG ? resolve(env.NIXOS_CONFIG) : undefined
   if (named !== undefined && hasFile(named, path, sources)) return { kind: 'file', path: named }
-  const isWhole = (sources.module(path)?.doc.getIn('system.stateVersion') ?? []).length > 0
-  return isWhole || basename(path) === 'configuration.nix'
+  const hasVersion = (sources.module(path)?.doc.getIn('system.stateVersion') ?? []).length > 0
+  return hasVersion || basename(path) === 'configuration.nix'
     ? { kind: 'file', path }
     : { kind: 'part', path }
 }
@@ -55,7 +55,7 @@ function importsFile(from: string, path: string, sources: Files): boolean {
   return start !== undefined && walkImports(start, sources).files.some(it => it.path === path)
 }
 
-// Frameworks for flakes that do not write nixosConfigurations themselves.
+// A flake.nix that uses one of these frameworks need not mention nixosConfigurations.
 const FRAMEWORKS = /\b(?:mkFlake|flake-parts|blueprint|snowfall|import-tree|flakelight)\b/
 
 interface Flake {
@@ -78,16 +78,16 @@ function flakeAround(path: string, sources: Files): Flake | undefined {
   }
 }
 
-/** The system of a flake that has the file: the only one, the only one that imports it, or the one of its host name. */
+/** The flake's system that has the file: the only system, else the only one that imports it, else by host name. */
 function hostOf(
   { folder, file }: Flake,
   path: string,
   sources: Files
 ): { host: string | undefined; hosts: readonly string[] } {
-  const { systems, isWhole } = systemsIn(file)
+  const { systems, isComplete } = systemsIn(file)
   const hosts = [...systems.keys()]
   const [only] = hosts
-  if (isWhole && hosts.length === 1) return { host: only, hosts }
+  if (isComplete && hosts.length === 1) return { host: only, hosts }
   const leadsToFile = (source: string) =>
     [...source.matchAll(/(?<![\w/])\.{1,2}\/[\w.+/-]*/g)].some(([reference]) => {
       const target = sources.module(join(folder, reference))
@@ -99,15 +99,15 @@ function hostOf(
   return { host: name !== undefined && hosts.includes(name) ? name : undefined, hosts }
 }
 
-/** The systems that a flake defines, with the text of each; `isWhole` is false if there are computed ones. */
+/** The systems that a flake defines, with the text of each; `isComplete` is false if a name is computed. */
 function systemsIn({ doc }: SourceFile): {
   systems: ReadonlyMap<string, string>
-  isWhole: boolean
+  isComplete: boolean
 } {
   const systems = new Map<string, string>()
-  let isWhole = true
+  let isComplete = true
   const add = (name: string | undefined, source: string) => {
-    if (name === undefined) isWhole = false
+    if (name === undefined) isComplete = false
     else systems.set(name, `${systems.get(name) ?? ''}\n${source}`)
   }
   visit(doc, node => {
@@ -122,12 +122,12 @@ function systemsIn({ doc }: SourceFile): {
     else {
       const inner = parseDocument(source)
       const leaves = inner.leaves()
-      if (leaves.length === 0) isWhole = false
+      if (leaves.length === 0) isComplete = false
       for (const it of leaves) add(it.path[0], it.value.text)
     }
     return undefined
   })
-  return { systems, isWhole: isWhole && systems.size > 0 }
+  return { systems, isComplete: isComplete && systems.size > 0 }
 }
 
 /** The host name that the file or one of its imports sets; undefined if they disagree. */

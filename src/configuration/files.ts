@@ -29,8 +29,8 @@ export interface SourceFile {
 }
 
 /**
- * The entries of a folder by name, null for a subfolder; files in `_lib` by their path from the folder.
- * Otherwise what exists at the path. A file over the size limit is null too.
+ * The entries of a folder by name; files in `_lib` by their path from the folder. The value is null for a
+ * subfolder and for a file over the size limit. A string if there is no folder at the path.
  */
 export type FolderListing = ReadonlyMap<string, SourceFile | null> | 'absent' | 'not-a-folder'
 
@@ -52,7 +52,7 @@ export interface Files {
    * The error says why it can't be read.
    */
   folder(path: string): Result<{ path: string; listing: FolderListing }, FileProblem>
-  /** The Nix files in the repository of a file whose texts match a pattern; see `nixFilesAround`. */
+  /** The Nix files in a file's repository whose text matches a pattern; see `nixFilesAround`. */
   around(path: string, pattern: RegExp): SourceFile[]
   /** The flake.nix in the nearest parent folder of a file; undefined if there is none or it can't be read. */
   flakeOf(path: string): SourceFile | undefined
@@ -155,7 +155,7 @@ export function once<T>(compute: () => T): () => T {
   }
 }
 
-/** The file at a path, taken from `known` if its real path is there. */
+/** The file at a path. Not read again if `known` has it under its path without symlinks. */
 function readModule(path: string, known?: ReadonlyMap<string, SourceFile>): SourceFile | undefined {
   try {
     const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
@@ -165,7 +165,7 @@ function readModule(path: string, known?: ReadonlyMap<string, SourceFile>): Sour
     const text = readText(file)
     return text === undefined ? undefined : sourceFile(realpath, text)
   } catch {
-    // Unreadable files count as absent.
+    // Unreadable files are treated as absent.
     return undefined
   }
 }
@@ -178,8 +178,8 @@ function readFolder(path: string): ReturnType<Files['folder']> {
     if (!stat?.isDirectory()) return { path, listing: 'not-a-folder' }
     const folder = realpathSync(path)
     const names = namesIn(folder).flatMap(name => {
-      const isOwn = name === '_lib' && lstatSync(join(folder, name)).isDirectory()
-      return isOwn ? namesIn(join(folder, name)).map(it => join(name, it)) : [name]
+      const isLibrary = name === '_lib' && lstatSync(join(folder, name)).isDirectory()
+      return isLibrary ? namesIn(join(folder, name)).map(it => join(name, it)) : [name]
     })
     const listing = new Map(names.map(name => [name, entryAt(join(folder, name))]))
     return { path: folder, listing }
@@ -205,7 +205,7 @@ function isSameFolder(a: ReturnType<Files['folder']>, b: ReturnType<Files['folde
   if (!a.ok || !b.ok) return a.ok === b.ok
   const [one, other] = [a.value.listing, b.value.listing]
   if (typeof one === 'string' || typeof other === 'string') return one === other
-  // Only Nix files count: this run may save a patch in the folder.
+  // Only Nix files are compared: this run may save a patch in the folder.
   const names = [...new Set([...one.keys(), ...other.keys()])].filter(it => it.endsWith('.nix'))
   return names.every(it => one.get(it)?.text === other.get(it)?.text)
 }

@@ -14,7 +14,7 @@ import type { OversizeFile } from './repository.ts'
 import { stampOf } from './stamp.ts'
 
 // More files than any known configuration has. It ends loops made of symlinks.
-const MOST_FILES = 2000
+const MAX_FILES = 2000
 
 /** A file of a configuration: the target of the run, or a file that the target imports. */
 export interface ConfigurationFile extends SourceFile {
@@ -50,7 +50,7 @@ export interface UnreadImport {
 export interface ImportWalk {
   /** The first file, then each imported file once, without installed modules of vfio-patch. */
   files: readonly ConfigurationFile[]
-  /** Every import of one of the files. */
+  /** Every import of one of `files`. */
   links: readonly ImportLink[]
   /** Every import of an installed module of vfio-patch. These are not followed. */
   installed: readonly ImportLink[]
@@ -91,7 +91,7 @@ export function walkImports(start: SourceFile, sources: ModuleSource): ImportWal
         continue
       }
       links.push(link)
-      if (!seen.has(found.path) && seen.size < MOST_FILES) {
+      if (!seen.has(found.path) && seen.size < MAX_FILES) {
         seen.add(found.path)
         files.push(inConfiguration(found, file.importedAs ?? spelling))
       }

@@ -28,7 +28,7 @@ export function kindOf(doc: NixDocument): FileKind {
   return isPlainSet(doc) && !NIXOS.some(defines) ? 'data' : 'module'
 }
 
-/** Whether the file is an attribute set without a function around it, as data files and few modules are. */
+/** Whether the file is an attribute set without a function around it. Data files are, but few modules. */
 function isPlainSet(doc: NixDocument): boolean {
   const module = doc.module()
   if (!module.ok || module.value.hasConfig) return false
@@ -36,7 +36,7 @@ function isPlainSet(doc: NixDocument): boolean {
   return set?.start === doc.root.field('expression')?.start && (set?.children.length ?? 0) > 2
 }
 
-/** Whether a generator overwrites the file, such as nixos-generate-config for hardware-configuration.nix. */
+/** Whether a generator such as nixos-generate-config overwrites the file. */
 export function isGenerated(text: string): boolean {
   return /^(?:\s*#[^\n]*\n){0,5}?\s*#\s*Do not modify this file!/i.test(text)
 }

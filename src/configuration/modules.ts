@@ -55,8 +55,8 @@ export function shippedModules(version: string): ShippedModules {
 /**
  * The options that exist only because of these modules: `virtualisation.vfio` as a whole, and the
  * declared options in `virtualisation.libvirtd`. They are read from the declarations, so there is no
- * separate list to maintain. A set of options counts as a whole unless the modules define an option
- * inside it that they do not declare: another module declares that one, so the set is shared.
+ * separate list to maintain. A set of options is listed as a whole unless the modules define an option
+ * inside it that they do not declare. Another module then declares that option, so the set is shared.
  */
 export function exclusiveOptions(modules: readonly SourceFile[]): AttrPath[] {
   const declared = declaredOptions(modules)
@@ -67,8 +67,8 @@ export function exclusiveOptions(modules: readonly SourceFile[]): AttrPath[] {
       .flatMap(path => path.map((_, i) => keyOf(path.slice(0, i))))
   )
   const roots = declared.map(path => {
-    const whole = path.findIndex((_, i) => i > 0 && !shared.has(keyOf(path.slice(0, i))))
-    return whole === -1 ? path : path.slice(0, whole)
+    const length = path.findIndex((_, i) => i > 0 && !shared.has(keyOf(path.slice(0, i))))
+    return length === -1 ? path : path.slice(0, length)
   })
   return uniqueBy(roots, keyOf)
 }

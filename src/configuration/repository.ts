@@ -5,12 +5,12 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { locateTarget } from '../storage/read.ts'
 
-/** Limits of the search, for a configuration that is directly in a home folder. */
-const MOST_FOLDERS = 2_000
-const DEEPEST = { repository: 12, folder: 3 }
+/** Limits of the search: without them, it could read a whole home folder. */
+const MAX_FOLDERS = 2_000
+const MAX_DEPTH = { repository: 12, folder: 3 }
 
 /**
- * The Nix files in the repository of a file whose texts match the pattern. The repository is the nearest
+ * The Nix files in a file's repository whose text matches the pattern. The repository is the nearest
  * parent folder with a `.git` or a `flake.nix`, otherwise the folder of the file. Hidden folders, symlinks
  * and unreadable files are skipped. `read` returns undefined for a file that can't be read.
  */
@@ -21,9 +21,9 @@ export function nixFilesAround<T extends { text: string }>(
 ): T[] {
   const top = folderWith(path, ['.git', 'flake.nix'])
   const found: T[] = []
-  const depth = top === undefined ? DEEPEST.folder : DEEPEST.repository
+  const depth = top === undefined ? MAX_DEPTH.folder : MAX_DEPTH.repository
   const waiting = [{ folder: top ?? dirname(path), depth }]
-  for (let count = 0; count < MOST_FOLDERS; count++) {
+  for (let count = 0; count < MAX_FOLDERS; count++) {
     const next = waiting.shift()
     if (!next) break
     for (const entry of entriesOf(next.folder)) {
@@ -73,8 +73,8 @@ function entriesOf(folder: string) {
 /** Where the configuration is. */
 type Location =
   | { kind: 'file'; path: string }
-  /** A folder without a configuration.nix; `flake` says whether it has a flake.nix. */
-  | { kind: 'empty-folder'; path: string; flake: boolean }
+  /** A folder without a configuration.nix. */
+  | { kind: 'empty-folder'; path: string; hasFlake: boolean }
 
 /**
  * The configuration to use: the named file, or configuration.nix in the named folder; otherwise
@@ -91,12 +91,13 @@ export function locate(
   if (kindAt(path, root) !== 'folder') return { kind: 'file', path }
   const inside = join(path, 'configuration.nix')
   if (kindAt(inside, root) !== 'nothing') return { kind: 'file', path: inside }
-  return { kind: 'empty-folder', path, flake: kindAt(join(path, 'flake.nix'), root) !== 'nothing' }
+  const hasFlake = kindAt(join(path, 'flake.nix'), root) !== 'nothing'
+  return { kind: 'empty-folder', path, hasFlake }
 }
 
 function kindAt(path: string, root: string): 'folder' | 'file' | 'nothing' {
   const target = locateTarget(path, { root })
-  // Reading the file reports dangling symlinks and inaccessible folders.
+  // Dangling symlinks and inaccessible folders are reported when the file is read.
   if (!target.ok) return 'file'
   try {
     const stat = statSync(target.value.realpath, { throwIfNoEntry: false })
@@ -149,7 +150,7 @@ export function oversizeFile(path: string): OversizeFile | undefined {
   }
 }
 
-/** The path in this process of a path in the system below the root. */
+/** Turns a path inside the system in `root` into a path for this process. */
 export function inRoot(path: string, root: string): string {
   return root === '/' || path.startsWith(`${root}/`) ? path : join(root, path)
 }

@@ -23,7 +23,7 @@ import {
   writing
 } from './system.ts'
 
-/** A directory or symlink on a path. */
+/** A folder or symlink on a path. */
 interface PathEntry {
   path: string
   isLink: boolean
@@ -36,8 +36,8 @@ const MAX_LINKS = 40
 const STICKY = 0o1000
 
 /**
- * The directories and symlinks on an absolute path, from `/` to the path itself. Symlinks are followed.
- * The list ends before the first component that doesn't exist or is neither a directory nor a symlink.
+ * The folders and symlinks on an absolute path, from `/` to the path itself. Symlinks are followed.
+ * The list ends before the first component that doesn't exist or is neither a folder nor a symlink.
  * Throws system errors, and an `Error` after 40 symlinks.
  */
 function pathEntries(path: string): PathEntry[] {
@@ -73,14 +73,14 @@ function pathEntry(path: string, stat: Stats): PathEntry {
 }
 
 /**
- * True if only root can change where an absolute path leads: every directory and symlink on it, the
- * last one included, belongs to root, and only root can write to these directories. Sticky directories
- * such as /tmp pass, because other users can't replace root's entries there. False if that is unknown.
+ * True if only root can change where an absolute path leads: every folder and symlink on it, the
+ * last one included, belongs to root, and only root can write to these folders. Sticky folders
+ * such as /tmp pass, because other users can't replace root's entries in them. False if unknown.
  */
 export function isRootOnly(folder: string): boolean {
   try {
     return pathEntries(folder).every(part => {
-      // In a sticky directory, users can't replace entries of others.
+      // In a sticky folder, users can't replace other users' entries.
       const isSafe = part.isLink || (part.mode & STICKY) !== 0 || !isShared(part)
       return part.uid === 0 && isSafe
     })
@@ -100,10 +100,10 @@ const SYSTEM_FOLDERS = ['/run/current-system/sw/bin', '/nix/var/nix/profiles/def
 /**
  * The path of the program `name`; null if there is none.
  *
- * For root, the first one in PATH, then in the program folders of NixOS, that only root can have
- * installed: the file, its parent directories and the target of a symlink belong to root, and only root
- * can write to them. So a PATH set by the sudo caller can't choose what root runs. For other users, the
- * first one in PATH.
+ * For users other than root: the first match in PATH. For root: the first match in PATH or the program
+ * folders of NixOS that only root can have installed. That is, the file, its parent folders and the target
+ * of a symlink belong to root, and only root can write to them. So a PATH set by the sudo caller can't
+ * choose what root runs.
  */
 export function findProgram(
   name: string,
@@ -116,7 +116,7 @@ export function findProgram(
   return searched.map(it => join(it, name)).find(it => isProgram(it, isRoot)) ?? null
 }
 
-/** True for an executable file and, as root, only if nobody else can change or replace it. */
+/** True for an executable file. For root, it must also be a file that nobody else can change or replace. */
 function isProgram(path: string, isRoot: boolean): boolean {
   try {
     const stat = statSync(path)
@@ -150,7 +150,7 @@ export function uidOf(name: string, passwd: string): number | null {
   return listed === undefined ? null : Number(listed[2])
 }
 
-/** The name and home directory of a user ID; null if /etc/passwd doesn't list it. */
+/** The name and home folder of a user ID; null if /etc/passwd doesn't list it. */
 export function accountOf(uid: number, passwd: string): { name: string; home: string } | null {
   const listed = records(passwd).find(([, , id]) => Number(id) === uid)
   const [name = '', , , , , home = ''] = listed ?? []
@@ -187,7 +187,7 @@ export function sudoCallers(env: NodeJS.ProcessEnv, passwd: string): number[] {
 
 /**
  * OPEN_FOLDER if an untrusted user can create files in the folder: its owner, a member of its group, or
- * everyone. Null if it is safe. Access lists count only as far as the group bits reflect them.
+ * everyone. Null if the folder is safe. Access lists are seen only as far as the group bits reflect them.
  */
 function findOpenFolder(path: string, people: People): FileProblem | null {
   const stats = attempt(() => statSync(path), reading(path))
@@ -199,8 +199,8 @@ function findOpenFolder(path: string, people: People): FileProblem | null {
 }
 
 /**
- * The owner of a folder that is trusted only because that user called sudo. This deserves a note, not a
- * refusal, because configurations in a home directory are common. Null for any other folder.
+ * The owner of a folder, if that user is trusted only for having called sudo; else null. Such a folder
+ * deserves a note, not a refusal, because configurations in a home folder are common.
  */
 export function sudoCallerOwning(path: string, people: People): number | null {
   const uid = valueOr(null, () => statSync(path).uid)
@@ -220,14 +220,14 @@ export function isOpen(
 }
 
 /**
- * The parent directories of the file at `path` (absolute, without symlinks) in which the next path
- * component can be replaced by someone other than root, the file's `owner` and trusted users. In a
- * sticky directory such as /tmp, users can replace only their own files. Empty if the path can't be read.
+ * The parent folders of the file at `path` (absolute, without symlinks) in which someone other than
+ * root, the file's `owner` and trusted users can replace the next component of the path. In a
+ * sticky folder such as /tmp, users can replace only their own files. Empty if the path can't be read.
  */
 export function findOpenParents(path: string, owner: number, people: People): PathEntry[] {
   const known = { ...people, trusted: new Set([...people.trusted, owner]) }
   try {
-    // The list ends before the file, which isn't a directory.
+    // The list ends before the file, which isn't a folder.
     const entries = pathEntries(path)
     return entries.filter((folder, index) => {
       const isSticky = (folder.mode & STICKY) !== 0 && known.trusted.has(folder.uid)
@@ -240,8 +240,8 @@ export function findOpenParents(path: string, owner: number, people: People): Pa
 }
 
 /**
- * True if this runs as root and the given path leads, through directories or symlinks of another user,
- * to a file that only root can change. That user could then choose which of root's files it is.
+ * True if this runs as root, and the path `named` leads through another user's folders or symlinks to a
+ * file that only root can change. That user could then choose which of root's files is changed.
  */
 export function isRedirectedToRootOnly(named: string, realpath: string): boolean {
   if (process.geteuid?.() !== 0 || named === realpath) return false
@@ -250,7 +250,7 @@ export function isRedirectedToRootOnly(named: string, realpath: string): boolean
 
 /**
  * True if this runs as root, another user can change `folder`, and only root can change `path`. That user
- * could then point a run on `folder` to `path`, with a symlink or a path in a Nix file. Both are without
+ * could then point a run on `folder` to `path`, with a symlink or a path in a Nix file. Both paths are without
  * symlinks.
  */
 export function isRootOnlyOutside(path: string, folder: string): boolean {
@@ -259,7 +259,7 @@ export function isRootOnlyOutside(path: string, folder: string): boolean {
 }
 
 /**
- * What prevents replacing, deleting or creating the file at `realpath`; null if nothing is known to.
+ * What prevents replacing, deleting or creating the file at `realpath`; null if nothing known does.
  * Opens nothing for writing, so a preview may call it.
  * Problems: STORE_LINK, IS_DIRECTORY, NOT_REGULAR, MOUNT_POINT, HARD_LINKS, OPEN_FOLDER,
  * READ_ONLY_FS, IMMUTABLE, NOT_WRITABLE, NOT_DIRECTORY, NOT_READABLE, IO_ERROR.

@@ -33,7 +33,7 @@ import {
 export interface CommitOptions {
   /** See `stateFolder`. */
   stateFolder: string
-  /** Whether to back up what the run replaces, so that it can be undone. */
+  /** Whether to back up what the run replaces, so that the run can be undone. */
   backup: boolean
   /** The command and the version of vfio-patch, for the record of the run. */
   command: string
@@ -44,7 +44,7 @@ export interface CommitOptions {
   root?: string
   now?: Date
   people?: People
-  /** Called under the lock: a problem if another file that the plan was based on has changed. */
+  /** Called with the locks held. Returns a problem if another file that the plan is based on has changed. */
   findStale?: () => FileProblem | null
 }
 
@@ -69,13 +69,13 @@ export type CommitProblem = FileProblem & {
 }
 
 /**
- * Makes these changes, all or none. The writes come first, in the given order, and the rename of
- * the last one is the commit point, so put new files before the file that imports them. Deletions
- * follow. If nothing is written, the first deletion is the commit point.
+ * Makes these changes, all or none: first the writes, in the given order, then the deletions. The commit
+ * point is the rename of the last file written, so put new files before the file that imports them. If
+ * nothing is written, the first deletion is the commit point.
  *
  * A problem before the commit point rolls everything back, and `onDisk` has the state of the files.
- * Later problems are warnings. A file that already has the new content isn't touched; if no file is
- * left, there is no run. A changed file keeps its owner, mode and, if GNU cp is found, access list and
+ * Later problems are warnings. A file that already has the new content isn't touched; if all have it,
+ * there is no run. A changed file keeps its owner, mode and, if GNU cp is found, access list and
  * extended attributes. Missing folders are created with the owner of their parent and mode 0755.
  * Signals are deferred.
  *
@@ -126,12 +126,12 @@ function commitUninterrupted(
   const journalFolder = journalFolderOf(planned.value, emptied)
   const locked = lockedFolders(paths)
   const [first = journalFolder] = paths
-  // Checked before the state folder: callers wait for that one, which would not help here.
+  // Checked before the state folder is locked: callers wait for that lock, but need not wait for these.
   const busy = findLocked(new Map([[journalFolder, first], ...locked]))
   if (busy !== null) return fail(busy)
   const locks = createLocks(journalFolder, runKind(options.purpose ?? {}, options.command))
-  // The lock of the state folder is taken first and released last, so it leads to the journal whenever
-  // this is interrupted. The other folders are locked once the journal lists them.
+  // The lock of the state folder is taken first and released last, so that it leads to the journal
+  // wherever this is interrupted. The other folders are locked after the journal lists them.
   const lockProblem = locks.take(
     new Map([
       ...(backup ? [[stateFolder, first] as const] : []),
@@ -159,7 +159,7 @@ function journalFolderOf(steps: readonly Step[], emptied: string[]): string {
   return folder
 }
 
-/** What `commit` needs once it holds the first locks. */
+/** What `runSteps` needs. The first locks are held. */
 interface LockedRun {
   emptied: string[]
   journalFolder: string
@@ -213,7 +213,7 @@ function runSteps(
   if (done.outcome === 'unknown') return fail(done.problem, leftoversOf(work))
   const { problems, retryable, leftovers } = finishWork(work, unlock)
   if (backup) pruneRuns(stateFolder)
-  // A lock that could not be released is found only through the journal.
+  // Only the journal leads to a lock that could not be released, so it is kept then.
   const isUnlocked = unlock()
   const journalProblem = retryable || !isUnlocked ? null : removeJournal(journalFolder)
   const warnings = [
@@ -221,7 +221,7 @@ function runSteps(
     ...problems,
     ...(journalProblem === null ? [] : [journalProblem])
   ]
-  // Files that someone else changed are kept.
+  // Files that someone else changed are kept on purpose.
   const stale = new Set(problems.filter(it => it.code === 'STALE').map(it => it.path))
   const open = leftovers.filter(path => !stale.has(path) && pathExists(path))
   return ok({ run, warnings, leftovers: [...open, ...journalFiles(journalFolder)] })
@@ -266,9 +266,8 @@ function checkChanges(changes: FileChange[]): void {
 const DEFERRED: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
 /**
- * Keeps signals from ending the process during synchronous work, until the returned function is
- * called. The caller's listeners get a signal that arrives meanwhile after that work; without listeners
- * it is dropped.
+ * Keeps signals from ending the process during synchronous work, until the returned function is called.
+ * The caller's listeners receive these signals after the work; without listeners the signals are dropped.
  */
 export function deferSignals(): () => void {
   const ignore = () => {}

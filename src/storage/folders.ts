@@ -44,7 +44,7 @@ const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
  * Runs `action` with a path to the entry at `path`, which is absolute and without symlinks.
  *
  * If this runs as root and another user could replace a parent folder, the action gets a path relative
- * to the opened parent folder. So it never acts in a folder that a symlink was swapped in for. Throws
+ * to the opened parent folder. So replacing a parent with a symlink can't redirect the action. Throws
  * ENOTDIR if a parent is a symlink, and EPERM if `confine` forbids the folder.
  *
  * The last component is not checked: the action must not follow symlinks.
@@ -65,9 +65,9 @@ type FolderPredicate = (folder: string, uid: number) => boolean
 let allowedFolders: FolderPredicate | null = null
 
 /**
- * Runs `action`, in which `inFolder` accepts only folders that others can't replace or for which
- * `isAllowed` is true, by path and owner. It is called with the folder open, so that the folder can't be
- * swapped in between. `action` must not be asynchronous.
+ * Runs `action`. During it, `inFolder` accepts only folders that no other user can replace, and folders
+ * for which `isAllowed` is true. `isAllowed` gets a folder's path and owner while the folder is open, so
+ * that the folder can't be swapped after the check. `action` must not be asynchronous.
  */
 export function confine<T>(isAllowed: FolderPredicate, action: () => T): T {
   const before = allowedFolders
@@ -159,8 +159,8 @@ function settleOpen(fd: number, parent: Stats | null, mode: number): boolean {
 }
 
 /**
- * Waits until the entries of the folder are on the disk. Ignores EINVAL: the file system doesn't support
- * it.
+ * Waits until the entries of the folder are on the disk. Ignores EINVAL, the error of file systems that
+ * don't support this.
  */
 export function syncFolder(path: string): FileProblem | null {
   return problemIn(() => {
@@ -178,7 +178,7 @@ export function syncFolder(path: string): FileProblem | null {
 /** The folder doesn't exist, or isn't empty. */
 const IGNORED_ERRORS = ['ENOENT', 'ENOTEMPTY', 'EEXIST']
 
-/** Deletes a folder if it is empty. Null also if it doesn't exist or isn't empty. */
+/** Deletes a folder if it is empty. A missing or non-empty folder is not a problem. */
 export function removeIfEmpty(path: string): FileProblem | null {
   const problem = problemIn(() => inFolder(path, it => rmdirSync(it)), writing(path))
   if (problem === null) return syncFolder(dirname(path))
@@ -195,9 +195,10 @@ const MAX_FILES = 50_000
 
 /**
  * Copies the files of folder `from` to folder `to`, both paths without symlinks. `names` selects files
- * and whole folders, relative to `from`; default all. Skips `.git`, special files and what doesn't exist
- * or can't be read. A symlink into `from` leads to the copy, any other to the same target as before. The
- * caller owns the copies. Yields to the event loop; returns early, as if done, once `isStopped` is true.
+ * and whole folders, relative to `from`; default all. Skips `.git`, special files, missing files and files
+ * that can't be read. A symlink into `from` leads to the copy, any other symlink to the same target as
+ * before. The caller owns the copies. Yields to the event loop. When `isStopped` returns true, it returns
+ * early, as if everything was copied.
  */
 export async function copyTree(
   from: string,

@@ -7,7 +7,7 @@ import { accountOf, findProgram } from './access.ts'
 import { openFolder, pathOf } from './folders.ts'
 import { textAt } from './system.ts'
 
-/** Why git failed. `output` is the first error that it, or the system, printed; null if there is none. */
+/** Why git failed. `output` is the first error reported by git or the system; null if there is none. */
 export type GitProblem =
   | { code: 'NOT_FOUND' }
   | { code: 'NOT_STARTED'; output: string | null }
@@ -18,17 +18,17 @@ export type GitProblem =
   | { code: 'FAILED'; status: number | null; output: string | null }
 
 /**
- * Runs git in a work tree and returns its output. For root, it runs as the owner of the repository: git
- * refuses to work for root in repositories of others, and their owners couldn't access files that root
- * wrote. Git gets no environment variables that would affect it.
+ * Runs git in a work tree and returns its output. For root, git runs as the owner of the repository: it
+ * refuses to work for root in other users' repositories, and the owners couldn't access files written by
+ * root. Environment variables that affect git are not passed on.
  *
- * As root the work tree is opened without following symlinks, because the owner of a parent folder could
- * place one to another repository, and git is one that only root can have installed (`findProgram`).
+ * For root, the work tree is opened without following symlinks, because the owner of a parent folder could
+ * place a symlink to another repository. `findProgram` accepts only a git that root installed.
  */
 function runGit(tree: WorkTree, args: readonly string[], input = ''): Result<string, GitProblem> {
   const program = findProgram('git')
   if (program === null) return err({ code: 'NOT_FOUND' })
-  // With it, a query could start a file system monitor, which writes.
+  // Otherwise a query could start git's file system monitor, which writes.
   const options = ['-c', 'core.fsmonitor=false', ...args]
   if (process.geteuid?.() !== 0) return runAs(program, options, { folder: tree.top, input })
   let top: number
@@ -51,8 +51,8 @@ interface User {
 }
 
 /**
- * The owner of the repository or, if the work tree belongs to another user, that one: their `.git` names
- * the repository.
+ * The user to run git as: the owner of the repository. If the work tree belongs to another user who isn't
+ * root: that user, because the work tree's `.git` decides which repository is used.
  */
 function gitUser({ uid, gid }: WorkTree, top: User): User {
   return top.uid === 0 || top.uid === uid ? { uid, gid } : { uid: top.uid, gid: top.gid }
@@ -74,7 +74,7 @@ function runAs(
     stdio: ['pipe', 'pipe', 'pipe'],
     ...user,
     env: {
-      // As root, git must not run programs that others installed either.
+      // If git runs as root, it must not run programs that other users installed.
       PATH: user?.uid === 0 ? dirname(program) : process.env.PATH,
       ...defined({ HOME: home }),
       LC_ALL: 'C',
@@ -83,7 +83,7 @@ function runAs(
     }
   })
   const { code, message = '' } = (run.error ?? {}) as Partial<NodeJS.ErrnoException>
-  // Git may exit without reading its input; then its exit code counts.
+  // Git may exit without reading its input. Its exit code then shows whether it failed.
   const isInputUnread = code === 'EPIPE' && run.status !== null
   if (run.error && !isInputUnread) {
     return err(
@@ -147,7 +147,7 @@ function repositoryOwner(path: string): User | undefined {
   }
 }
 
-/** The files that git knows, or all files except those in folders that it ignores. */
+/** The files that git knows, or all files except those in ignored folders. */
 type Listed = 'known' | 'all'
 
 /** The files of a work tree, as paths relative to it. A submodule is listed as one path. */
@@ -231,13 +231,13 @@ function planTree(
   }
 }
 
-/** The hashes of the empty blob in SHA-1 and SHA-256, which intent-to-add entries have, too. */
+/** The hashes of the empty blob in SHA-1 and SHA-256. Intent-to-add entries have them too. */
 const EMPTY = new Set([
   'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391',
   '473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813'
 ])
 
-/** The hashes of those files that are in the index, by path. */
+/** The hashes of these files in the index, by path. Files that aren't in the index are left out. */
 function stagedHashes(
   tree: WorkTree,
   paths: readonly string[]
@@ -260,14 +260,14 @@ function ignoredOf(tree: WorkTree, paths: readonly string[]): Result<Set<string>
   return run.error.code === 'FAILED' && run.error.status === 1 ? ok(new Set()) : run
 }
 
-/** The files of these that are in the last commit; none without a commit. */
+/** Which of these files are in the last commit; none without a commit. */
 function committedOf(tree: WorkTree, paths: readonly string[]): Set<string> {
   const args = [LITERAL, 'ls-tree', '-z', '--name-only', 'HEAD', '--']
   const listed = runGit(tree, [...args, ...pathspecs(tree, paths)])
   return new Set(listed.ok ? splitNames(listed.value).map(it => join(tree.top, it)) : [])
 }
 
-// Otherwise, names with `*` or `[` are patterns.
+// Without it, names with `*` or `[` would be patterns.
 const LITERAL = '--literal-pathspecs'
 
 /** Relative to the work tree, with `./` so that no first character is special. */

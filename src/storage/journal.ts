@@ -9,15 +9,15 @@ import type { Work, WorkFile } from './work.ts'
 import { isTemporaryName, removeFile, renameInFolder, writeNewFile } from './write.ts'
 
 /**
- * What a run is about to do. It is on the disk before the run touches anything else, and deleted at the
- * end. It is in the folder of the commit point, and its paths are relative to that folder, so that it is
- * valid under any root.
+ * What a run is about to do. The journal is on the disk before the run touches anything else, and is
+ * deleted at the end of the run. It is in the folder of the commit point. Its paths are relative to that
+ * folder, so they are valid wherever the system is mounted.
  */
 interface Journal {
   command: string
   /** ISO 8601, UTC. */
   started: string
-  /** The folders that it locked. */
+  /** The folders that the run locks. */
   locked: string[]
   work: Work
   purpose?: Purpose
@@ -48,8 +48,8 @@ export function isJournalDraft(name: string): boolean {
 }
 
 /**
- * Writes the journal to the folder, whose lock the caller holds. It is on the disk when this returns
- * null. After a problem, whose path is `about`, the caller deletes the `journalFiles`.
+ * Writes the journal to the folder, whose lock the caller holds. When this returns null, the journal is on
+ * the disk. `about` is the path to name in problems. After a problem the caller deletes the `journalFiles`.
  */
 export function writeJournal(journal: Journal, folder: string, about: string): FileProblem | null {
   const draft = join(folder, DRAFT)
@@ -75,9 +75,9 @@ export function removeJournal(folder: string): FileProblem | null {
 }
 
 /**
- * Reads the journal in a folder; null if it doesn't exist. Problems: INTERRUPTED with OTHERS if it may
- * not be read, and with DAMAGED if it isn't a valid journal (including symlinks, pipes, folders, files
- * with hard links and files that are too big); those of `readSnapshot`.
+ * Reads the journal in a folder; null if it doesn't exist. Problems: INTERRUPTED with OTHERS if the caller
+ * may not read it; INTERRUPTED with DAMAGED if it isn't a valid journal (also for symlinks, pipes, folders,
+ * files with hard links and files that are too big); those of `readSnapshot`.
  */
 export function readJournal(folder: string): Result<FoundJournal | null, FileProblem> {
   const path = journalPath(folder)
@@ -143,7 +143,7 @@ function parseJournal(text: string, folder: string): Journal | null {
     started,
     locked: locked.map(outer),
     work: { files, folders: folders.map(outer), emptied: emptied.map(outer), run: runFolder },
-    // Only compared: the target file is not touched.
+    // The target is only compared with other paths; its file is not touched.
     purpose: withTarget(purpose, outer)
   }
 }

@@ -29,7 +29,7 @@ const MOVED_LOCK = /^\.vfio-patch\.lock\.[0-9a-f]{12}$/
 
 /** The contents of a lock. */
 export interface LockHolder extends Holder {
-  /** The folder for the journal of that run, which need not be written yet. */
+  /** The folder for the run's journal, which need not exist yet. */
   journal: string
   kind: RunKind
 }
@@ -37,8 +37,8 @@ export interface LockHolder extends Holder {
 /** The locks of one run. */
 export interface Locks {
   /**
-   * Locks all of these folders or none. The values are the paths for problems. Takes over a lock whose
-   * process has ended. Problems: LOCKED, those of writing to the folders.
+   * Locks all folders (the keys) or none. The values are the paths to name in problems. Takes over a lock
+   * whose process has ended. Problems: LOCKED, those of writing to the folders.
    */
   take(folders: ReadonlyMap<string, string>): FileProblem | null
   /** Releases all locks except those of these folders; false if one could not be released. */
@@ -57,7 +57,7 @@ export function lockedFolders(paths: string[]): Map<string, string> {
   return folders
 }
 
-/** Starts without locks. Each lock will name `journal`, the folder for the journal, and `kind`. */
+/** The locks of a new run, at first none. Each lock will name `kind` and `journal`, the journal's folder. */
 export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
   const self = { pid: process.pid, start: startOf(process.pid), boot: bootId() }
   const taken = new Map<string, string>()
@@ -97,7 +97,7 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
   return { take, releaseAllExcept, release }
 }
 
-/** Reads the lock of a folder, also of a process that has ended; null if there is none. */
+/** Reads the lock of a folder, also if its process has ended; null if there is no lock. */
 export function readLock(folder: string): Result<LockHolder | null, FileProblem> {
   const lock = join(folder, LOCK)
   const target = attempt(() => linkTarget(lock), reading(lock))
@@ -140,7 +140,7 @@ function lockedProblem(lock: string, path: string, pid: number): LockedProblem {
   return { code: 'LOCKED', path, folder: dirname(lock), pid, command: commandOf(pid), since }
 }
 
-/** Deletes what a process left that was killed while it took over a lock or wrote a journal. */
+/** Deletes the remnants of a process that was killed while it took over a lock or wrote a journal. */
 function removeRemnants(folder: string): void {
   succeeded(() => {
     for (const name of readdirSync(folder)) {
@@ -163,7 +163,7 @@ function createLink(target: string, lock: string): boolean {
   }
 }
 
-/** The target of a symlink; null if nothing exists, empty for anything else. */
+/** The target of a symlink; null if nothing is at the path, empty for anything else. */
 function linkTarget(path: string): string | null {
   try {
     return readlinkSync(path)
@@ -217,8 +217,8 @@ export function isAlive({ pid, start, boot }: Holder): boolean {
 }
 
 /**
- * The command line of a vfio-patch process, in one line without control characters; null for other
- * processes, whose arguments may be private, and if it can't be read.
+ * The command line of a vfio-patch process, in one line without control characters. Null if it can't be
+ * read, and for other programs, whose arguments may be private.
  */
 function commandOf(pid: number): string | null {
   const words = textAt(`/proc/${pid}/cmdline`).split('\0')

@@ -26,10 +26,10 @@ export interface TargetFile extends Ownership {
 }
 
 /**
- * Reads the regular file that the absolute `path` leads to. Symlinks are followed; absolute ones start
- * at `root`, which `path` begins with. Needs no write permission; `findObstacle` checks whether the
- * file can be written. Refuses files in the Nix store, which are generated, unless `store` is true, and
- * files of more than `maxBytes`.
+ * Reads the regular file that the absolute `path` leads to. `path` begins with `root`, where absolute
+ * symlinks start. Needs no write permission; `findObstacle` checks whether the file can be written.
+ * Refuses files of more than `maxBytes`, and files in the Nix store, which are generated, unless `store` is
+ * true.
  * Problems: those of `resolveLinks`, NOT_FOUND, STORE_LINK, IS_DIRECTORY, NOT_REGULAR, TOO_BIG,
  * NOT_READABLE, IO_ERROR.
  */
@@ -167,7 +167,7 @@ export function readSnapshot(
   if (!stats.value.isFile()) return err({ code: 'NOT_REGULAR', path })
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   const read = attempt(() => {
-    // O_NONBLOCK: a pipe that replaced the file meanwhile would block forever.
+    // O_NONBLOCK: otherwise opening a pipe that replaced the file meanwhile would block forever.
     const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
       const stat = fstatSync(fd)
@@ -210,7 +210,7 @@ export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** The hash of a file's state; null if the file doesn't exist in it. */
+/** The hash in a file's state; null if the file doesn't exist. */
 export function stateHash(state: { sha256: string } | null): string | null {
   return state?.sha256 ?? null
 }

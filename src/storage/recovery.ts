@@ -41,7 +41,7 @@ interface Interrupted {
 /** An interrupted run that was finished or rolled back. */
 export interface Recovered {
   command: string
-  /** Its ID; absent if it has no backup. */
+  /** The run's ID; absent if the run has no backup. */
   run?: string
   /** Absent if the journal doesn't have it. */
   purpose?: Purpose
@@ -98,7 +98,7 @@ export function recover(options: RecoverOptions): Result<Recovered[], FileProble
     if (!one.ok) return one
     if (one.value !== null) recovered.push(one.value)
   }
-  // Locks of runs that were interrupted before writing the journal or after deleting it.
+  // Deletes the locks of runs that were interrupted before writing the journal or after deleting it.
   const linkedFolders = folders.flatMap(folder => journalFolderFromLock(folder) ?? [])
   for (const folder of new Set([...linkedFolders, ...folders].filter(pathExists))) {
     const holder = deadHolder(folder)
@@ -111,9 +111,9 @@ export function recover(options: RecoverOptions): Result<Recovered[], FileProble
 }
 
 /**
- * The runs that were interrupted before writing the journal or after deleting it, by their locks;
- * `folder` is the one for the journal. Changes nothing. Call it before `recover`, which deletes these
- * locks.
+ * The runs that were interrupted before they wrote the journal or after they deleted it, found by their
+ * locks. `folder` is the folder for the journal. Changes nothing. Call it before `recover`, which deletes
+ * these locks.
  */
 export function findAbandoned({
   paths,
@@ -138,10 +138,13 @@ function journalFolderFromLock(folder: string): string | null {
   return journal !== null && mayNameJournal(folder, journal) ? journal : null
 }
 
-/** These folders and those that their stale locks name, if they have a journal whose run has ended. */
+/**
+ * The folders that have a journal and no live lock. Searches these folders and the folders that their
+ * stale locks name.
+ */
 function journalFolders(folders: string[]): string[] {
   const found = folders.flatMap(folder => [folder, journalFolderFromLock(folder) ?? folder])
-  // Check the lock after the journal: a run holds it as long as the journal exists.
+  // The lock is checked between two checks of the journal: a run holds it as long as its journal exists.
   return [...new Set(found)].filter(
     folder =>
       pathExists(journalPath(folder)) && !isLocked(folder) && pathExists(journalPath(folder))
@@ -161,7 +164,7 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
   const { run } = journal.work
   const state = run !== null && mayChangeRun(journal, people) ? dirname(dirname(run)) : null
   const about = commitPoint(journal.work.files)?.path ?? folder
-  // The lock of the state folder is released last, so it leads to the journal whenever this is interrupted.
+  // The lock of the state folder is released last, so that it leads to the journal wherever this is interrupted.
   const locked = [...(state === null ? [] : [state]), folder, ...journal.locked].filter(pathExists)
   const locks = createLocks(folder, runKind(journal.purpose ?? {}, journal.command))
   const held = confine(reach, () => locks.take(new Map(locked.map(each => [each, about]))))
@@ -173,7 +176,7 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
   }
 }
 
-/** The journal in a folder and its reach; null without a journal. INTERRUPTED if it exceeds its reach. */
+/** The journal in a folder and its reach; null without a journal. INTERRUPTED if the journal exceeds it. */
 function readInReach(
   folder: string,
   people: People
@@ -201,9 +204,9 @@ function recoverLocked(
   if (!found.ok) return found
   if (found.value === null) return ok(null)
   const { journal, reach } = found.value
-  const { started, work: whole } = journal
-  const changesRun = whole.run !== null && state === dirname(dirname(whole.run))
-  const work = changesRun && mayChangeRun(journal, people) ? whole : { ...whole, run: null }
+  const { started, work: recorded } = journal
+  const isRunLocked = recorded.run !== null && state === dirname(dirname(recorded.run))
+  const work = isRunLocked && mayChangeRun(journal, people) ? recorded : { ...recorded, run: null }
   const outcome = decideOutcome(work, { journal: journalPath(folder), started })
   if (!outcome.ok) return outcome
   const unlock = () => locks.releaseAllExcept(folder, state ?? folder)

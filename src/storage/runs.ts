@@ -55,8 +55,8 @@ interface Records {
 
 /**
  * The runs in a state folder that changed the system in `root`, newest first, and the damaged records
- * of all systems; none if the state folder doesn't exist. A folder without a manifest, left by a run
- * that was killed before its first change, doesn't count.
+ * of all systems; none if the state folder doesn't exist. Folders without a manifest are ignored: their
+ * runs were killed before the first change.
  * Problems: NOT_READABLE, NOT_PRIVATE, OPEN_FOLDER, NOT_DIRECTORY, NOT_FOUND (the root is missing),
  * IO_ERROR.
  */
@@ -74,7 +74,7 @@ export function listRecords(
   return ok({ ...found.value, runs })
 }
 
-/** The runs of `listRecords` alone. */
+/** The runs of `listRecords`, without the damaged records. */
 export function listRuns(
   stateFolder: string,
   options: RunsOptions = {}
@@ -103,14 +103,14 @@ function readRecords(stateFolder: string): Result<Records, FileProblem> {
   return ok(found)
 }
 
-/** The run with this manifest in this folder. */
+/** The run in a folder that has this manifest. */
 export function toRun(manifest: Manifest, folder: string, stateFolder: string): Run {
   const root = outerRoot(manifest.root, stateFolder)
   const has = (name: string) => pathExists(join(folder, name))
   return { ...manifest, root, folder, done: has(DONE), reported: has(REPORTED) }
 }
 
-/** The history of these runs, newest first, without interrupted ones that had no effect. */
+/** The history of `runs`, which are newest first. Interrupted runs without effect are left out. */
 export function historyOf(
   runs: readonly Run[],
   currentHash: HashReader = createHashReader()
@@ -131,10 +131,10 @@ export function createHashReader(): HashReader {
 }
 
 /**
- * The run that `undo` undoes for the file at `realpath` (see `pickUndo`). An interrupted run counts
- * unless its files show that it had no effect.
- * Problems: NO_RUN; RECORD_DAMAGED if no known run left the files as they are but a damaged record
- * exists, whose run may have; those of `listRecords`.
+ * The run that `undo` undoes for the file at `realpath` (see `pickUndo`). Interrupted runs are included
+ * unless their files show that they had no effect.
+ * Problems: NO_RUN; RECORD_DAMAGED if no known run left the files as they are now, but the run of a damaged
+ * record may have; those of `listRecords`.
  */
 export function lastRun(
   stateFolder: string,
@@ -147,7 +147,7 @@ export function lastRun(
   })
 }
 
-/** The run that a redo makes again for the file, and the run that undid it. Problems: as for `lastRun`. */
+/** The run that `undo --redo` redoes for the file, and the run that undid it. Problems: as for `lastRun`. */
 export function lastUndone(
   stateFolder: string,
   realpath: string,
@@ -178,7 +178,7 @@ function pickRun<Picked>(
 }
 
 /**
- * The newest run for the file, of any kind and even without effect; null if there is none. Problems: those
+ * The newest run for the file, of any kind, with or without effect; null if there is none. Problems: those
  * of `listRecords`.
  */
 export function lastRecord(
@@ -206,7 +206,7 @@ export function runById(
     : ok(run)
 }
 
-/** The run in this folder, or whether its manifest is missing or damaged. Both paths are without symlinks. */
+/** The run in a folder, or why there is none: no manifest, or a damaged one. Both paths are without symlinks. */
 export function readRecord(
   folder: string,
   stateFolder: string
@@ -245,8 +245,8 @@ export function readCopy(
 const KEPT_RUNS = 20
 
 /**
- * Deletes runs that are no longer needed, and incomplete ones. The caller holds the lock of the state
- * folder, so that no other process is writing one. Failures are ignored: the next call retries.
+ * Deletes runs that are no longer needed, and runs without a manifest. The caller holds the lock of the
+ * state folder, so no other process is writing a run. Failures are ignored: the next call retries.
  */
 export function pruneRuns(stateFolder: string): void {
   const folder = runsFolder(stateFolder)
@@ -257,14 +257,14 @@ export function pruneRuns(stateFolder: string): void {
   if (!records.ok) return
   const { runs } = records.value
   const kept = neededRuns(runs, historyOf(runs))
-  // Oldest first: if this is interrupted, an undo must not be left without the redo that follows it.
+  // Oldest first: then an interruption can't leave an undo without the redo that follows it.
   for (const run of runs.filter(({ id }) => !kept.has(id)).reverse()) deleteRun(run.folder)
 }
 
 /**
- * The IDs of the runs to keep, given newest first: for each file the newest runs, the newest in effect
- * and the newest undone ones, so that repeated undo and redo doesn't shorten the history. With each of
- * them its decidedBy.
+ * The IDs of the runs to keep. `runs` are newest first. For each file these are the newest runs, the newest
+ * runs in effect and the newest undone runs, so that repeated undo and redo doesn't shorten the history.
+ * The runs in `decidedBy` of a kept run are kept too.
  */
 function neededRuns(runs: readonly Run[], { applied, undone, decidedBy }: History): Set<string> {
   const newest = newestOfEach(runs)
@@ -274,7 +274,7 @@ function neededRuns(runs: readonly Run[], { applied, undone, decidedBy }: Histor
   const undoings = undone.filter(({ run }) => redoable.has(run)).map(({ by }) => by)
   const kept = new Set([...newest, ...inEffect, ...redoable, ...undoings].map(({ id }) => id))
   // The loop also visits IDs that are added meanwhile.
-  for (const id of kept) for (const reason of decidedBy.get(id) ?? []) kept.add(reason)
+  for (const id of kept) for (const later of decidedBy.get(id) ?? []) kept.add(later)
   return kept
 }
 

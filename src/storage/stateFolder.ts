@@ -39,8 +39,8 @@ interface StateFolderFacts {
 }
 
 /**
- * The folder for the runs: `$VFIO_PATCH_STATE` if set; for root `var/lib/vfio-patch` in the root
- * folder, so that it is part of a system that is being installed; for others `vfio-patch` in
+ * The folder for the runs: `$VFIO_PATCH_STATE` if set. Otherwise, for root: `var/lib/vfio-patch` in
+ * `root`, so that a system that is being installed contains it. For other users: `vfio-patch` in
  * `$XDG_STATE_HOME`, default `~/.local/state`.
  */
 export function stateFolder({ root, uid, home, env }: StateFolderFacts): string {
@@ -60,11 +60,14 @@ const MAX_LINKS = 40
 const OVERFLOW_UID = 65534
 
 /**
- * Why a state folder isn't safe to store backups in or to read them from; null if what exists of it is.
- * Anyone who can write there can choose what an undo restores. So the folder and the one with the runs
- * must belong to the caller, without permissions for others (NOT_PRIVATE), and no untrusted user may be
- * able to replace a parent folder or a symlink on the path (OPEN_FOLDER; sticky folders such as /tmp are
- * fine). For root, the sudo caller isn't trusted here. Problems: these, and those of reading.
+ * Why it isn't safe to store backups in a state folder or to read them from it; null if it is safe.
+ * Missing folders are safe.
+ *
+ * Anyone who can write to the folder can choose what an undo restores. So the state folder and the folder
+ * of the runs must belong to the caller, without permissions for others (NOT_PRIVATE). No untrusted user
+ * may be able to replace a parent folder (OPEN_FOLDER) or own a symlink on the path (NOT_PRIVATE). Sticky
+ * folders such as /tmp are safe. For root, the sudo caller counts as untrusted. Problems: these, and those
+ * of reading.
  */
 export function findUnsafeState(stateFolder: string, people: People): FileProblem | null {
   const runs = runsFolder(stateFolder)
@@ -82,7 +85,7 @@ export function findUnsafeState(stateFolder: string, people: People): FileProble
   return null
 }
 
-/** Checks the parent folders of the path, including those that symlinks lead through, and the symlinks. */
+/** Checks the parent folders of the path, the symlinks on it, and the parent folders of their targets. */
 function findUnsafeParent(path: string, known: People): FileProblem | null {
   const self = process.geteuid?.() ?? -1
   const people = { ...known, trusted: new Set([0, self, ...unmappedRoot()]) }
@@ -121,8 +124,8 @@ function findUnsafeParent(path: string, known: People): FileProblem | null {
 }
 
 /**
- * The overflow user, in a user namespace that doesn't map root, such as a build sandbox: root's folders
- * appear to belong to it.
+ * The overflow user if this runs in a user namespace that doesn't map root, such as a build sandbox: there,
+ * root's folders appear to belong to that user. Otherwise empty.
  */
 function unmappedRoot(): number[] {
   const map = valueOr('0 0 1', () => readFileSync('/proc/self/uid_map').toString())
@@ -153,7 +156,7 @@ function makeStateFolders(stateFolder: string): FileProblem | null {
     const isPrivate = folder === runs || folder === stateFolder
     const mode = isPrivate || process.geteuid?.() !== 0 ? 0o700 : 0o755
     const makeProblem = makeFolder(folder)
-    // Another run created it meanwhile; the caller checks its safety.
+    // Another run created the folder meanwhile; the caller checks its safety.
     if (makeProblem !== null && pathExists(folder)) continue
     const problem = makeProblem ?? settleFolder(folder, mode, false)
     if (problem !== null) return problem
@@ -178,8 +181,8 @@ interface BackupOptions {
 }
 
 /**
- * An ID and folder for a new run, unused while the caller holds the lock of the state folder. Problem:
- * BACKUP_FAILED.
+ * The ID and folder for a new run. No other run gets them while the caller holds the lock of the state
+ * folder. Problem: BACKUP_FAILED.
  */
 export function nameRun(stateFolder: string, now: Date): Result<NewRun, FileProblem> {
   const runs = runsFolder(stateFolder)
@@ -194,8 +197,8 @@ export function nameRun(stateFolder: string, now: Date): Result<NewRun, FileProb
 
 /**
  * Writes the record of these steps, and copies of the files that they replace, to the run's folder. When
- * this returns null, all of it is on the disk. `folders` are those to be created. Problem: BACKUP_FAILED;
- * the caller then deletes the run's folder.
+ * this returns null, all of it is on the disk. `folders` are the folders that the run will create. Problem:
+ * BACKUP_FAILED; the caller then deletes the run's folder.
  */
 export function keepBackup(
   run: NewRun,

@@ -53,7 +53,7 @@ export function problemIn(
   return result.ok ? null : result.error
 }
 
-/** True if `action` succeeds. Only for cleanup, where the disk is checked afterwards. */
+/** True if `action` succeeds. For cleanup only, where the disk is checked afterwards. */
 export function succeeded(action: () => void): boolean {
   return valueOr(false, () => {
     action()
@@ -133,7 +133,7 @@ function explainNotPermitted(path: string, syscall: string): FileProblem {
   const marked = [path, dirname(path)].find(isImmutable)
   if (marked !== undefined) return { code: 'IMMUTABLE', path: marked, mark: 'i' }
   // `access` doesn't detect chattr +a. With write permission for the folder, these calls fail with
-  // EPERM only because of it, or in a sticky folder such as /tmp.
+  // EPERM only because of chattr +a, or in a sticky folder such as /tmp.
   if (!['rename', 'unlink', 'rmdir'].includes(syscall) || isOthersSticky(dirname(path)))
     return { code: 'NOT_WRITABLE', path, errno: 'EPERM' }
   return { code: 'IMMUTABLE', path: isAppendOnly(path) ? path : dirname(path), mark: 'a' }
@@ -148,7 +148,7 @@ function isAppendOnly(path: string): boolean {
   return isFile && !opens(change) && opens(change | O_APPEND)
 }
 
-/** True for a sticky folder of another user, such as /tmp, in which users can rename only their own files. */
+/** True for another user's sticky folder, such as /tmp, in which users can rename only their own files. */
 function isOthersSticky(folder: string): boolean {
   const self = process.geteuid?.()
   return valueOr(false, () => {

@@ -12,11 +12,11 @@ import { pathExists, valueOr } from './system.ts'
 import type { FileChange } from './work.ts'
 
 /**
- * The changes that undo a run, for `commit`: restore the files that it changed or deleted, delete the
- * files that it created, and the folders that it created if they're empty. Omits files that are already
- * as before the run. Writes nothing.
- * Problems: EDITED_SINCE (all or nothing: the first such file), BACKUP_DAMAGED, those of reading
- * the files.
+ * The changes that undo a run, for `commit`. They restore the files that the run changed or deleted, and
+ * delete the files and empty folders that it created. Files that are already as before the run are
+ * omitted. Writes nothing.
+ * Problems: EDITED_SINCE (names the first edited file; one is enough to refuse the undo), BACKUP_DAMAGED,
+ * those of reading the files.
  */
 export function planUndo(run: Run): Result<FileChange[], FileProblem> {
   const emptied = run.folders.map(folder => outerPath(folder, run.root))
@@ -37,9 +37,8 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
     changes.push({ realpath, before: found, after: backup.value, emptied, ...ownershipFrom })
   }
   if (edited !== null) return err(edited)
-  // As in any change, a file is created before the file that imports it and deleted after it. So
-  // creations and deletions are undone in reverse order. Changed files keep their order, in which the
-  // configuration is the last.
+  // A file must be created before the file that imports it, and deleted after that file. So creations and
+  // deletions are undone in reverse order. Changed files keep their order: the configuration is the last.
   const missing = changes.filter(({ before }) => before === null)
   const present = changes.filter(({ before }) => before !== null)
   return ok([
@@ -61,8 +60,8 @@ const MAX_RECORD_BYTES = 2 ** 20
 const MAX_RECORDS = 200
 
 /**
- * For root, the user who called sudo or doas; for others, root. Null if that account doesn't exist or has
- * no state folder. The state folder need not be readable.
+ * For root, the user who called sudo or doas; for other users, root. Null if that account doesn't exist or
+ * has no state folder. The state folder need not be readable.
  */
 export function findOtherAccount(facts: {
   root: string
@@ -83,9 +82,10 @@ export function findOtherAccount(facts: {
 }
 
 /**
- * The IDs of the runs of another account that are in effect, newest first: those for the file at
- * `realpath` or, if that is null, all for the system in `root` (without symlinks). Null if they can't be
- * read. Only files and folders of that account count, so that its symlinks can't lead to files of others.
+ * The IDs of another account's runs that are in effect, newest first: the runs for the file at `realpath`
+ * or, if that is null, all runs for the system in `root` (without symlinks). Null if the runs can't be read.
+ * Files and folders that don't belong to the account are ignored, so that its symlinks can't lead to other
+ * users' files.
  */
 export function runsOfOther(
   { uid, stateFolder: state }: OtherAccount,
@@ -98,7 +98,7 @@ export function runsOfOther(
   if (names === null) return null
   const ids = names.filter(isRunId).sort(compareRunIds).reverse()
   const runs = ids.slice(0, MAX_RECORDS).flatMap(id => recordOf(uid, folder, id, state) ?? [])
-  // Only completed runs: for others the files that their records name would have to be read.
+  // Only completed runs: for an interrupted run, the files that its record names would have to be read.
   const { applied } = historyOf(runs.filter(run => run.root === root && run.done))
   return applied
     .filter(run => realpath === null || concerns(run, realpath))

@@ -35,7 +35,7 @@ export interface FileChange {
   emptied?: string[]
 }
 
-/** One file of a run, with its hashes before and after; null if it doesn't exist. */
+/** One file of a run. `before` and `after` are its hashes; null where the file doesn't exist. */
 export interface WorkFile {
   path: string
   before: string | null
@@ -48,7 +48,7 @@ export interface WorkFile {
 
 /** All that is needed to roll back or finish a run. Which of the two depends on the files' current state. */
 export interface Work {
-  /** The writes in order, the last of which is the commit point, then the deletions. */
+  /** First the writes, then the deletions. The commit point is the last write, else the first deletion. */
   files: WorkFile[]
   /** The folders to create, outermost first. */
   folders: string[]
@@ -72,8 +72,8 @@ interface Write extends WorkFile {
 export type Step = Write | (WorkFile & { existing: Snapshot; bytes: null })
 
 /**
- * Compares the changes with the disk and omits those that are already done. The writes come first, in
- * their order, then the deletions.
+ * Compares the changes with the disk and omits the changes that are already done. Returns first the
+ * writes, in the given order, then the deletions.
  * Problems: STALE, those of `readSnapshot`, NOT_FOUND for the path of `ownershipFrom`.
  */
 export function diffAgainstDisk(changes: FileChange[]): Result<Step[], FileProblem> {
@@ -107,7 +107,7 @@ export function writesOf(steps: readonly Step[]): Write[] {
   return steps.filter(step => step.bytes !== null)
 }
 
-/** The file whose change decides: the last one written or, if none is written, the first one deleted. */
+/** The file whose change is the commit point: the last file written; if none is written, the first deleted. */
 export function commitPoint(files: readonly WorkFile[]): WorkFile | undefined {
   return files.findLast(({ after }) => after !== null) ?? files[0]
 }
@@ -178,9 +178,9 @@ function compareWithDisk({
 }
 
 /**
- * Does everything before the first rename: creates the folders and, next to each file, a temporary file
- * with its new content and, if it may have to be restored, one with its existing content. Existing files
- * aren't touched. After a problem the caller calls `rollBackWork`.
+ * Does everything before the first rename: creates the folders, and next to each file a temporary file
+ * with the new content. If the file may have to be restored, a second temporary file gets the existing
+ * content. Existing files aren't touched. After a problem the caller calls `rollBackWork`.
  */
 export function prepareWrites(steps: readonly Step[], folders: string[]): FileProblem | null {
   for (const folder of folders) {
@@ -198,7 +198,7 @@ export function prepareWrites(steps: readonly Step[], folders: string[]): FilePr
   return null
 }
 
-/** The result of the renames. `unknown`: the last one failed, and the file can't be read to check. */
+/** The result of the renames. `unknown`: the last rename failed, and its file can't be read to check it. */
 export type Installed =
   | { outcome: 'committed'; warnings: FileProblem[] }
   | { outcome: 'failed'; problem: FileProblem }
@@ -245,8 +245,8 @@ interface Cleanup {
 
 /**
  * Restores the state before the run, which must not have reached its commit point. `installed` are the
- * files that it may have replaced. A file that someone else changed meanwhile is kept. Can be interrupted
- * at any point and repeated.
+ * files that the run may have replaced. A file that someone else changed meanwhile is kept. Can be
+ * interrupted at any point and repeated.
  */
 export function rollBackWork(work: Work, installed: readonly WorkFile[]): Cleanup {
   const point = commitPoint(work.files)
@@ -296,17 +296,18 @@ function restore(file: WorkFile): boolean {
 }
 
 /**
- * Does everything after the commit point, and goes on after problems. A file to delete that someone
- * changed is kept, with a problem. `unlock` is called before folders are deleted, because locks are in
- * them, and returns whether it succeeded. Can be interrupted at any point and repeated.
+ * Does everything after the commit point, and continues after problems. If someone changed a file that is
+ * to be deleted, the file is kept and reported as a problem. `unlock` releases the locks, and returns
+ * whether this succeeded. It is called before folders are deleted, because the locks are in these folders.
+ * Can be interrupted at any point and repeated.
  */
 export function finishWork(work: Work, unlock: () => boolean): Cleanup {
   const removals = temporaryNames(work).filter(pathExists).map(removeFile)
   const deletions = work.files.filter(({ after }) => after === null).map(deleteIfUnchanged)
   const syncProblems = syncFolders(work)
-  // A second attempt may succeed right after the first.
+  // If it fails, a second attempt right away may succeed.
   const isUnlocked = unlock() || unlock()
-  // Longest path first: a folder is deleted before its parent.
+  // The longest path first, so that a folder is deleted before its parent.
   const innermostFirst = [...new Set(work.emptied)].sort((a, b) => b.length - a.length)
   const emptied = innermostFirst.map(removeIfEmpty)
   const markProblem = work.run === null ? null : markDone(work.run)

@@ -90,7 +90,7 @@ export function readModule(
   const location = locate(file, root, process.env)
   const context = contextOf(request, location.path, tail)
   if (location.kind === 'empty-folder') {
-    throw new CommandError(noConfiguration(location.flake, context))
+    throw new CommandError(noConfiguration(location.hasFlake, context))
   }
   const found = readTarget(location.path, { root, store, maxBytes: MOST_BYTES })
   const target = orThrow(found, it => readMessage(it, context))
