@@ -40,10 +40,10 @@ export interface Files {
   readonly root: string
   /**
    * The file at a path, or the default.nix of the folder there. Absolute paths are relative to the root.
-   * Undefined if the file does not exist, can't be read or has more than `MOST_BYTES`.
+   * Undefined if the file does not exist, can't be read or has more than `MAX_BYTES`.
    */
   module(path: string): SourceFile | undefined
-  /** The file that `module` does not return because it has more than `MOST_BYTES`. */
+  /** The file that `module` does not return because it has more than `MAX_BYTES`. */
   oversize(path: string): OversizeFile | undefined
   /** Adds a file that was read elsewhere, so that it is not read again. `path` has symlinks resolved. */
   adopt(path: string, text: string): SourceFile

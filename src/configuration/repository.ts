@@ -114,7 +114,7 @@ function kindAt(path: string, root: string): 'folder' | 'file' | 'nothing' {
  * Maximum size of a Nix file in bytes. Planning and proving an edit in 1 MiB of bindings takes about half a
  * minute and 1.5 GB, and both grow with the size. The largest known modules have a tenth of this size.
  */
-export const MOST_BYTES = 1024 * 1024
+export const MAX_BYTES = 1024 * 1024
 
 /** The text of a file; undefined if it is not a regular file, is too big or can't be read. */
 export function textAt(path: string): string | undefined {
@@ -128,11 +128,11 @@ export function textAt(path: string): string | undefined {
 /** Like `textAt`, but throws if the file can't be read. Undefined also for a dangling symlink. */
 export function readText(path: string): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false })
-  const isText = stat?.isFile() === true && stat.size <= MOST_BYTES
+  const isText = stat?.isFile() === true && stat.size <= MAX_BYTES
   return isText ? readFileSync(path).toString() : undefined
 }
 
-/** A file that is not read because it has more than `MOST_BYTES`. */
+/** A file that is not read because it has more than `MAX_BYTES`. */
 export interface OversizeFile {
   path: string
   /** In bytes. */
@@ -144,7 +144,7 @@ export function oversizeFile(path: string): OversizeFile | undefined {
   try {
     const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
     const { size } = statSync(file)
-    return size > MOST_BYTES ? { path: file, size } : undefined
+    return size > MAX_BYTES ? { path: file, size } : undefined
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 import { buildOf } from '../../configuration/build.ts'
 import type { Files, SourceFile } from '../../configuration/files.ts'
 import { kindOf } from '../../configuration/kind.ts'
-import { MOST_BYTES } from '../../configuration/repository.ts'
+import { MAX_BYTES } from '../../configuration/repository.ts'
 import {
   type Definition,
   type Leaf,
@@ -80,8 +80,8 @@ async function filter(request: OptionRequest): Promise<Report> {
   const { file: name, tail, action, json, quiet, screens } = request
   const context = contextOf(request, name, tail)
   const mode = request.readCheckMode()
-  const input = await readInput(PIPE_MODULE, MOST_BYTES)
-  if (input.length > MOST_BYTES) throw new CommandError(tooBigInput(MOST_BYTES))
+  const input = await readInput(PIPE_MODULE, MAX_BYTES)
+  if (input.length > MAX_BYTES) throw new CommandError(tooBigInput(MAX_BYTES))
   const doc = parseDocument(decodeModule(input, context))
   if (action.action === 'get') return optionGet(doc, action, context, request)
 

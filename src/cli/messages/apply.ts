@@ -3,7 +3,7 @@
 import { dirname, join } from 'node:path'
 import type { UnreadImport } from '../../configuration/imports.ts'
 import type { ForeignKind } from '../../configuration/kind.ts'
-import { MOST_BYTES } from '../../configuration/repository.ts'
+import { MAX_BYTES } from '../../configuration/repository.ts'
 import { markedLines, type Remedy } from '../../nix/errors.ts'
 import type { NixError } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
@@ -283,6 +283,6 @@ export function tooBigNotes({ unread }: { unread: readonly UnreadImport[] }): st
   const files = new Map(unread.flatMap(({ oversize: it }) => (it ? [[it.path, it.size]] : [])))
   return [...files].map(
     ([path, size]) =>
-      `Note: ${path} was not read: it is ${inMiB(size)}, and the limit for a Nix file is ${inMiB(MOST_BYTES)}. Its content is not known here.`
+      `Note: ${path} was not read: it is ${inMiB(size)}, and the limit for a Nix file is ${inMiB(MAX_BYTES)}. Its content is not known here.`
   )
 }

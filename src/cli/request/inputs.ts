@@ -3,7 +3,7 @@ import { hostNamesIn } from '../../configuration/build.ts'
 import { type Files, openFiles, type SourceFile } from '../../configuration/files.ts'
 import { type Configuration, loadConfiguration } from '../../configuration/load.ts'
 import { shippedModules } from '../../configuration/modules.ts'
-import { isInFlake, locate, MOST_BYTES } from '../../configuration/repository.ts'
+import { isInFlake, locate, MAX_BYTES } from '../../configuration/repository.ts'
 import type { Guest } from '../../guests/needs/needs.ts'
 import { type OptionDefinition, valueText, viewsOf } from '../../lints/view.ts'
 import { decode, type NixDocument } from '../../nix/index.ts'
@@ -92,7 +92,7 @@ export function readModule(
   if (location.kind === 'empty-folder') {
     throw new CommandError(noConfiguration(location.hasFlake, context))
   }
-  const found = readTarget(location.path, { root, store, maxBytes: MOST_BYTES })
+  const found = readTarget(location.path, { root, store, maxBytes: MAX_BYTES })
   const target = orThrow(found, it => readMessage(it, context))
   watch(target.realpath, context.file, target)
   const sources = openFiles(root)
