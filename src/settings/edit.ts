@@ -35,7 +35,7 @@ export function applyOptionChanges(
   for (const it of rest) editOption(doc, edit, it)
 }
 
-/** The changes with one change per list, so that a new list is laid out for all its items. */
+/** Joins the changes of each list into one change, so that a new list is laid out for all its items. */
 function withListsJoined(changes: readonly OptionChange[]): OptionChange[] {
   const groups = [...groupBy(changes, it => formatPath(it.path)).values()]
   return groups.flatMap(group => {

@@ -11,8 +11,8 @@ const ID_HINT = 'an ID looks like 10de:1b80; "lspci -nn" prints it in square bra
 const ADDRESS_HINT =
   'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
 const SHARED_MEMORY_HINT =
-  'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
-const HUGEPAGES_HINT = 'give it as SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
+  'use the form NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
+const HUGEPAGES_HINT = 'use the form SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
 
 export function notAnID(value: string): BadSetting {
   return { value, message: `"${value}" is not a PCI ID`, hint: ID_HINT }
@@ -26,7 +26,7 @@ export function listOfIDs(value: string): BadSetting {
 
 export function addressForID(value: string): BadSetting {
   const message = `"${value}" is an address, not a PCI ID`
-  return { value, message, hint: `give it as --address ${value}` }
+  return { value, message, hint: `use --address ${value}` }
 }
 
 export function notAnAddress(value: string): BadSetting {
@@ -35,7 +35,7 @@ export function notAnAddress(value: string): BadSetting {
 
 export function idForAddress(value: string): BadSetting {
   const message = `"${value}" is a PCI ID, not an address`
-  return { value, message, hint: `give it as --device ${value}` }
+  return { value, message, hint: `use --device ${value}` }
 }
 
 export function notAUser(value: string): BadSetting {
@@ -46,7 +46,7 @@ export function notAnEntryName(value: string): BadSetting {
   return {
     value,
     message: `"${value}" is not a name for a boot entry`,
-    hint: 'a name has letters, digits, "_" and "-", e.g. --specialisation vfio'
+    hint: 'use only letters, digits, "_" and "-", e.g. --specialisation vfio'
   }
 }
 
@@ -71,11 +71,11 @@ export const SHARED_MEMORY = {
 }
 
 export function notHugepages(value: string): BadSetting {
-  const message = `"${value}" is not a size and a count of hugepages`
+  const message = `"${value}" is not a size and a number of huge pages`
   return { value, message, hint: HUGEPAGES_HINT }
 }
 
 export function noSuchPageSize(value: string, size: string): BadSetting {
-  const message = `there are no hugepages of the size "${size}" on x86`
+  const message = `x86 has no huge pages of size "${size}"`
   return { value, message, hint: HUGEPAGES_HINT }
 }

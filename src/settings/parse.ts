@@ -70,7 +70,7 @@ export function parseSpecialisation(value: string): Result<string, BadSetting> {
   return /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}$/.test(value) ? ok(value) : err(notAnEntryName(value))
 }
 
-/** `NAME[:USER[:GROUP[:MODE]]]`; an empty part counts as absent. */
+/** `NAME[:USER[:GROUP[:MODE]]]`; an empty part is treated as absent. */
 export function parseSharedMemory(value: string): Result<SharedMemoryFile, BadSetting> {
   const parts = value.split(':').map(it => (it === '' ? undefined : it))
   const [name = '', user, group, mode, ...rest] = parts

@@ -28,7 +28,7 @@ import {
   parseUser
 } from './parse.ts'
 
-/** What settings are about: the titles of their groups in the help. */
+/** The groups of settings, which are also their titles in the help. */
 export const GROUPS = ['the card', 'guests', 'the host'] as const
 type Group = (typeof GROUPS)[number]
 
@@ -71,7 +71,7 @@ const ROWS = [
     group: 'the card',
     kind: 'text',
     argument: 'NAME',
-    help: 'put everything in a separate boot entry, e.g. vfio; the default entry stays as it is. Later runs find it in FILE. To go back: "vfio-patch remove", then apply',
+    help: 'put everything in a separate boot entry, e.g. vfio; the default boot entry stays as it is. Later runs find the entry in FILE. To move everything to the default boot entry, run "vfio-patch remove", then apply',
     setting: null,
     options: []
   },
@@ -88,7 +88,7 @@ const ROWS = [
     group: 'guests',
     kind: 'text',
     argument: 'FILE.xml',
-    help: 'the guest in this file (virsh dumpxml --inactive), modernized and written to vfio/guests/ as Nix. Also sets up what it needs of the host: devices, shared memory, huge pages, a TPM, the CPUs that the host keeps while it runs',
+    help: 'the guest in this file (virsh dumpxml --inactive); its outdated settings are fixed and it is written to vfio/guests/ as Nix. Also sets up what the guest needs on the host: devices, shared memory, huge pages, a TPM, the CPUs that the host keeps while the guest runs',
     setting: null,
     options: [
       guestsOption,
@@ -201,7 +201,7 @@ const ROWS = [
     name: 'clear-emulation-capabilities',
     group: 'the host',
     kind: 'toggle',
-    help: 'set the libvirt setting of this name',
+    help: 'have libvirt drop all capabilities of QEMU (the default)',
     setting: 'clearEmulationCapabilities',
     options: [valueOption(180, [...LIBVIRTD, 'clearEmulationCapabilities'])]
   },

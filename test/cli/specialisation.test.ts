@@ -266,7 +266,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     2,
     text`
       vfio-patch: --specialisation: "my/vm" is not a name for a boot entry.
-        Do:  a name has letters, digits, "_" and "-", e.g. --specialisation vfio
+        Do:  use only letters, digits, "_" and "-", e.g. --specialisation vfio
       `
   ],
   [

@@ -10,8 +10,8 @@ const GIVEN = { [FILE]: '{ ... }: { }\n' }
 const UNSET = 'an unset variable expands to an empty value.'
 const DEVICE = 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
 const ADDRESS = 'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
-const SHARED = 'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
-const PAGES = 'give it as SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
+const SHARED = 'use the form NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
+const PAGES = 'use the form SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
 const MOUNTED = 'pass the directory where the system is mounted, e.g. --root /mnt'
 
 /** The call, the error, what to do, and why if the message says so. */
@@ -224,12 +224,12 @@ test.concurrent.each<Case>([
   [
     ['--device', '01:00.0'],
     '--device: "01:00.0" is an address, not a PCI ID.',
-    'give it as --address 01:00.0'
+    'use --address 01:00.0'
   ],
   [
     ['--address', '10de:1b80'],
     '--address: "10de:1b80" is a PCI ID, not an address.',
-    'give it as --device 10de:1b80'
+    'use --device 10de:1b80'
   ],
   [['--address', '0000:01:00.8'], '--address: "0000:01:00.8" is not a PCI address.', ADDRESS],
   [['--user', 'al ice'], '--user: "al ice" is not a user name.', 'a user name looks like alice'],
@@ -249,8 +249,8 @@ test.concurrent.each<Case>([
     '--shared-memory: "0999" is not a file mode.',
     SHARED
   ],
-  [['--hugepages', '16'], '--hugepages: "16" is not a size and a count of hugepages.', PAGES],
-  [['--hugepages', '1M:16'], '--hugepages: there are no hugepages of the size "1M" on x86.', PAGES],
+  [['--hugepages', '16'], '--hugepages: "16" is not a size and a number of huge pages.', PAGES],
+  [['--hugepages', '1M:16'], '--hugepages: x86 has no huge pages of size "1M".', PAGES],
   [
     ['--device-acl', 'kvmfr0'],
     '--device-acl: "kvmfr0" is not a device node.',

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openFiles } from '../../src/configuration/files.ts'
 
-/** A repository of two files, as one run reads it. */
+/** A repository with two files, and the `Files` of one run. */
 function repository() {
   const top = mkdtempSync(join(tmpdir(), 'vfio-patch-'))
   onTestFinished(() => rmSync(top, { recursive: true }))
@@ -15,7 +15,7 @@ function repository() {
   return { path, files: openFiles('/') }
 }
 
-test('nothing has changed right after reading', () => {
+test('`changed` reports nothing right after reading', () => {
   const { path, files } = repository()
   files.module(path('a.nix'))
   files.module(path('missing.nix'))
@@ -25,7 +25,7 @@ test('nothing has changed right after reading', () => {
   expect(files.changed()).toEqual([])
 })
 
-test('a file that is edited, created or removed has changed', () => {
+test('`changed` reports a file that was edited, created or deleted after it was read', () => {
   const { path, files } = repository()
   for (const name of ['a.nix', 'b.nix', 'new.nix', 'other.nix']) files.module(path(name))
   writeFileSync(path('a.nix'), '{ x = 1; }')
@@ -34,7 +34,7 @@ test('a file that is edited, created or removed has changed', () => {
   expect(files.changed()).toEqual([path('a.nix'), path('b.nix'), path('new.nix')])
 })
 
-test('a search has changed once it would find another file', () => {
+test('`changed` reports a search that would now find another file', () => {
   const { path, files } = repository()
   files.around(path('a.nix'), /vfio/)
   writeFileSync(path('unrelated.nix'), '{ }')
@@ -43,7 +43,7 @@ test('a search has changed once it would find another file', () => {
   expect(files.changed()).toEqual([path('a.nix')])
 })
 
-test('the search for a flake has changed once a flake.nix appears', () => {
+test('`changed` reports the search for a flake after a flake.nix was created', () => {
   const { path, files } = repository()
   expect(files.flakeOf(path('a.nix'))).toBeUndefined()
   writeFileSync(path('flake.nix'), '{ outputs = _: { }; }')
