@@ -131,7 +131,7 @@ test('keeps an edit made between the backup and the rename', () => {
   expect(listing(nixos)).toEqual(['0644 configuration.nix: edited'])
 })
 
-test('leaves a new module that the user edited during the run when it rolls back', () => {
+test('rolls back everything except a new module that was edited meanwhile', () => {
   const { nixos, module, path, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) {
@@ -143,7 +143,7 @@ test('leaves a new module that the user edited during the run when it rolls back
   expect(listing(nixos)).toEqual(['0644 configuration.nix: edited', '0644 m.nix: edited'])
 })
 
-test('keeps a file to delete that was edited meanwhile, with a warning', () => {
+test('warns and keeps a file if it was edited before the run could delete it', () => {
   const { nixos, module, path, options } = given()
   fs.writeFileSync(module, 'm\n', { mode: 0o644 })
   calls.afterRename = to => {

@@ -92,7 +92,7 @@ test('writes new files and the configuration, and records a run with a copy of t
   ])
 })
 
-test('does not touch files that are up to date, and records no run if all are', () => {
+test('does not touch files that are up to date, and records no run if all files are', () => {
   const { nixos, state, options } = makePlace()
   const [one, two] = [join(nixos, 'one.nix'), join(nixos, 'two.nix')]
   for (const path of [one, two]) {
@@ -118,7 +118,7 @@ test('does not touch files that are up to date, and records no run if all are', 
   ])
 })
 
-test('deletes files last, and their folders if they are empty', () => {
+test('deletes files after all writes, and then their folders if these are empty', () => {
   const { nixos, options } = makePlace()
   mkdirSync(join(nixos, 'vfio/guests'), { recursive: true })
   for (const name of ['configuration.nix', 'vfio/default.nix', 'vfio/guests/win.nix'])
@@ -143,7 +143,7 @@ test('deletes files last, and their folders if they are empty', () => {
   ])
 })
 
-test('deletes files without writing any', () => {
+test('makes a change that only deletes files', () => {
   const { nixos, options } = makePlace()
   const [one, two] = [join(nixos, 'one.nix'), join(nixos, 'two.nix')]
   for (const path of [one, two]) writeFileSync(path, 'old\n')
@@ -181,7 +181,7 @@ test.each([
   expect(listingIfAny(state)).toEqual([])
 })
 
-test('refuses to create a file that exists by now', () => {
+test('refuses to create a file that someone else created after planning', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'vfio.nix')
   const planned = change(path, 'planned\n')
@@ -206,7 +206,7 @@ test('writes binary and empty content', () => {
   expect(statSync(two).size).toBe(0)
 })
 
-test('gives a new file the owner of its folder and 0644, whatever the umask', () => {
+test('gives a new file the owner of its folder and the mode 0644, whatever the umask', () => {
   const { nixos, options } = makePlace()
   const umask = process.umask(0o077)
   try {
@@ -217,7 +217,7 @@ test('gives a new file the owner of its folder and 0644, whatever the umask', ()
   expect(listing(nixos)).toEqual(['0755 vfio/', '0644 vfio/default.nix: m'])
 })
 
-needing('root')('keeps owner, group and mode, as with sudo for the file of a user', () => {
+needing('root')("keeps owner, group and mode of a user's file that root changes with sudo", () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'configuration.nix')
   writeFileSync(path, 'old\n')
@@ -294,7 +294,7 @@ test('lets one of two concurrent processes write, and refuses the other with LOC
   }
 })
 
-test('throws for invalid changes', () => {
+test('throws for two changes of one file and for a relative path', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'a.nix')
   expect(() => commit([change(path, 'a'), change(path, 'b')], options)).toThrow(

@@ -66,7 +66,7 @@ needing('strace', 'GNU cp').each([
   { name: 'remove', scenario: remove, before: WITH, after: WITHOUT, runs: 0 },
   { name: 'undo', scenario: undo, before: WITH, after: WITHOUT, runs: 1 }
 ])(
-  'recovers from a kill at any call of $name to all files before or all after it, without leftovers',
+  'after a kill at any call of $name, recovery leaves all files as before or all as after it',
   { timeout: 4 * 60_000 },
   async ({ scenario, before, after, runs }) => {
     const outcomes = new Map<string, number>()
@@ -93,7 +93,7 @@ needing('strace', 'GNU cp').each([
   { at: 'before the last rename', injection: 'rename:signal=SIGKILL:when=4', end: WITHOUT },
   { at: 'after the last rename', injection: 'unlink:signal=SIGKILL:when=1', end: WITH }
 ])(
-  'recovers from a kill at any call of the recovery of a run that was killed $at',
+  'after a kill at any call of a recovery, recovers the run that was killed $at',
   { timeout: 4 * 60_000 },
   async ({ injection, end }) => {
     const points = await sweep(

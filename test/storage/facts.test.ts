@@ -15,7 +15,7 @@ users:x:100:
 kvm:x:302:bob,alice
 `
 
-test('finds group members by list and by primary group', () => {
+test('finds the members of a group by its list and by the primary group of users', () => {
   expect(membersOf(302, PASSWD, GROUP)).toEqual(new Set([1000, 1001]))
   expect(membersOf(100, PASSWD, GROUP)).toEqual(new Set([1000]))
   expect(membersOf(0, PASSWD, GROUP)).toEqual(new Set([0]))
@@ -53,7 +53,7 @@ test('finds other paths of a mounted file', () => {
   expect(otherPaths(MOUNTS, '/etc/nixos/c.nix')).toEqual([])
 })
 
-test('locates the state folder', () => {
+test('chooses the state folder by root folder, user and environment', () => {
   const root = { root: '/', uid: 0, home: '/root', env: {} }
   const alice = { root: '/', uid: 1000, home: '/home/alice', env: {} }
   expect(stateFolder(root)).toBe('/var/lib/vfio-patch')
@@ -67,7 +67,7 @@ test('locates the state folder', () => {
   expect(runsFolder('/keep')).toBe('/keep/runs')
 })
 
-test('recognizes the transient names of a run', () => {
+test('recognizes the names of temporary files, locks and journals', () => {
   const names = [
     '.vfio-patch.lock',
     '.vfio-patch.lock.0123456789ab',

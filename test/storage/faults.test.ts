@@ -57,7 +57,7 @@ needing('strace', 'GNU cp').each([
   { errno: 'EROFS', code: 'READ_ONLY_FS', pick: takesSpace, state: false },
   { errno: 'EDQUOT', code: 'NO_SPACE', pick: writes, state: true }
 ])(
-  '$errno at any call changes nothing, or everything with a warning',
+  'after $errno at any call, either no file is changed, or all are and there is a warning',
   { timeout: MINUTE },
   async ({ errno, code, pick, state }) => {
     const ends = { failed: 0, warned: 0 }
@@ -94,7 +94,7 @@ needing('strace', 'GNU cp').each([
 )
 
 needing('strace', 'GNU cp')(
-  'restores two existing files with mode and time after EIO',
+  'restores content, mode and time of two existing files after EIO at any call',
   { timeout: MINUTE },
   async () => {
     const outcomes = new Set<boolean>()
@@ -133,7 +133,7 @@ needing('strace', 'GNU cp').each([
   expect(struck.listing).toEqual(OLD)
 })
 
-needing('strace', 'GNU cp')('names what it cannot delete', async () => {
+needing('strace', 'GNU cp')('lists the files that it cannot delete as leftovers', async () => {
   const struck = await strike(folder(), { ...apply, state: false }, [
     'rename:error=EIO:when=3',
     'unlink:error=EIO:when=1+'
@@ -165,7 +165,7 @@ needing('strace', 'GNU cp')('names what it cannot delete', async () => {
 })
 
 needing('strace', 'GNU cp').each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])(
-  'defers %s between the renames until the change is made',
+  'defers %s that arrives between the renames until the change is made',
   async signal => {
     const struck = await strike(folder(), { ...apply, state: false }, [
       `rename:signal=${signal}:when=3`
@@ -194,7 +194,7 @@ function resultOf({ point, ended }: Struck): Result<Committed, CommitProblem> {
 
 function reasonOf(problem: Committed['warnings'][number]): string {
   if (problem.code === 'BACKUP_FAILED') return reasonOf(problem.cause)
-  // These read calls can't fail with such an error.
+  // In practice no read fails with these errors, so `commit` reports them as IO_ERROR.
   if (problem.code === 'IO_ERROR' && ['ENOSPC', 'EDQUOT'].includes(problem.errno)) return 'NO_SPACE'
   if (problem.code === 'IO_ERROR' && problem.errno === 'EROFS') return 'READ_ONLY_FS'
   return problem.code

@@ -40,19 +40,22 @@ test.each<
   ['redo', 'redo', 'finished', 'stop'],
   ['redo', 'redo', 'rolled back', SAME],
   ['redo', 'redo', 'nothing', GO_ON]
-])('%s after an interrupted %s with the outcome "%s"', (kind, what, outcome, expected) => {
-  const because = stopped(what, outcome)
-  const wanted = expected === 'stop' ? { stops: true, because } : expected
-  expect(followUp({ kind }, [because])).toEqual(wanted)
-})
+])(
+  'decides what %s does after an interrupted %s with the outcome "%s"',
+  (kind, what, outcome, expected) => {
+    const because = stopped(what, outcome)
+    const wanted = expected === 'stop' ? { stops: true, because } : expected
+    expect(followUp({ kind }, [because])).toEqual(wanted)
+  }
+)
 
-test('goes on if no run was interrupted', () => {
+test('lets an undo go on if no run was interrupted', () => {
   expect(followUp({ kind: 'undo' }, [])).toEqual(GO_ON)
 })
 
 test.each<[string, string, InterruptedRun, 'stop' | FollowUp]>([
-  ['the run that was stopped', OWN, stopped('change', 'rolled back'), 'stop'],
-  ['the run that was stopped', OWN, stopped('change', 'finished'), GO_ON],
+  ['the interrupted run', OWN, stopped('change', 'rolled back'), 'stop'],
+  ['the interrupted run', OWN, stopped('change', 'finished'), GO_ON],
   ['the run that was being undone', SUBJECT, stopped('undo', 'finished'), 'stop'],
   ['the run that was being undone', SUBJECT, stopped('undo', 'rolled back'), SAME],
   ['the run that was being redone', SUBJECT, stopped('redo', 'rolled back'), 'stop'],
@@ -60,7 +63,7 @@ test.each<[string, string, InterruptedRun, 'stop' | FollowUp]>([
   ['another run', OTHER, stopped('undo', 'finished'), GO_ON],
   ['another run', OTHER, stopped('change', 'rolled back'), GO_ON],
   ['another run', OTHER, stopped('change', 'nothing'), GO_ON]
-])('undo --run with %s (%s)', (_, run, because, expected) => {
+])('decides what undo --run does if it names %s (%s)', (_, run, because, expected) => {
   const wanted = expected === 'stop' ? { stops: true, because } : expected
   expect(followUp({ kind: 'undo', run }, [because])).toEqual(wanted)
 })

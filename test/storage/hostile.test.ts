@@ -1,5 +1,5 @@
-// Root works in a folder of the sudo caller, who has planted records there to make root change files of
-// others.
+// Root works in a folder of the sudo caller, who has planted records there to make root change other users'
+// files.
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -53,7 +53,7 @@ function refusal({ nixos }: Hostile, why: 'OTHERS' | 'DAMAGED') {
 }
 
 rooted.each([
-  { what: 'a run of root', run: RUN },
+  { what: "root's run", run: RUN },
   { what: 'a folder with a name like a run', run: '../decoys/private/x/20261122-160312-1' }
 ])('keeps $what that a journal names as its run, and rolls the files back', ({ run }) => {
   const place = makeHostile()
@@ -66,7 +66,7 @@ rooted.each([
   expect(readdirSync(place.nixos)).toEqual([CONFIGURATION])
 })
 
-rooted('does not delete a run of root, not even an empty one, and marks none as done', () => {
+rooted("neither deletes root's runs nor marks them as done, even if they are empty", () => {
   const place = makeHostile()
   const empty = join(place.state, 'runs/20261122-160312-8')
   mkdirSync(empty)
@@ -88,9 +88,12 @@ rooted('does not delete a run of root, not even an empty one, and marks none as 
 })
 
 rooted.each([
-  { what: 'path', fields: { files: [fileOf('../decoys/nixos/a.nix'), configuration()] } },
   {
-    what: 'temp',
+    what: 'a file to write',
+    fields: { files: [fileOf('../decoys/nixos/a.nix'), configuration()] }
+  },
+  {
+    what: 'a temporary file',
     fields: {
       files: [
         fileOf('../decoys/nixos/a.nix', {
@@ -105,7 +108,7 @@ rooted.each([
     }
   },
   {
-    what: 'spare',
+    what: 'a copy of an original file',
     fields: {
       files: [
         fileOf('../decoys/nixos/a.nix', {
@@ -130,7 +133,7 @@ rooted.each([
   { what: 'a path through a symlink', fields: { files: [fileOf('way/a.nix'), configuration()] } },
   { what: 'a folder through a symlink', fields: { folders: ['way/empty'] } },
   { what: 'a lock through a symlink', fields: { locked: ['way'] } }
-])('does nothing for a journal with $what of root', ({ fields }) => {
+])("refuses a journal that names $what in root's folders", ({ fields }) => {
   const place = makeHostile()
   plantLink('../decoys/nixos', join(place.nixos, 'way'))
   plant(journalPath(place.nixos), journalOf(fields))
@@ -172,12 +175,12 @@ rooted.each([
 })
 
 rooted.each([
-  { what: 'a symlink to a file of root', make: (it: string) => plantLink('../decoys/secret', it) },
+  { what: "a symlink to root's file", make: (it: string) => plantLink('../decoys/secret', it) },
   { what: 'a pipe', make: (it: string) => void spawnSync('mkfifo', [it]) },
   { what: 'a folder', make: (it: string) => mkdirSync(it) },
   { what: 'far too big', make: makeHuge },
   {
-    what: 'a hard link to a journal of root',
+    what: "a hard link to root's journal",
     make: (it: string) => {
       const other = join(it, '../../decoys/nixos/.vfio-patch.journal')
       writeFileSync(other, journalOf(), { mode: 0o600 })
@@ -199,11 +202,11 @@ function makeHuge(path: string): void {
   closeSync(file)
 }
 
-rooted('limits a journal of root that Alice moved to another folder to her folders', () => {
+rooted("refuses root's journal that Alice moved if it now names files outside her folders", () => {
   const place = makeHostile()
   const { nixos, decoys } = place
   writeFileSync(join(decoys, CONFIGURATION), 'old\n')
-  // Written by root in another folder of hers, so the relative paths now name other files.
+  // Root wrote the journal in another folder of Alice, so its relative paths now name other files.
   const files = [fileOf('../decoys/nixos/a.nix'), configuration()]
   writeFileSync(journalPath(nixos), journalOf({ files }), { mode: 0o600 })
   const before = snapshotOf(decoys, place.state)
@@ -218,10 +221,10 @@ rooted("finishes or rolls back root's own run in Alice's folder if its record ma
   ] as const) {
     const place = makeHostile()
     const { nixos, state, configuration: path } = place
-    // The record has a module in another folder of root, too.
     writeFileSync(path, text)
     const run = join(state, 'runs/20261122-160312-7')
     writeFileSync(join(run, 'manifest.json'), manifestOf(path))
+    // Root's own journal may also name one of root's folders.
     const journal = journalOf({ run: RUN, locked: ['.', '../decoys/empty'] })
     writeFileSync(journalPath(nixos), journal, { mode: 0o600 })
     expect(recover(place.where)).toMatchObject({ value: [{ outcome }] })
@@ -246,7 +249,7 @@ rooted('does not delete a completed run if its journal reappears', () => {
 rooted.each([
   { what: 'with a journal', hasJournal: true },
   { what: 'with a stale lock', hasJournal: false }
-])('ignores a lock that leads to a folder of root $what', ({ hasJournal }) => {
+])("ignores a lock that leads to root's folder $what", ({ hasJournal }) => {
   const place = makeHostile()
   const other = join(place.decoys, 'nixos')
   if (hasJournal)
@@ -264,7 +267,7 @@ rooted.each([
   }
 })
 
-rooted('ignores the lock in a folder of root that was moved', () => {
+rooted("ignores the lock in root's folder after Alice moved the folder", () => {
   const place = makeHostile()
   const { nixos, decoys } = place
   const other = join(decoys, 'nixos')
@@ -282,7 +285,7 @@ rooted('ignores the lock in a folder of root that was moved', () => {
 })
 
 rooted.each(['0:::.', '99999999999999999999:::.', '-1:::.', '1', '../decoys/secret'])(
-  'takes over a lock with the target %s',
+  'takes over a lock with the invalid target %s',
   target => {
     const place = makeHostile()
     plantLink(target, join(place.nixos, '.vfio-patch.lock'))
@@ -315,7 +318,7 @@ rooted("refuses root's backups in a state folder below a folder of Alice", () =>
   expect(read(place.configuration)).toBe('old\n')
 })
 
-rooted('stays in the folder if it is replaced while root works in it', () => {
+rooted('keeps working in the opened folder if it is replaced with a symlink meanwhile', () => {
   const { nixos, decoys } = makeHostile()
   const [folder, path] = [join(nixos, 'vfio'), join(nixos, 'vfio/a.nix')]
   mkdirSync(folder)
@@ -333,7 +336,7 @@ rooted('stays in the folder if it is replaced while root works in it', () => {
   expect(snapshotOf(decoys)).toEqual(before)
 })
 
-rooted('does not apply a journal of Alice to folders of another owner', () => {
+rooted("does not work in another owner's folders when it is confined to Alice's", () => {
   const { nixos } = makeHostile()
   mkdirSync(join(nixos, 'vfio'))
   writeFileSync(join(nixos, 'vfio/a.nix'), 'root\n')
@@ -342,7 +345,7 @@ rooted('does not apply a journal of Alice to folders of another owner', () => {
   expect(read(join(nixos, 'vfio/a.nix'))).toBe('root\n')
 })
 
-rooted('does not give away what replaced a new folder', () => {
+rooted('does not change the owner of what replaced a new folder', () => {
   const { nixos, decoys } = makeHostile()
   const path = join(nixos, 'vfio')
   const before = snapshotOf(decoys)

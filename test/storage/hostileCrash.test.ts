@@ -1,4 +1,4 @@
-// Root is killed while it works in a folder of the sudo caller, through open folders instead of names.
+// A run of root is killed in a folder of the sudo caller. Root works there through open folders, not paths.
 
 import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ import { makePlace, type Place } from './support/place.ts'
 const folder = compiled()
 const CALLS = ['write', 'mkdir', 'symlink', 'rename', 'unlink', 'rmdir', 'fsync', 'fchown']
 
-/** Changes two files, creates one and deletes one, all of Alice. */
+/** Changes two files, creates one and deletes one, all owned by Alice. */
 function given(place: Place): FileChange[] {
   const { nixos } = place
   const at = (name: string) => join(nixos, name)
@@ -34,7 +34,7 @@ function given(place: Place): FileChange[] {
   ]
 }
 
-/** Makes the change with the injection `how` of strace. Returns its log. */
+/** Makes the change under strace with the injection `how`. Returns the log of strace. */
 async function run(place: Place, changes: FileChange[], how: string[]): Promise<string> {
   const log = join(place.top, 'log')
   const traced = ['strace', '-o', log, '-e', `trace=${CALLS.join()}`, ...how]
@@ -44,12 +44,12 @@ async function run(place: Place, changes: FileChange[], how: string[]): Promise<
 }
 
 needing('root', 'strace')(
-  'leaves all files before or all after the change, once the next command has recovered',
+  'after a kill at any call and a recovery, all files are as before or all as after the change',
   { timeout: 240_000 },
   async () => {
     const first = makePlace()
     const log = await run(first, given(first), [])
-    // It works through open folders.
+    // The run works through open folders.
     expect(log).toMatch(/rename\("\/proc\/self\/fd\/\d+\/\.configuration\.nix\.vfio-patch\./)
     const after = listing(first.nixos)
     const untouched = makePlace()

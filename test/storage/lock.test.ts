@@ -38,7 +38,7 @@ test('takes, releases and retakes a lock', () => {
   expect([readdirSync(a), readdirSync(b)]).toEqual([[], []])
 })
 
-test('releases all locks if another process holds one', () => {
+test('releases the locks that it has taken if another process holds the next one', () => {
   const { a, b, folders, locks } = given()
   const child = spawn('sleep', ['60'])
   onTestFinished(() => {
@@ -55,7 +55,7 @@ test('releases all locks if another process holds one', () => {
 
 test.each([
   { left: 'by a process that has ended', target: `${GONE}:1::.` },
-  { left: 'by an earlier process with this ID', target: `${process.pid}:1::.` },
+  { left: 'by an earlier process with the same PID', target: `${process.pid}:1::.` },
   { left: 'before a reboot', target: `${process.pid}::${'0'.repeat(36)}:.` },
   { left: 'with an invalid target', target: 'hello' }
 ])('takes over a lock left $left', ({ target }) => {
@@ -66,7 +66,7 @@ test.each([
   expect(readdirSync(a)).toEqual([])
 })
 
-test('deletes only what a process left that was killed while taking over a lock', () => {
+test('deletes only the remnants of a process that was killed while it took over a lock', () => {
   const { a, folders, locks } = given()
   symlinkSync(`${GONE}:1::.`, join(a, `${NAME}.0123456789ab`))
   symlinkSync(`${process.pid}:::.`, join(a, `${NAME}.0123456789ac`))

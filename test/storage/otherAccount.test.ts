@@ -1,4 +1,4 @@
-// Which runs of the sudo caller root sees, and that the caller can't make root read anything else.
+// Root sees the runs of the sudo caller, but the sudo caller can't make root read anything else.
 
 import {
   chownSync,
@@ -46,7 +46,7 @@ needing('root')('finds the runs of the sudo caller', () => {
   expect(runsOfOther(account, path, '/mnt')).toEqual([])
 })
 
-needing('root')('finds no account without a sudo caller who has runs', () => {
+needing('root')('finds no other account for root unless the sudo caller has a state folder', () => {
   const { passwd, stateFolder } = given()
   const facts = { root: '/', uid: 0, passwd }
   expect(findOtherAccount({ ...facts, env: {} })).toBe(null)
@@ -57,7 +57,7 @@ needing('root')('finds no account without a sudo caller who has runs', () => {
   expect(findOtherAccount({ ...facts, env: { SUDO_UID: `${ALICE}` } })).toBe(null)
 })
 
-test('finds root for other users, if it has a state folder', () => {
+test('finds root as the other account of a user if root has a state folder', () => {
   const { top } = makePlace()
   const facts = { root: top, uid: 1000, env: { SUDO_UID: '7' }, passwd: '' }
   expect(findOtherAccount(facts)).toBe(null)
@@ -68,7 +68,7 @@ test('finds root for other users, if it has a state folder', () => {
 
 type Given = ReturnType<typeof given>
 
-/** Moves a folder, and replaces it by a symlink to it that belongs to Alice. */
+/** Moves a file or folder, and puts Alice's symlink to the new path in its place. */
 function linked(path: string, to: string): void {
   renameSync(path, to)
   symlinkSync(to, path)
@@ -77,7 +77,7 @@ function linked(path: string, to: string): void {
 
 needing('root').each<{ what: string; how: (place: Given) => void; seen: string[] | null }>([
   {
-    what: 'a state folder that is a symlink to a folder of root',
+    what: "a state folder that is a symlink to root's folder",
     how: ({ stateFolder, top }) => {
       chownSync(stateFolder, 0, 0)
       linked(stateFolder, join(top, 'roots'))
@@ -95,7 +95,7 @@ needing('root').each<{ what: string; how: (place: Given) => void; seen: string[]
     seen: []
   },
   {
-    what: 'a record that is a symlink to one of root',
+    what: "a record that is a symlink to root's record",
     how: ({ manifest, top }) => {
       chownSync(manifest, 0, 0)
       linked(manifest, join(top, 'roots'))

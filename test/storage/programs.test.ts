@@ -18,7 +18,7 @@ function given() {
   return { top, first, second, path: folders.join(':') }
 }
 
-test('finds the first one in PATH for users other than root', () => {
+test('finds the first program in PATH for users other than root', () => {
   const { first, second, path } = given()
   chmodSync(first, 0o777)
   expect(findProgram('tool', path, false)).toBe(join(first, 'tool'))
@@ -38,7 +38,7 @@ const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
       chmodSync(join(first, 'tool'), 0o775)
     }
   ],
-  ['is in a folder of another user', ({ first }) => chownSync(first, 1234, 0)],
+  ["is in another user's folder", ({ first }) => chownSync(first, 1234, 0)],
   ['is in a folder that is writable by others', ({ first }) => chmodSync(first, 0o777)],
   [
     'is in a folder that is writable by a group',
@@ -48,7 +48,7 @@ const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
     }
   ],
   [
-    'is reached through a symlink of another user',
+    "is reached through another user's symlink",
     ({ first, top }) => {
       symlinkSync('first', join(top, 'link'))
       lchownSync(join(top, 'link'), 1234, 1234)
@@ -56,7 +56,7 @@ const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
     }
   ],
   [
-    'is a symlink to a file in a folder of another user',
+    "is a symlink to a file in another user's folder",
     ({ first, top }) => {
       mkdirSync(join(top, 'other'))
       chownSync(join(top, 'other'), 1234, 0)
@@ -67,7 +67,7 @@ const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
   ]
 ]
 
-needing('root').each(UNSAFE)('skips for root a program that %s', (_, prepare) => {
+needing('root').each(UNSAFE)('as root, skips a program that %s', (_, prepare) => {
   const place = given()
   expect(findProgram('tool', place.path)).toBe(join(place.first, 'tool'))
   prepare(place)
@@ -75,7 +75,7 @@ needing('root').each(UNSAFE)('skips for root a program that %s', (_, prepare) =>
   expect(findProgram('tool2', place.path)).toBe(null)
 })
 
-needing('root')('skips for root programs below a folder of another user', () => {
+needing('root')("as root, skips programs below another user's folder", () => {
   const { top, second } = given()
   mkdirSync(join(top, 'home/bin'), { recursive: true })
   writeFileSync(join(top, 'home/bin/tool'), '#!/bin/sh\n', { mode: 0o755 })

@@ -96,7 +96,7 @@ test('finishes a run that had reached its commit point', () => {
   expect(listing(nixos)).toEqual(NEW)
 })
 
-test('recovers a system that is mounted elsewhere', () => {
+test('recovers a run on a system that is mounted elsewhere by now', () => {
   const { top, nixos } = interrupted()
   const moved = join(top, 'moved')
   renameSync(nixos, moved)
@@ -105,21 +105,24 @@ test('recovers a system that is mounted elsewhere', () => {
   expect(listing(moved)).toEqual(OLD)
 })
 
-test.each(['configuration.nix', 'vfio/a.nix'])('leaves all files alone if %s was edited', name => {
-  const { nixos, journal, where, state } = interrupted()
-  const edited = join(nixos, name)
-  writeFileSync(edited, 'mine\n')
-  const before = listing(nixos)
-  expect(recover(where)).toEqual({
-    ok: false,
-    error: { code: 'INTERRUPTED', path: edited, why: 'EDITED', journal, started: STARTED }
-  })
-  expect(listing(nixos)).toEqual(before.filter(line => !line.includes('.lock')))
-  // Deleting the journal accepts the files as they are.
-  rmSync(journal)
-  expect(recover({ ...where, stateFolder: state })).toEqual({ ok: true, value: [] })
-  expect(read(edited)).toBe('mine\n')
-})
+test.each(['configuration.nix', 'vfio/a.nix'])(
+  'leaves all files of a run alone if %s was edited after the interruption',
+  name => {
+    const { nixos, journal, where, state } = interrupted()
+    const edited = join(nixos, name)
+    writeFileSync(edited, 'mine\n')
+    const before = listing(nixos)
+    expect(recover(where)).toEqual({
+      ok: false,
+      error: { code: 'INTERRUPTED', path: edited, why: 'EDITED', journal, started: STARTED }
+    })
+    expect(listing(nixos)).toEqual(before.filter(line => !line.includes('.lock')))
+    // Deleting the journal accepts the files as they are.
+    rmSync(journal)
+    expect(recover({ ...where, stateFolder: state })).toEqual({ ok: true, value: [] })
+    expect(read(edited)).toBe('mine\n')
+  }
+)
 
 test('returns the purpose from the journal', () => {
   const { journal, where, path, module } = interrupted()
@@ -162,7 +165,7 @@ test.each([
   )
 })
 
-test('only compares the target of a journal', () => {
+test('does not change the target that a journal names', () => {
   const { top, journal, where } = interrupted()
   const victim = join(top, 'victim')
   writeFileSync(victim, 'old\n', { mode: 0o600 })
@@ -172,7 +175,7 @@ test('only compares the target of a journal', () => {
   expect(read(victim)).toBe('old\n')
 })
 
-test('infers the kind of a run from a lock without a journal', () => {
+test('returns the kind of a run from its lock if there is no journal', () => {
   const { nixos, journal, where, state } = interrupted()
   expect(findAbandoned(where)).toEqual([])
   rmSync(journal)
@@ -190,7 +193,7 @@ test('infers the kind of a run from a lock without a journal', () => {
   expect(findAbandoned(where)).toEqual([])
 })
 
-test('does nothing without the copy of the original file', () => {
+test('changes no file if the copy of an original file is missing', () => {
   const { nixos, module, spare, journal, where } = interrupted()
   rmSync(spare)
   expect(recover(where)).toEqual({
@@ -223,7 +226,7 @@ test('does not move or delete other files that a journal names', () => {
   expect(read(join(nixos, 'other'))).toBe('other\n')
 })
 
-test('writes nothing before an interrupted run is recovered', () => {
+test('refuses to write until an interrupted run is recovered', () => {
   const { nixos, path, journal, options } = interrupted()
   const before = listing(nixos)
   expect(commit([change(path, 'newer\n')], options)).toMatchObject({
@@ -232,7 +235,7 @@ test('writes nothing before an interrupted run is recovered', () => {
   expect(listing(nixos)).toEqual(before)
 })
 
-test('leaves a run alone that is still in progress', () => {
+test('does not touch the files of a run that is still in progress', () => {
   const { nixos, path, where } = interrupted()
   const lock = join(nixos, '.vfio-patch.lock')
   rmSync(lock)
@@ -273,26 +276,29 @@ needing('root').each([
   { what: 'the folder of the runs', on: 'state/runs', uid: 0, mode: 0o770, code: 'NOT_PRIVATE' },
   { what: 'a parent folder', on: '.', uid: 0, mode: 0o777, code: 'OPEN_FOLDER' },
   { what: 'a parent folder', on: '.', uid: 1234, mode: 0o755, code: 'OPEN_FOLDER' }
-])('refuses an unsafe state folder: $what, $uid $mode', ({ on, uid, mode, code }) => {
-  const place = makePlace()
-  const path = join(place.nixos, 'a.nix')
-  writeFileSync(path, 'old\n')
-  // Separate from the folder of the files.
-  const way = join(place.top, 'way')
-  mkdirSync(join(way, 'state/runs'), { recursive: true, mode: 0o700 })
-  for (const each of ['.', 'state', 'state/runs']) chmodSync(join(way, each), 0o700)
-  const options = { ...place.options, stateFolder: join(way, 'state') }
-  const safe = commit([change(path, 'new\n')], options)
-  expect(safe).toMatchObject({ ok: true })
+])(
+  'refuses an unsafe state folder: $what has the owner $uid and the mode $mode',
+  ({ on, uid, mode, code }) => {
+    const place = makePlace()
+    const path = join(place.nixos, 'a.nix')
+    writeFileSync(path, 'old\n')
+    // Separate from the folder of the files.
+    const way = join(place.top, 'way')
+    mkdirSync(join(way, 'state/runs'), { recursive: true, mode: 0o700 })
+    for (const each of ['.', 'state', 'state/runs']) chmodSync(join(way, each), 0o700)
+    const options = { ...place.options, stateFolder: join(way, 'state') }
+    const safe = commit([change(path, 'new\n')], options)
+    expect(safe).toMatchObject({ ok: true })
 
-  chownSync(join(way, on), uid, uid)
-  chmodSync(join(way, on), mode)
-  const bad = join(way, on)
-  expect(commit([change(path, 'newer\n')], options)).toMatchObject({
-    error: { code: 'BACKUP_FAILED', cause: { code, path: bad, uid, mode } }
-  })
-  expect(read(path)).toBe('new\n')
-})
+    chownSync(join(way, on), uid, uid)
+    chmodSync(join(way, on), mode)
+    const bad = join(way, on)
+    expect(commit([change(path, 'newer\n')], options)).toMatchObject({
+      error: { code: 'BACKUP_FAILED', cause: { code, path: bad, uid, mode } }
+    })
+    expect(read(path)).toBe('new\n')
+  }
+)
 
 needing('root')('follows a symlink to the state folder only if root or the caller owns it', () => {
   const place = makePlace()

@@ -34,7 +34,7 @@ function given({ nixos }: Place): { configuration: string; changes: FileChange[]
   return { configuration, changes: [module, change(configuration, 'new\n')] }
 }
 
-/** Expects that nothing is changed, backed up or left, and that the error has this. */
+/** Expects that nothing was changed, backed up or left over, and that the error says so. */
 function expectUntouched(place: Place, error: unknown): void {
   expect(error).toMatchObject({ onDisk: [{ state: 'before' }, { state: 'before' }], leftovers: [] })
   expect(listing(place.nixos)).toEqual([expect.stringMatching(/configuration\.nix: old$/)])
@@ -218,7 +218,7 @@ needing('root', 'node as nobody')(
 )
 
 needing('root', 'node as nobody')(
-  'refuses a state folder that a user cannot write to',
+  'refuses a state folder that the caller cannot write to',
   async () => {
     const place = makePlace()
     const { configuration, changes } = given(place)
@@ -284,7 +284,7 @@ needing('root', 'unshare')('rolls everything back if a full disk cuts a write sh
   expect(listing(place.state)).toEqual(['0700 runs/'])
 })
 
-needing('root', 'unshare')('refuses a full disk for the backups', async () => {
+needing('root', 'unshare')('refuses if the disk is too full for the backups', async () => {
   const place = makePlace()
   const { configuration } = given(place)
   const old = 'a'.repeat(100_000)

@@ -38,7 +38,7 @@ test('follows symlinks to files and folders, relative and absolute', () => {
   })
 })
 
-test('starts absolute symlinks at another root, and never leaves it', () => {
+test('resolves absolute symlinks inside another root, and never leaves that root', () => {
   const { top } = makePlace()
   const root = join(top, 'mnt')
   mkdirSync(join(root, 'etc/nixos'), { recursive: true })
@@ -61,7 +61,7 @@ test('starts absolute symlinks at another root, and never leaves it', () => {
   expect(read(`${root}-2/a.nix`)).toMatchObject({ error: { code: 'OUTSIDE_ROOT' } })
 })
 
-test('refuses a symlink into the store with each hop', () => {
+test('refuses a symlink into the store, and lists the path after each symlink', () => {
   const { top } = makePlace()
   const root = join(top, 'mnt')
   const store = '/nix/store/0123-etc'
@@ -110,7 +110,7 @@ test('accepts a symlink through the store to a file outside', () => {
   })
 })
 
-test('refuses what cannot be read', () => {
+test('refuses a missing file, a folder, a pipe and a symlink loop', () => {
   const { nixos } = makePlace()
   const at = (name: string) => `${nixos}/${name}`
   writeFileSync(at('file'), '')
@@ -136,7 +136,7 @@ test('refuses what cannot be read', () => {
   expect(() => readTarget('a.nix')).toThrow('not an absolute path: a.nix')
 })
 
-test('refuses a file without read permission', () => {
+test('refuses a file without read permission, except for root', () => {
   const { nixos } = makePlace()
   const path = join(nixos, 'configuration.nix')
   writeFileSync(path, 'secret')
@@ -147,7 +147,7 @@ test('refuses a file without read permission', () => {
   )
 })
 
-test('locates a new file', () => {
+test('returns the path without symlinks of a file that need not exist', () => {
   const { top, nixos } = makePlace()
   symlinkSync(nixos, join(top, 'link'))
   expect(locateTarget(join(top, 'link/vfio/default.nix'))).toEqual({

@@ -44,7 +44,7 @@ const AFTER = [
   '0640 vfio/guests/win.nix: vfio/guests/win.nix'
 ]
 
-test('undoes and redoes repeatedly', () => {
+test('undoes and redoes a run repeatedly', () => {
   const { nixos, state, configuration, options } = applied()
   expect(listing(nixos)).toEqual(AFTER)
 
@@ -105,7 +105,7 @@ test('deletes a created configuration before its modules, and restores it after 
   ])
 })
 
-test('refuses if a file was edited, and touches nothing', () => {
+test('refuses to undo a run if one of its files was edited', () => {
   const { nixos, state, configuration } = applied()
   const module = join(nixos, 'vfio/default.nix')
   writeFileSync(module, 'mine\n')
@@ -116,7 +116,7 @@ test('refuses if a file was edited, and touches nothing', () => {
   })
 })
 
-test('treats the deletion of a changed file as an edit', () => {
+test('treats the deletion of a file that the run changed as an edit', () => {
   const { state, configuration } = applied()
   rmSync(configuration)
   expect(planUndo(lastOf(state, configuration))).toMatchObject({
@@ -124,7 +124,7 @@ test('treats the deletion of a changed file as an edit', () => {
   })
 })
 
-test('omits files that are as before the run', () => {
+test('omits files that are already as before the run', () => {
   const { nixos, state, configuration, options } = applied()
   rmSync(join(nixos, 'vfio/guests'), { recursive: true })
   expect(summary(planned(lastOf(state, configuration)))).toEqual([
@@ -135,14 +135,14 @@ test('omits files that are as before the run', () => {
   expect(listing(nixos)).toEqual(BEFORE)
 })
 
-test('keeps a folder that has other files', () => {
+test('keeps a folder that the run created if it has other files', () => {
   const { nixos, state, configuration, options } = applied()
   writeFileSync(join(nixos, 'vfio/mine.nix'), 'mine\n', { mode: 0o644 })
   undo(state, configuration, options)
   expect(listing(nixos)).toEqual([...BEFORE, '0755 vfio/', '0644 vfio/mine.nix: mine'])
 })
 
-test('keeps a changed mode, and restores the mode of a deleted file', () => {
+test('keeps a mode that was changed after the run, and restores the mode of a deleted file', () => {
   const { nixos, state, configuration, options } = applied()
   const module = join(nixos, 'vfio/default.nix')
   chmodSync(module, 0o600)
@@ -158,7 +158,7 @@ test('keeps a changed mode, and restores the mode of a deleted file', () => {
   ])
 })
 
-test('finds the last run for a file, ignoring later ones for others', () => {
+test('finds the last run for a file, and ignores later runs for other files', () => {
   const { nixos, state, configuration, options } = applied()
   const other = join(nixos, 'other.nix')
   write([change(other, 'other\n')], options)
@@ -191,7 +191,7 @@ test('finds a run by its ID', () => {
   })
 })
 
-test('counts an interrupted run if its files show that it took effect', () => {
+test('finds an interrupted run only if its files show that it took effect', () => {
   const { state, configuration } = applied()
   const run = lastOf(state, configuration)
   rmSync(join(run.folder, 'done'))
@@ -204,7 +204,7 @@ test('counts an interrupted run if its files show that it took effect', () => {
 test.each([
   { damage: 'missing', how: (path: string) => rmSync(path) },
   { damage: 'changed', how: (path: string) => writeFileSync(path, 'bad') }
-])('refuses if a backup is $damage', ({ how }) => {
+])('refuses to undo a run if a file of its backup is $damage', ({ how }) => {
   const { state, configuration } = applied()
   const run = lastOf(state, configuration)
   const path = join(run.folder, '3.before')
@@ -212,7 +212,7 @@ test.each([
   expect(planUndo(run)).toEqual({ ok: false, error: { code: 'BACKUP_DAMAGED', path, run: run.id } })
 })
 
-test('ignores folders that are not runs', () => {
+test('lists no run for a folder without a manifest, with an incomplete one, or with another name', () => {
   const { state } = applied()
   const runs = join(state, 'runs')
   mkdirSync(join(runs, '20261122-160312-2'))
@@ -238,7 +238,7 @@ test.each([
     from: '"folders"',
     to: '"undoes": "20261122-160312-1", "redoes": "20261122-160312-1", "folders"'
   }
-])('reports a record as damaged that $what', ({ from, to }) => {
+])('reports as damaged a record that $what', ({ from, to }) => {
   const { state, configuration } = applied()
   const path = join(lastOf(state, configuration).folder, 'manifest.json')
   expect(read(path)).toContain(from)
@@ -262,7 +262,7 @@ test.each([
       truncateSync(path, 2 ** 25)
     }
   }
-])('treats a record that is $what as damaged, and still reads the others', ({ make }) => {
+])('treats a record that is $what as damaged, and still reads the other records', ({ make }) => {
   const { state, configuration } = applied()
   mkdirSync(join(state, 'runs/20261122-160312-2'))
   const path = join(state, 'runs/20261122-160312-2/manifest.json')
@@ -271,7 +271,7 @@ test.each([
   expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
 })
 
-test('treats a file in place of the folder of a run as a damaged record', () => {
+test("treats a file in place of a run's folder as a damaged record", () => {
   const { state, configuration } = applied()
   writeFileSync(join(state, 'runs/20261122-160312-2'), '')
   expect(value(listRecords(state)).damaged.map(({ id }) => id)).toEqual(['20261122-160312-2'])
@@ -287,7 +287,7 @@ test('ignores a damaged record if the files are as a known run left them', () =>
   expect(lastRun(state, configuration)).toMatchObject({ error: { code: 'RECORD_DAMAGED' } })
 })
 
-test('undoes two runs to the first text, and redoes them to the last', () => {
+test('restores the first text with two undos, and the last text with two redos', () => {
   const { nixos, state, configuration, options } = applied()
   write([change(configuration, 'newer\n')], options)
   for (const expected of ['new\r\n', 'old']) {
@@ -303,7 +303,7 @@ test('undoes two runs to the first text, and redoes them to the last', () => {
   expect(lastUndone(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
 })
 
-test('drops undone runs after a new run only for the same files', () => {
+test('after a new run, drops the undone runs for its files and keeps those for other files', () => {
   const { nixos, state, configuration, options } = applied()
   const other = join(nixos, 'other.nix')
   write([change(other, 'other\n')], options)
@@ -314,7 +314,7 @@ test('drops undone runs after a new run only for the same files', () => {
   expect(value(lastUndone(state, other)).run.id).toBe('20261122-160312-2')
 })
 
-test('counts a run for its target, whatever it changed', () => {
+test('finds a run by its target, whatever files the run changed', () => {
   const { nixos, state, configuration, options } = applied()
   const module = join(nixos, 'vfio/default.nix')
   const purpose = { target: configuration }
@@ -325,7 +325,7 @@ test('counts a run for its target, whatever it changed', () => {
   expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
 })
 
-test('skips runs whose files were restored manually, and counts runs that were redone manually', () => {
+test('skips runs that were undone manually, and finds runs that were redone manually', () => {
   const { state, configuration, options } = applied()
   write([change(configuration, 'newer\n')], options)
   writeFileSync(configuration, 'new\r\n')
@@ -337,10 +337,10 @@ test('skips runs whose files were restored manually, and counts runs that were r
   expect(lastUndone(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
 })
 
-test('infers what an undo is about from records without a purpose', () => {
+test('infers which run was undone or redone if the records have no purpose', () => {
   const { nixos, state, configuration, options } = applied()
   write([change(configuration, 'newer\n')], options)
-  // Earlier versions redid by undoing an undo.
+  // Earlier versions redid a run by undoing its undo.
   const undoOnce = (run: Run) => write(planned(run), { ...options, command: 'undo' })
   undoOnce(lastOf(state, configuration))
   expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
@@ -366,7 +366,7 @@ test('keeps the whole history after repeated undo and redo', () => {
   expect(read(configuration)).toBe('6\n')
 })
 
-test('undoes twenty of twenty-five runs one after the other', () => {
+test('of twenty-five runs, keeps the last twenty and undoes them one after the other', () => {
   const { nixos, state, options } = makePlace()
   const path = join(nixos, 'a.nix')
   for (let round = 1; round <= 25; round += 1) write([change(path, `${round}\n`)], options)
@@ -390,7 +390,7 @@ needing('root')('does not read runs that others could have written', () => {
   })
 })
 
-test('undoes a system that was edited below /mnt after it was booted', () => {
+test('undoes a run on a system below /mnt after the system was mounted elsewhere', () => {
   const { top, nixos, options } = makePlace()
   const [mnt, etc] = [join(top, 'mnt'), join(top, 'mnt/etc')]
   mkdirSync(etc, { recursive: true })
@@ -445,7 +445,7 @@ test('separates the runs of several systems in one state folder', () => {
   expect(read(join(two, 'etc/a.nix'))).toBe(`${two}\n`)
 })
 
-test('keeps enough runs for each file, however many there are for others', () => {
+test('keeps twenty runs for each file, however many runs other files have', () => {
   const { nixos, state, options } = makePlace()
   const [path, other] = [join(nixos, 'a.nix'), join(nixos, 'b.nix')]
   write([change(other, 'other\n')], options)

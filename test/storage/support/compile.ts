@@ -7,14 +7,14 @@ import { afterAll, beforeAll } from 'vitest'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** The script, in a compiled folder, that makes one change of files in a separate process. */
+/** The path of the script in a compiled folder that makes one change of files in a separate process. */
 export function runnerIn(folder: string): string {
   return join(folder, 'runner.js')
 }
 
 /**
- * Compiles src/storage once for the tests of a file and returns a function for the folder. Other users
- * can read it even if they can't enter the folder of the project.
+ * Compiles src/storage once for the tests of a file, and returns a function that returns the compiled
+ * folder. Other users can read this folder even if they can't enter the project's folder.
  */
 export function compiled(): () => string {
   let folder = ''

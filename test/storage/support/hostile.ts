@@ -19,19 +19,19 @@ import { makePlace, type Place } from './place.ts'
 /** The user who called sudo, and owns the configuration. */
 export const ALICE = 1234
 export const STARTED = '2026-11-22T16:03:12.000Z'
-/** The start of a lock by a process that has ended. */
+/** The start of a lock's target, for a process that has ended. */
 export const GONE = '4194399:1::'
 
-/** A configuration in a folder of Alice, and files of root that she wants root to change. */
+/** A configuration in Alice's folder, and files of root that Alice wants root to change. */
 export interface Hostile extends Place {
   configuration: string
-  /** A folder of root with files, folders, symlinks and a run. */
+  /** Root's folder with files, folders, symlinks and a run. */
   decoys: string
   people: People
   where: RecoverOptions
 }
 
-/** Creates it. The state folder belongs to root and has one run. */
+/** Creates the files. The state folder belongs to root and has one run. */
 export function makeHostile(): Hostile {
   const place = makePlace()
   chmodSync(place.top, 0o755)
@@ -107,18 +107,18 @@ export function plantLink(target: string, path: string): void {
   lchownSync(path, ALICE, ALICE)
 }
 
-/** Everything below these folders: path, owner, mode, inode, times and content. */
+/** A line for each entry below these folders: path, owner, mode, inode, times and content. */
 export function snapshotOf(...folders: string[]): string[] {
-  return folders.flatMap(folder => factsBelow(folder, folder))
+  return folders.flatMap(folder => linesBelow(folder, folder))
 }
 
-function factsBelow(top: string, path: string): string[] {
+function linesBelow(top: string, path: string): string[] {
   const stat = lstatSync(path)
   const { uid, gid, mode, ino, nlink, mtimeMs, ctimeMs } = stat
   const times = `${mtimeMs} ${ctimeMs}`
-  const facts = `${relative(top, path) || '.'} ${uid}:${gid} ${mode.toString(8)} ${ino} ${nlink} ${times}`
-  if (stat.isSymbolicLink()) return [`${facts} -> ${readlinkSync(path)}`]
-  if (stat.isFile()) return [`${facts}: ${readFileSync(path, 'latin1')}`]
-  if (!stat.isDirectory()) return [facts]
-  return [facts, ...readdirSync(path).flatMap(name => factsBelow(top, join(path, name)))]
+  const line = `${relative(top, path) || '.'} ${uid}:${gid} ${mode.toString(8)} ${ino} ${nlink} ${times}`
+  if (stat.isSymbolicLink()) return [`${line} -> ${readlinkSync(path)}`]
+  if (stat.isFile()) return [`${line}: ${readFileSync(path, 'latin1')}`]
+  if (!stat.isDirectory()) return [line]
+  return [line, ...readdirSync(path).flatMap(name => linesBelow(top, join(path, name)))]
 }
