@@ -89,7 +89,7 @@ export function isRootOnly(folder: string): boolean {
   }
 }
 
-/** True if its group (other than root's) or everyone can write to it. */
+/** True if everyone, or a group other than root's, can write to the file or folder. */
 function isShared({ gid, mode }: { gid: number; mode: number }): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
 }
@@ -122,7 +122,7 @@ function isProgram(path: string, isRoot: boolean): boolean {
     const stat = statSync(path)
     if (!stat.isFile() || (stat.mode & 0o111) === 0) return false
     if (!isRoot) return true
-    // The first follows symlinks in the folder path, the second also a symlink to the file.
+    // Checks the path of the folder and, if the program is a symlink, the path of its target's folder.
     const folders = [dirname(path), dirname(realpathSync(path))]
     return stat.uid === 0 && !isShared(stat) && folders.every(isRootOnly)
   } catch {

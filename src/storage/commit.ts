@@ -9,7 +9,7 @@ import type { FileProblem } from './problem.ts'
 import { findInterrupted } from './recovery.ts'
 import { type Purpose, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
-import { keepBackup, type NewRun, nameRun, prepareStateFolder } from './stateFolder.ts'
+import { type NewRun, nameRun, prepareStateFolder, writeBackup } from './stateFolder.ts'
 import { attempt, nearestExisting, pathExists, reading } from './system.ts'
 import {
   commitPoint,
@@ -204,7 +204,7 @@ function runSteps(
   const ready = () =>
     writeJournal(journal, journalFolder, about) ??
     locks.take(locked) ??
-    (run === null ? null : keepBackup(run, steps, work.folders, backupOptions)) ??
+    (run === null ? null : writeBackup(run, steps, work.folders, backupOptions)) ??
     prepareWrites(steps, work.folders)
 
   const done = reachCommitPoint(ready, steps, installed, rollBack)

@@ -36,7 +36,7 @@ import {
   writing
 } from './system.ts'
 
-/** Linux; Node has no constant for it. Opens the folder as a location only, without read permission. */
+/** A Linux flag that Node doesn't define. It opens a folder as a location only: no read permission needed. */
 const O_PATH = 0o10000000
 const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
 

@@ -20,8 +20,8 @@ import { renameInFolder } from './write.ts'
 
 /**
  * The lock of a folder is in the folder itself, so that every user who may change the files sees it. It
- * is a dangling symlink, because a symlink and its target appear atomically. The target has the lock
- * holder and the folder of its journal.
+ * is a dangling symlink, because a symlink and its target appear atomically. The target encodes a
+ * `LockHolder`.
  */
 const LOCK = '.vfio-patch.lock'
 const MAX_PID = 2 ** 31 - 1

@@ -43,7 +43,7 @@ export interface Recovered {
   command: string
   /** The run's ID; absent if the run has no backup. */
   run?: string
-  /** Absent if the journal doesn't have it. */
+  /** Absent if the journal has no purpose. */
   purpose?: Purpose
   started: string
   outcome: 'finished' | 'rolled back'

@@ -200,7 +200,7 @@ export function nameRun(stateFolder: string, now: Date): Result<NewRun, FileProb
  * this returns null, all of it is on the disk. `folders` are the folders that the run will create. Problem:
  * BACKUP_FAILED; the caller then deletes the run's folder.
  */
-export function keepBackup(
+export function writeBackup(
   run: NewRun,
   steps: readonly Step[],
   folders: string[],

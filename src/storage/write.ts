@@ -155,7 +155,7 @@ export function copyAttributes(from: string, to: number, cp = findCp()): FilePro
 
 const READ_FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
 const ATTRIBUTES = ['--attributes-only', '--preserve=all']
-/** The first passed descriptor in the child process. */
+/** The number that the first passed descriptor has in the child process. */
 const FIRST_CHILD_FD = 3
 
 function findCp(): string | null {

@@ -11,7 +11,7 @@ import { change } from './support/files.ts'
 import { listing } from './support/listing.ts'
 import { needing } from './support/needing.ts'
 import type { Place } from './support/place.ts'
-import { changesDisk, type Scenario, type Struck, sweep } from './support/sweep.ts'
+import { changesDisk, type InjectedRun, type Scenario, sweep } from './support/sweep.ts'
 
 const folder = compiled()
 
@@ -70,18 +70,21 @@ needing('strace', 'GNU cp').each([
   { timeout: 4 * 60_000 },
   async ({ scenario, before, after, runs }) => {
     const outcomes = new Map<string, number>()
-    const points = await sweep(folder(), scenario, 'signal=SIGKILL', changesDisk, struck => {
-      expectKilled(struck)
-      const { place } = struck
+    const points = await sweep(folder(), scenario, 'signal=SIGKILL', changesDisk, injected => {
+      expectKilled(injected)
+      const { place } = injected
       const interrupted = findInterrupted(where(place)).length
       const recovered = recover(where(place))
-      if (!recovered.ok) throw new Error(JSON.stringify([struck.point, recovered.error]))
+      if (!recovered.ok) throw new Error(JSON.stringify([injected.point, recovered.error]))
       expect(recovered.value.length).toBe(interrupted)
       const outcome = recovered.value[0]?.outcome ?? 'nothing'
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
       const isNew = existsSync(join(place.nixos, 'vfio/guests')) === (after === WITH)
-      expect([struck.point, listing(place.nixos)]).toEqual([struck.point, isNew ? after : before])
-      expect([struck.point, runsIn(place)]).toEqual([struck.point, runs + (isNew ? 1 : 0)])
+      expect([injected.point, listing(place.nixos)]).toEqual([
+        injected.point,
+        isNew ? after : before
+      ])
+      expect([injected.point, runsIn(place)]).toEqual([injected.point, runs + (isNew ? 1 : 0)])
       expect(recover(where(place))).toEqual({ ok: true, value: [] })
     })
     expect(points).toBeGreaterThan(50)
@@ -101,11 +104,11 @@ needing('strace', 'GNU cp').each([
       { ...apply, killedAt: injection },
       'signal=SIGKILL',
       changesDisk,
-      struck => {
-        expectKilled(struck)
-        const { place } = struck
+      injected => {
+        expectKilled(injected)
+        const { place } = injected
         expect(recover(where(place))).toMatchObject({ ok: true })
-        expect([struck.point, listing(place.nixos)]).toEqual([struck.point, end])
+        expect([injected.point, listing(place.nixos)]).toEqual([injected.point, end])
         expect(runsIn(place)).toBe(end === WITH ? 1 : 0)
       }
     )
@@ -133,7 +136,7 @@ function where(place: Place): RecoverOptions {
   return { paths: [join(place.nixos, 'configuration.nix')], stateFolder: place.state }
 }
 
-function expectKilled({ ended, point }: Struck): void {
+function expectKilled({ ended, point }: InjectedRun): void {
   // If a child process makes the call first, the child is killed and the change is rolled back.
   if (ended.stdout.includes('"syscall":"cp"')) return
   expect([point, ended.signal, ended.stdout]).toEqual([point, 'SIGKILL', ''])

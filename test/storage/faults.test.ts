@@ -10,10 +10,10 @@ import { listing, listingIfAny } from './support/listing.ts'
 import { needing } from './support/needing.ts'
 import {
   changesDisk,
+  type InjectedRun,
   type Point,
+  runWithInjections,
   type Scenario,
-  type Struck,
-  strike,
   sweep
 } from './support/sweep.ts'
 
@@ -61,9 +61,9 @@ needing('strace', 'GNU cp').each([
   { timeout: MINUTE },
   async ({ errno, code, pick, state }) => {
     const ends = { failed: 0, warned: 0 }
-    await sweep(folder(), { ...apply, state }, `error=${errno}`, pick, struck => {
-      const { place, point } = struck
-      const result = resultOf(struck)
+    await sweep(folder(), { ...apply, state }, `error=${errno}`, pick, injected => {
+      const { place, point } = injected
+      const result = resultOf(injected)
       const left = listing(place.nixos).filter(line => !(result.ok ? NEW : OLD).includes(line))
       const paths = [join(place.nixos, 'configuration.nix')]
       const recovered = recover({ paths, stateFolder: place.state })
@@ -98,14 +98,14 @@ needing('strace', 'GNU cp')(
   { timeout: MINUTE },
   async () => {
     const outcomes = new Set<boolean>()
-    await sweep(folder(), replace, 'error=EIO', changesDisk, struck => {
-      const { nixos } = struck.place
-      const result = resultOf(struck)
+    await sweep(folder(), replace, 'error=EIO', changesDisk, injected => {
+      const { nixos } = injected.place
+      const result = resultOf(injected)
       const { ok } = result
       const word = ok ? 'new' : 'old'
-      const paths = struck.changes.map(({ realpath }) => realpath)
-      const recovered = recover({ paths, stateFolder: struck.place.state })
-      expect([struck.point, recovered.ok]).toEqual([struck.point, true])
+      const paths = injected.changes.map(({ realpath }) => realpath)
+      const recovered = recover({ paths, stateFolder: injected.place.state })
+      expect([injected.point, recovered.ok]).toEqual([injected.point, true])
       expect(listing(nixos)).toEqual([
         `0640 configuration.nix: ${word} configuration.nix`,
         '0755 vfio/',
@@ -125,23 +125,25 @@ needing('strace', 'GNU cp').each([
   { retval: 3, bytes: 'three' },
   { retval: 0, bytes: 'no' }
 ])('detects a disk that silently writes $bytes bytes', async ({ retval }) => {
-  const struck = await strike(folder(), { ...apply, state: false }, [
+  const injected = await runWithInjections(folder(), { ...apply, state: false }, [
     `write:retval=${retval}:when=3`
   ])
-  const path = join(struck.place.nixos, 'configuration.nix')
-  expect(resultOf(struck)).toMatchObject({ error: { code: 'NOT_AS_WRITTEN', path, leftovers: [] } })
-  expect(struck.listing).toEqual(OLD)
+  const path = join(injected.place.nixos, 'configuration.nix')
+  expect(resultOf(injected)).toMatchObject({
+    error: { code: 'NOT_AS_WRITTEN', path, leftovers: [] }
+  })
+  expect(injected.listing).toEqual(OLD)
 })
 
 needing('strace', 'GNU cp')('lists the files that it cannot delete as leftovers', async () => {
-  const struck = await strike(folder(), { ...apply, state: false }, [
+  const injected = await runWithInjections(folder(), { ...apply, state: false }, [
     'rename:error=EIO:when=3',
     'unlink:error=EIO:when=1+'
   ])
-  const { nixos } = struck.place
+  const { nixos } = injected.place
   const module = join(nixos, 'vfio/default.nix')
   const temp = expect.stringMatching(/nixos\/\.configuration\.nix\.vfio-patch\.[0-9a-f]{12}\.tmp$/)
-  expect(resultOf(struck)).toMatchObject({
+  expect(resultOf(injected)).toMatchObject({
     error: {
       code: 'IO_ERROR',
       syscall: 'rename',
@@ -154,7 +156,7 @@ needing('strace', 'GNU cp')('lists the files that it cannot delete as leftovers'
     }
   })
   // The lock of a process that has ended is stale.
-  expect(struck.listing).toEqual([
+  expect(injected.listing).toEqual([
     expect.stringMatching(/^0644 \.configuration\.nix\.vfio-patch\.[0-9a-f]{12}\.tmp: new$/),
     expect.stringMatching(/^0600 \.vfio-patch\.journal: /),
     expect.stringMatching(/^\.vfio-patch\.lock -> /),
@@ -167,11 +169,11 @@ needing('strace', 'GNU cp')('lists the files that it cannot delete as leftovers'
 needing('strace', 'GNU cp').each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])(
   'defers %s that arrives between the renames until the change is made',
   async signal => {
-    const struck = await strike(folder(), { ...apply, state: false }, [
+    const injected = await runWithInjections(folder(), { ...apply, state: false }, [
       `rename:signal=${signal}:when=3`
     ])
-    expect(resultOf(struck)).toMatchObject({ ok: true, value: { warnings: [] } })
-    expect(struck.listing).toEqual(NEW)
+    expect(resultOf(injected)).toMatchObject({ ok: true, value: { warnings: [] } })
+    expect(injected.listing).toEqual(NEW)
   }
 )
 
@@ -187,7 +189,7 @@ function writes({ call }: Point): boolean {
   return ['write', 'fsync', 'mkdir', 'symlink'].includes(call)
 }
 
-function resultOf({ point, ended }: Struck): Result<Committed, CommitProblem> {
+function resultOf({ point, ended }: InjectedRun): Result<Committed, CommitProblem> {
   if (ended.stdout === '') throw new Error(`${JSON.stringify(point)}: ${ended.stderr}`)
   return JSON.parse(ended.stdout)
 }

@@ -28,15 +28,15 @@ export interface Point {
   reads?: boolean
 }
 
-/** A place after an injection at a point. */
-export interface Struck {
+/** A run of a scenario with an injection at `point`. */
+export interface InjectedRun {
   point: Point
   place: Place
   changes: FileChange[]
   ended: Ended
 }
 
-export interface StruckOnce extends Struck {
+export interface InjectedRunWithListing extends InjectedRun {
   listing: string[]
 }
 
@@ -45,11 +45,11 @@ const AT_ONCE = 2
 const NAMES = 16
 
 /** Runs the scenario once with these injections, in the format of strace. */
-export async function strike(
+export async function runWithInjections(
   compiled: string,
   scenario: Scenario,
   injections: string[]
-): Promise<StruckOnce> {
+): Promise<InjectedRunWithListing> {
   return await inPlace(compiled, scenario, async (place, changes) => {
     const how = injections.flatMap(each => ['-e', `inject=${each}`])
     const ended = await traced(compiled, scenario, place, changes, ['-o', '/dev/null', ...how])
@@ -88,13 +88,13 @@ function callOf(line: string): string {
 }
 
 /**
- * Calls that change the disk: a kill at any other call has the same effect as a kill at the
- * next of these.
+ * Calls that change the disk. A kill at any other call has the same effect as a kill at the next call
+ * that changes the disk.
  */
 const CHANGING =
   /^(mkdir|rmdir|openat|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)$/
 
-/** True for these calls; with `every` in VFIO_PATCH_SWEEP, which takes minutes, for all calls. */
+/** True for calls that change the disk. With VFIO_PATCH_SWEEP=every, which takes minutes, for all calls. */
 export function changesDisk({ call, reads }: Point): boolean {
   return process.env.VFIO_PATCH_SWEEP === 'every' || (CHANGING.test(call) && !reads)
 }
@@ -109,7 +109,7 @@ export async function sweep(
   scenario: Scenario,
   inject: string,
   pick: (point: Point) => boolean,
-  check: (struck: Struck) => void
+  check: (injected: InjectedRun) => void
 ): Promise<number> {
   const points = (await findPoints(compiled, scenario)).filter(pick)
   const queue = [...points]
