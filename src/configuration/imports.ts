@@ -13,7 +13,7 @@ import type { Files, SourceFile } from './files.ts'
 import type { OversizeFile } from './repository.ts'
 import { stampOf } from './stamp.ts'
 
-// More files than any known configuration has. It ends loops made of symlinks.
+// More files than any known configuration has. The limit ends loops made of symlinks.
 const MAX_FILES = 2000
 
 /** A file of a configuration: the target of the run, or a file that the target imports. */

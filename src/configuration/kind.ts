@@ -28,7 +28,7 @@ export function kindOf(doc: NixDocument): FileKind {
   return isPlainSet(doc) && !NIXOS.some(defines) ? 'data' : 'module'
 }
 
-/** Whether the file is an attribute set without a function around it. Data files are, but few modules. */
+/** Whether the file is an attribute set without a function around it, like data files but few modules. */
 function isPlainSet(doc: NixDocument): boolean {
   const module = doc.module()
   if (!module.ok || module.value.hasConfig) return false

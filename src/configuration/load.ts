@@ -1,4 +1,4 @@
-// A configuration as one value: all that a plan is based on except the machine.
+// A configuration as one value: everything that a plan is based on, except the machine.
 
 import { dirname, join } from 'node:path'
 import { type Files, type SourceFile, sourceFile } from './files.ts'

@@ -79,7 +79,7 @@ type Location =
 /**
  * The configuration to use: the named file, or configuration.nix in the named folder; otherwise
  * `$NIXOS_CONFIG`, otherwise `/etc/nixos/configuration.nix`. With another `root` than `/`, `$NIXOS_CONFIG`
- * is ignored and the last path is inside the root. The file may not exist or may not be readable.
+ * is ignored and `/etc/nixos` is inside the root. The file may be missing or unreadable.
  */
 export function locate(
   file: string | undefined,

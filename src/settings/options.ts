@@ -97,11 +97,11 @@ export const addressesOption: SettingOption = deviceList(
   'addresses',
   ({ addresses = [] }, names) =>
     addresses.map(it =>
-      typeof it === 'string' ? it : named({ address: it.address, id: it.id }, it.id, names)
+      typeof it === 'string' ? it : withName({ address: it.address, id: it.id }, it.id, names)
     )
 )
 
-/** Both lists are one choice: if either is set, both change. */
+/** A list of devices for guests. Both lists are one choice: if either setting is present, both are written. */
 function deviceList(
   order: number,
   name: string,
@@ -118,10 +118,10 @@ function deviceList(
 
 /** A device ID with the device's name as a comment, if the name is known. */
 export function namedID(id: string, names: ReadonlyMap<string, string>): NixValue {
-  return named(id, id, names)
+  return withName(id, id, names)
 }
 
-function named(value: NixValue, id: string, names: ReadonlyMap<string, string>): NixValue {
+function withName(value: NixValue, id: string, names: ReadonlyMap<string, string>): NixValue {
   const name = names.get(id)
   return name === undefined ? value : annotated(value, name)
 }

@@ -233,7 +233,7 @@ type ValueOf<R> = R extends { parse: (value: string) => Result<infer T, BadSetti
     ? C
     : boolean
 
-/** Options that are written without a flag, with the reason that their edits are reported with. */
+/** Options that are written without a flag. `rule` is the reason that is reported for their edits. */
 export const DERIVED: readonly { rule: string; options: readonly SettingOption[] }[] = [
   { rule: 'modules', options: [plannedOption(['imports'])] },
   { rule: 'always', options: [defaultOption(10, [...VFIO, 'enable'], () => true)] },
