@@ -126,7 +126,7 @@ function commitUninterrupted(
   const journalFolder = journalFolderOf(planned.value, emptied)
   const locked = lockedFolders(paths)
   const [first = journalFolder] = paths
-  // Checked before the state folder is locked: callers wait for that lock, but need not wait for these.
+  // Checked before the state folder is locked: callers wait for the state folder's lock, but not for these.
   const busy = findLocked(new Map([[journalFolder, first], ...locked]))
   if (busy !== null) return fail(busy)
   const locks = createLocks(journalFolder, runKind(options.purpose ?? {}, options.command))

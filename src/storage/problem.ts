@@ -24,12 +24,12 @@ export type FileProblem =
   | { code: 'OUTSIDE_ROOT'; path: string; root: string }
   /** `chattr +i` or `+a` on the file or folder at `path`. */
   | { code: 'IMMUTABLE'; path: string; mark: 'i' | 'a' }
-  /** The file is a mount point. `source` is a path of the same file without the mount; null if unknown. */
+  /** The file is a mount point. `source` is another path of it that isn't a mount point; null if unknown. */
   | { code: 'MOUNT_POINT'; path: string; source: string | null }
   | { code: 'HARD_LINKS'; path: string; count: number }
   /** Someone other than root, the current user and the sudo caller can write to the folder. */
   | { code: 'OPEN_FOLDER'; path: string; uid: number; gid: number; mode: number }
-  /** The state folder, or a symlink on its path, has another owner, or others may access the folder. */
+  /** A folder for backups, or a symlink on its path, has another owner, or others may access the folder. */
   | { code: 'NOT_PRIVATE'; path: string; uid: number; mode: number }
   /** The file at `path` takes `needed` bytes. */
   | { code: 'NO_SPACE'; path: string; needed: number }

@@ -82,10 +82,10 @@ export function predictRecovery({
 }
 
 /**
- * Finishes or rolls back interrupted runs, and deletes their temporary files. A command that writes calls
- * this before it reads its files. A run that reached its commit point is finished, any other is rolled
- * back. If a file is neither as before its run nor as after it, all files of that run are left alone. Can
- * be interrupted at any point and repeated.
+ * Finishes or rolls back interrupted runs, and deletes their temporary files, locks and journals. A command
+ * that writes calls this before it reads its files. A run that reached its commit point is finished, any
+ * other is rolled back. If a file is neither as before its run nor as after it, all files of that run are
+ * left alone. Can be interrupted at any point and repeated.
  * Problems: INTERRUPTED, LOCKED, those of reading and writing.
  */
 export function recover(options: RecoverOptions): Result<Recovered[], FileProblem> {

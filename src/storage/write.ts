@@ -133,7 +133,8 @@ const USUAL_FOLDERS = '/run/current-system/sw/bin:/usr/bin:/bin'
 /**
  * Copies owner, mode, access list and extended attributes from the file `from`, which isn't a symlink, to
  * the open file `to`. Uses GNU `cp`, because Node can't copy access lists and extended attributes. Does
- * nothing without GNU `cp`: it can't find out whether the file has any. Problem: IO_ERROR if GNU `cp` fails.
+ * nothing without GNU `cp`: it can't find out whether the file has any. Problems: IO_ERROR if GNU `cp`
+ * fails, those of reading `from`.
  *
  * `cp` gets both files as open descriptors, so that nobody can swap the files meanwhile.
  */
