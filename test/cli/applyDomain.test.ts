@@ -97,7 +97,7 @@ test.concurrent('diff --domain shows a change to the file of the guest if the XM
     `)
   expect(outcome.stderr).toBe(text`
     vfio/guests/: 1 file updated
-    Guest: small, 2 GiB of memory; its file is yours to edit.
+    Guest: small, 2 GiB of memory; you may edit its file.
     ${CHECKED}
     `)
 })
@@ -123,7 +123,7 @@ test.concurrent('apply --domain keeps an edited file of a guest, and replaces it
         Why: both may have changes to small, and one of them would be lost.
         Do:  edit the file yourself; this shows the XML as Nix:
              vfio-patch domain win10.xml --mend
-             or replace the file by the XML: vfio-patch apply configuration.nix --domain win10.xml --yes --replace-modules
+             or replace the file with the converted XML: vfio-patch apply configuration.nix --domain win10.xml --yes --replace-modules
       `
   })
   const replaced = await place.run([...APPLY, '--replace-modules'])
@@ -188,7 +188,7 @@ test.concurrent('diff --domain refuses a guest that the configuration already de
     stderr: text`
       vfio-patch: /etc/nixos/guests.nix:5:7: your configuration already defines the guest small. Nothing was written.
         Why: the two definitions would be merged into one guest.
-        Do:  remove it there, then run this again; or omit --domain, and edit it there
+        Do:  remove that definition, then run this again; or omit --domain, and edit that definition
       `
   })
 })
@@ -202,7 +202,7 @@ test.concurrent('apply --domain keeps hostCPUs of the guest and notes what the X
   expect(code).toBe(0)
   expect(place.read('configuration.nix')).toContain(said)
   expect(stderr).toContain(
-    'Note: virtualisation.vfio.guests.win10.hostCPUs is "0-3" and stays; its <cputune> suggests "0-1,8-9".\n'
+    `Note: virtualisation.vfio.guests.win10.hostCPUs keeps its value, "0-3"; the guest's <cputune> suggests "0-1,8-9".\n`
   )
 })
 
@@ -217,7 +217,7 @@ test.concurrent('apply --domain keeps the devices of the first guest if a second
   const { code, stderr } = await place.run(words)
   expect(code).toBe(0)
   expect(toldIn(stderr)).toEqual([
-    'Guest: second; its file is yours to edit.',
+    'Guest: second; you may edit its file.',
     'Device: 0000:0c:00.4 AMD Starship/Matisse HD Audio Controller.',
     'IOMMU type: amd (detected from the CPU).',
     'Selected by PCI ID: no other device on this host has it.'
@@ -319,7 +319,7 @@ test.concurrent('diff --domain --json reports the guest and the changes to its X
     ],
     remarks: []
   })
-  expect(notes[0]).toBe('Guest: small; its file is yours to edit.')
+  expect(notes[0]).toBe('Guest: small; you may edit its file.')
   expect(notes).toHaveLength(2)
 })
 

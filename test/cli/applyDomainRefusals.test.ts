@@ -31,13 +31,13 @@ test.concurrent('apply --domain refuses the card that shows the screen unless it
   await expectRefusal(place, call('apply', ...MACHINE), {
     code: 7,
     stderr: text`
-      vfio-patch: 0000:0a:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
-        Why: no monitor is plugged into 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], which would be left to the host.
-             win10.xml gives it to small.
-        Do:  plug your monitor in there, choose another card: vfio-patch scan,
-             put it in a separate boot entry (add --specialisation vfio),
+      vfio-patch: 0000:0a:00.0 is the card that shows this screen. After the next boot the screen would stay dark. Nothing was written.
+        Why: no monitor is plugged into 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], which the host would keep.
+             win10.xml assigns it to small.
+        Do:  plug your monitor into a card that the host keeps, choose another card: vfio-patch scan,
+             use a separate boot entry (add --specialisation vfio),
              or confirm with: vfio-patch apply configuration.nix --domain win10.xml ${MACHINE.join(' ')} --confirm 0000:0a:00.0;
-             or change the addresses in win10.xml, if it is from another machine
+             or change the addresses in win10.xml, if that file is from another machine
       `
   })
   expect((await place.run([...APPLY, '--confirm', '0a:00.0'])).code).toBe(0)
@@ -56,10 +56,10 @@ test.concurrent('diff --domain refuses a disk of the host, also in a separate bo
       code: 7,
       stderr: text`
         vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
-          Why: after the next boot it would belong to the guest, and the host would not find its files.
-               win10.xml gives it to small.
-          Do:  leave 0000:04:00.0 with the host; choose another card: vfio-patch scan;
-               or change the addresses in win10.xml, if it is from another machine
+          Why: after the next boot vfio-pci would have the device, and the host would not find its files.
+               win10.xml assigns it to small.
+          Do:  do not pass 0000:04:00.0 through; choose another card: vfio-patch scan;
+               or change the addresses in win10.xml, if that file is from another machine
         `
     }
   )
@@ -70,10 +70,10 @@ test.concurrent('apply --domain gives away the whole card and notes the function
 }) => {
   const { told } = await planned(small(`<devices>${device('0x01')}</devices>`))
   expect(told.slice(1)).toEqual([
-    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
+    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.',
     'IOMMU type: amd (detected from the CPU).',
     'Selected by PCI ID: no other device on this host has it.',
-    'Note: small gets 0000:01:00.0 without 0000:01:00.1 (audio) of the same card, which the host gives away too. Add a <hostdev> for it if small should have it.'
+    "Note: small gets 0000:01:00.0, but not 0000:01:00.1 (audio) of the same card, which the host can't use either. Add a <hostdev> for each function that small should have."
   ])
 })
 
@@ -98,7 +98,7 @@ test.concurrent('a bridge cannot go', async ({ expect }) => {
     small(`<devices>${device('0x00', '0x14', '0x3')}</devices>`)
   )
   expect(told.slice(1)).toEqual([
-    'Note: 0000:00:14.3 (bridge), which small needs, can\'t be given away; win10.xml seems to be from another machine. "vfio-patch scan" lists the devices.'
+    'Note: small needs 0000:00:14.3 (bridge), which can\'t be passed through; win10.xml seems to be from another machine. "vfio-patch scan" lists the devices.'
   ])
   expect(options).toBe(ENABLED)
 })
@@ -110,9 +110,9 @@ test.concurrent('diff --domain does not look at the machine if the configuration
   const { code, stderr } = await given(guestXml('seed-win10'), configuration).run(call('diff'))
   expect(code).toBe(1)
   expect(toldIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
-    'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, as the configuration is for another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
-    'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
-    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, because the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these processors while win10 runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
+    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
     'Note: looking-glass and scream belong to root, so nobody else can open them. Name the user who views the guest: --user NAME.'
   ])
 })
@@ -121,17 +121,17 @@ test.concurrent.for([
   [
     'pinning to processors that the machine does not have',
     "<vcpu>2</vcpu><cputune><vcpupin vcpu='0' cpuset='15'/><vcpupin vcpu='1' cpuset='16-17'/></cputune>",
-    "small is pinned to the processors 16-17, and this machine has 0-15. It can't start: change <cputune> and <vcpu> in win10.xml."
+    "small is pinned to the processors 16-17, but this machine has only 0-15. The guest can't start: change <cputune> and <vcpu> in win10.xml."
   ],
   [
     'pinning to all processors',
     "<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='0-15'/></cputune>",
-    'small is pinned to all processors, so the host has none for itself. Leave it one or two if it gets slow.'
+    'small is pinned to all processors, so the host has none for itself. Leave the host one or two if it gets slow.'
   ],
   [
     'more memory than the machine has',
     "<memory unit='GiB'>64</memory>",
-    'small needs 64 GiB of memory, and this machine has 31.3 GiB. Make <memory> smaller.'
+    'small needs 64 GiB of memory, but this machine has 31.3 GiB. Make <memory> smaller.'
   ],
   [
     'huge pages that leave the host too little memory',
@@ -141,12 +141,12 @@ test.concurrent.for([
   [
     'huge pages of an unsupported size',
     "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='64' unit='KiB'/></hugepages></memoryBacking>",
-    'no huge pages are reserved for small: x86 has none of that size, and the options support 2M and 1G. Change <hugepages> in win10.xml, or add --hugepages.'
+    'no huge pages are reserved for small: x86 has no pages of that size, only 2M and 1G. Change <hugepages> in win10.xml, or add --hugepages.'
   ],
   [
     'a libvirt network',
     "<devices><interface type='network'><mac address='52:54:00:00:00:01'/><source network='lan'/></interface></devices>",
-    'small needs the network lan of libvirt. Check that it exists and is started: virsh net-list --all'
+    "small needs libvirt's network lan. Check that it is defined and started: virsh net-list --all"
   ],
   [
     'a network bridge that does not exist',
@@ -156,12 +156,12 @@ test.concurrent.for([
   [
     'kvmfr that cannot be made',
     "<qemu:commandline><qemu:arg value='-object'/><qemu:arg value='memory-backend-file,id=a,mem-path=/dev/kvmfr1,size=64M'/></qemu:commandline>",
-    'the kvmfr devices are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in win10.xml.'
+    'the kvmfr devices are not set up: the first one has to be /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in win10.xml.'
   ],
   [
     'a device that is passed by a QEMU argument',
     "<qemu:commandline><qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=41:00.0'/></qemu:commandline>",
-    '0000:41:00.0 is given to small by a <qemu:arg>, so libvirt does not prepare it. Use a <hostdev> instead.'
+    'small gets 0000:41:00.0 by a <qemu:arg>, so libvirt does not prepare the device. Use a <hostdev> instead.'
   ]
 ] as const)('apply --domain notes %s', async ([_, inner, note], { expect }) => {
   const { told, options } = await planned(small(inner))
@@ -176,7 +176,7 @@ test.concurrent('diff --domain has no note about a bridge that an option declare
     "<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices>"
   const declared = '{\n  networking.bridges.br0.interfaces = [ "enp6s0" ];\n}\n'
   const { stderr } = await given(small(card), declared).run(DIFF)
-  expect(toldIn(stderr)).toEqual(['Guest: small; its file is yours to edit.'])
+  expect(toldIn(stderr)).toEqual(['Guest: small; you may edit its file.'])
 })
 
 test.concurrent('apply --domain reserves more huge pages only if the configuration has too few', async ({
@@ -197,7 +197,7 @@ test.concurrent('apply --domain reserves more huge pages only if the configurati
   expect(await after(pages(8, '1G'))).toEqual(['8'])
   expect(await after('{\n  boot.kernelParams = [ "hugepages=16" ];\n}\n')).toEqual([
     undefined,
-    'Note: small needs 4096 huge pages of 2M, and the configuration reserves huge pages by other options. Check that there are enough.'
+    'Note: small needs 4096 huge pages of 2M, but the configuration reserves huge pages with other options. Check that it reserves enough.'
   ])
 })
 
@@ -208,7 +208,7 @@ test.concurrent.each([
     'a password in the XML',
     small("<devices>\n    <graphics type='vnc' passwd='hunter2'/>\n  </devices>"),
     text`
-      win10.xml:6: there is a password here. Nothing was written.
+      win10.xml:6: the domain contains a password. Nothing was written.
         Why: a configuration is copied to the Nix store, which everybody on this machine can read.
         Do:  remove it from win10.xml; a display that only listens on 127.0.0.1 needs no password
       `
@@ -226,8 +226,8 @@ test.concurrent.each([
     'a name that is a number',
     small('', '10'),
     text`
-      win10.xml: a guest cannot be called "10" here. Nothing was written.
-        Why: a name has no slash, does not begin with a dot, and is not a number or a UUID.
+      win10.xml: "10" is not a valid name for a guest. Nothing was written.
+        Why: a valid name has no slash, does not begin with a dot, and is not a number or a UUID.
         Do:  give it another <name>, such as win10
       `
   ],
@@ -235,8 +235,8 @@ test.concurrent.each([
     'a name that virsh reads as a number',
     small('', '+1'),
     text`
-      win10.xml: a guest cannot be called "+1" here. Nothing was written.
-        Why: a name has no slash, does not begin with a dot, and is not a number or a UUID.
+      win10.xml: "+1" is not a valid name for a guest. Nothing was written.
+        Why: a valid name has no slash, does not begin with a dot, and is not a number or a UUID.
         Do:  give it another <name>, such as win10
       `
   ],
@@ -290,9 +290,9 @@ test.concurrent('diff --domain refuses a guest with the UUID of another guest', 
   await expectRefusal(place, DIFF, {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/vfio/guests/old.nix is another guest with the UUID of new, 8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10. Nothing was written.
+      vfio-patch: /etc/nixos/vfio/guests/old.nix defines another guest with the UUID of new, 8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10. Nothing was written.
         Why: libvirt identifies guests by their UUIDs, so it would treat the two as one guest.
-        Do:  if new is its new name, delete that file, then run this again; else give new another UUID, e.g. from uuidgen
+        Do:  if that guest was renamed to new, delete that file, then run this again; otherwise give new another UUID, e.g. from uuidgen
       `
   })
 })

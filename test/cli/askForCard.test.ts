@@ -47,13 +47,13 @@ const CARDS = text`
   Which card should the guest have?
     1) 0000:0a:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate]
     2) 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]
-  These stay with the host:
+  The host keeps these cards:
     -  0000:0c:00.0 AMD Raphael: it is part of the processor; your only keyboard
        is plugged into 0000:0c:00.3 (USB); it shows your screen (HDMI-A-1)
   `
 const WHO = text`
 
-  Who may run guests? (A number or a name; with these rights one can become root.)
+  Who may run guests? (Type a number or a name. Such a user can become root.)
     1) alice
     2) bob
     3) nobody but root
@@ -66,7 +66,7 @@ const WINDOW = text`
   `
 const ENTRY = text`
 
-  Give it away in a separate boot entry, so that the usual one does not change?
+  Use a separate boot entry, so that the default boot entry does not change?
     1) no
     2) yes
   `
@@ -162,7 +162,7 @@ function declaring(people: readonly string[], more = ''): Place {
 
 const DECLARED = text`
 
-  Who may run guests? (A number or a name; with these rights one can become root.)
+  Who may run guests? (Type a number or a name. Such a user can become root.)
     1) carol
     2) dave
     3) nobody but root
@@ -291,17 +291,17 @@ const SCREEN = text`
   Which card should the guest have?
     1) 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: it
        shows your screen (DP-2)
-  These stay with the host:
+  The host keeps these cards:
     -  0000:00:02.0 Intel AlderLake-S GT1: it is part of the processor
   ${NUMBER}1
   ${WHO}${NUMBER}3
   ${WINDOW}${FIRST}
 
-  It shows your screen. Give it away in a separate boot entry, so that the usual
-  one does not change?
+  It shows your screen. Use a separate boot entry, so that the default boot entry
+  does not change?
     1) yes
-  Or type 0000:01:00.0 to give it away in every boot entry: the host then has no
-  picture, unless you plug the monitor into its own card.
+  Or type 0000:01:00.0 to pass it through in every boot entry: the screen then
+  stays dark, unless you plug the monitor into a card that the host keeps.
   `
 const BEFORE = answers([NUMBER, '1\r'], [NUMBER, '3\r'], [FIRST, '\r'])
 
@@ -370,13 +370,13 @@ test('apply offers a separate boot entry for the only card, and suggests --bind 
   const asked = text`
 
     Which card should the guest have?
-      1) 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]: no other card could show a
-         picture
+      1) 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]: the host has no other card
+         for its display output
     ${NUMBER}1
     ${WINDOW}${FIRST}
 
-    No other card could show a picture. Give it away in a separate boot entry, so
-    that the usual one does not change?
+    The host has no other card for its display output. Use a separate boot entry, so
+    that the default boot entry does not change?
       1) no
       2) yes
     `
@@ -388,9 +388,9 @@ test('apply offers a separate boot entry for the only card, and suggests --bind 
   expect(no).toMatchObject({
     terminal: text`
       ${asked}${SECOND}1
-      vfio-patch: 0000:0a:00.0 stays with the host. Nothing was written.
-        Why: without it the usual boot entry would have no picture.
-        Do:  a guest can have it while it runs: vfio-patch ${call} --gpu 0000:0a:00.0 --bind hooks
+      vfio-patch: 0000:0a:00.0 is not passed through. Nothing was written.
+        Why: without this card, the default boot entry would have no display output.
+        Do:  to pass it through only while the guest runs: vfio-patch ${call} --gpu 0000:0a:00.0 --bind hooks
       `,
     code: 7
   })
@@ -400,8 +400,8 @@ test('apply offers a separate boot entry for the only card, and suggests --bind 
   expect(yes.terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio\n')
   expect(yes.terminal).toContain(
     text`
-      Note: in that boot entry the host has no picture; make sure that you can reach
-        it over ssh.
+      Note: in that boot entry the host has no display output; make sure that you can
+        reach it over SSH.
       `
   )
 })
@@ -419,8 +419,8 @@ test('apply explains why no card can go to a guest', async () => {
         -  0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: no
            other card could show a picture; it shares IOMMU group 15 with 0000:02:00.0
            (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network)
-      vfio-patch: no card of this machine can go to a guest. Nothing was written.
-        Why: the host needs each of them, see above.
+      vfio-patch: no card of this machine can be passed through. Nothing was written.
+        Why: the host needs each card, see above.
         Do:  vfio-patch scan
       `,
     code: 7
@@ -438,7 +438,7 @@ test.each([20, 40, 60])('apply wraps questions to %d columns, but at least 40', 
 
 test('apply asks only on a terminal and without --yes, --no-input and --json, and diff never asks', async () => {
   const place = given()
-  const why = expect.stringContaining('nothing to set up was chosen')
+  const why = expect.stringContaining('no card or setting was chosen')
   const words = apply(place, 'three-cards')
   expect(await place.run(words)).toMatchObject({ code: 2, stderr: why })
   expect(await place.run(words, { script: 'yes | "$@"' })).toMatchObject({ code: 2, stderr: why })

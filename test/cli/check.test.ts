@@ -19,9 +19,9 @@ const OLD = text`
 const HARDWARE = '{ boot.kernelModules = [ "vfio_virqfd" ]; }\n'
 
 const UNSEEN =
-  'The machine was not checked, as no networking.hostName says that this configuration is for this machine. To check it anyway: --sysfs /'
+  'This machine was not checked, because no networking.hostName shows that the configuration is for it. To check it anyway: --sysfs /'
 const OFF = '--parse-check=off'
-const UNCHECKED = 'Checked: parses (own parser only; switched off).'
+const UNCHECKED = 'Checked: parses (built-in parser only; switched off).'
 
 function given() {
   return makePlace({ 'configuration.nix': OLD, 'hardware.nix': HARDWARE })

@@ -96,8 +96,8 @@ test.concurrent('check --fix also fixes what only the machine shows', async () =
       `,
     stderr: text`
       ${FILE}: 1 change
-      Fixes configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card is not passed through.
-      Checked: parses (own parser only; switched off).
+      Fixes configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card stays with the host.
+      Checked: parses (built-in parser only; switched off).
       Wrote ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
@@ -195,7 +195,7 @@ test.concurrent('check --sysfs refuses a folder that does not exist', async () =
   await expectRefusal(place, ['check', 'configuration.nix', '--sysfs', 'nowhere'], {
     code: 2,
     stderr: text`
-      vfio-patch: --sysfs: there is no directory nowhere.
+      vfio-patch: --sysfs: there is no folder nowhere.
         Do:  pass the folder that "vfio-patch scan --dump FOLDER" wrote
       `
   })

@@ -59,7 +59,7 @@ const CONDITIONS: Condition[] = [
     code: 'USAGE',
     exit: 2,
     stderr: text`
-      vfio-patch: --root needs an absolute directory, got "".
+      vfio-patch: --root needs an absolute path, got "".
         Why: an empty value would mean the running system.
         Do:  check the variable you passed, e.g. --root /mnt
       `
@@ -82,7 +82,7 @@ const CONDITIONS: Condition[] = [
     stderr: text`
       vfio-patch: ${FILE} does not exist.
         Do:  pass the file: vfio-patch apply PATH
-             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+             or, in an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
       `
   },
   {
@@ -164,7 +164,7 @@ const CONDITIONS: Condition[] = [
     exit: 3,
     stderr: text`
       vfio-patch: ${FILE} is a mount point and cannot be replaced safely. Nothing was written.
-        Why: a single file is bind-mounted, as impermanence does.
+        Why: the file itself is bind-mounted, e.g. by impermanence.
         Do:  edit the original: vfio-patch apply /persist/configuration.nix
       `
   },
@@ -305,7 +305,7 @@ const CONDITIONS: Condition[] = [
     exit: 5,
     stderr: text`
       vfio-patch: another vfio-patch (pid ${process.pid}) is working on ${FILE}. Nothing was written.
-        Why: it holds the lock of /etc/nixos since WHEN
+        Why: it has held the lock of /etc/nixos since WHEN
         Do:  wait until it ends, then run this again; if process ${process.pid} is not vfio-patch: rm /etc/nixos/.vfio-patch.lock
       `
   },
@@ -342,7 +342,7 @@ const CONDITIONS: Condition[] = [
       vfio-patch: the system does not evaluate with this change. Nothing was written.
           error: no
         Why: it does not evaluate without the change either.
-        Do:  fix that first, or omit --eval; -v shows the whole output of the command
+        Do:  fix that error first, or omit --eval; -v shows the whole output of the command
       `
   },
   {

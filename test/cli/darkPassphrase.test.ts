@@ -11,7 +11,7 @@ const test = needing('python3')
 
 const MACHINE = folderOf('amd-reset')
 const SYSFS = ['--sysfs', MACHINE, '--parse-check=off']
-const CHECKED = 'Checked: parses (own parser only; switched off).'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 const CARD = '0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]'
 
 const LUKS = text`
@@ -109,17 +109,17 @@ function written(line: string): string {
 }
 
 const NOTES = text`
-  Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets a whole card.
+  Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets the whole card.
   IOMMU type: intel (detected from the CPU).
   Selected by PCI ID: no other device on this host has it.
-  Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start because of that, use --disable-efifb.
-  Note: ${CARD} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.
+  Note: the firmware draws the boot screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup. If the boot screen keeps a guest from starting, use --disable-efifb.
+  Note: ${CARD} may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.
   `
 const MENDING_ALL = MENDING.replace('configuration.nix', '/etc/nixos/configuration.nix')
 const SUDO = process.geteuid?.() === 0 ? 'sudo ' : ''
 const NEXT = text`
   Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-          If there is no picture, choose the previous generation in the boot menu.
+          If the screen stays dark, choose the previous generation in the boot menu.
   `
 
 test('apply --yes adds no driver to the initrd, and names the command that does before the reboot', async () => {

@@ -68,8 +68,8 @@ test.concurrent('domain refuses Nix that has to be evaluated if Nix is not insta
         vfio-patch: /etc/nixos/x.nix:2:1: this is not a literal value.
             2 | let
                 ^^^
-          Why: it has to be computed, and nix-instantiate was not found.
-          Do:  write it out, or run this on a machine with Nix
+          Why: only Nix can compute this value, but nix-instantiate was not found.
+          Do:  write the value literally, or run this on a machine with Nix
         `
     },
     { env: { PATH: '/nowhere' } }
@@ -82,8 +82,8 @@ needing('nix-instantiate')('domain refuses Nix that needs a whole NixOS', async 
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/x.nix: Nix cannot evaluate the domain.
-        Why: the file needs \`pkgs', which only a complete NixOS configuration provides
-        Do:  make the file independent of others
+        Why: the file needs \`pkgs', which only a whole NixOS provides
+        Do:  make the file independent of other files and options
       `.replace('\\`', '`')
   })
 })
@@ -93,7 +93,7 @@ needing('nix-instantiate')('domain --check compares and does not print the resul
   expect(await place.run(['domain', 'x.xml', '--check'])).toEqual({
     code: 0,
     stdout: '',
-    stderr: '/etc/nixos/x.xml: the XML and its Nix are equal (nix-instantiate renders the same).\n'
+    stderr: '/etc/nixos/x.xml converts to Nix without loss (nix-instantiate renders the same).\n'
   })
   expect(await place.run(['domain', 'x.nix', '--check', '-q'])).toEqual({
     code: 0,
@@ -120,14 +120,14 @@ test.concurrent('domain --mend prints each change and its reason', async () => {
       .trim()
       .replace("machine='pc-q35-6.2' arch='x86_64'", "arch='x86_64' machine='pc-q35-6.2'"),
     stderr: text`
-      modernized os/loader, line 8:
+      fixed os/loader, line 8:
         - /usr/share/OVMF/OVMF_CODE_4M.ms.fd
         + <os firmware='efi'> with <loader secure='yes'/>
-        Why: libvirt then selects this system's firmware; if the guest does not start with its old UEFI variables, restore them from a backup or let libvirt create new ones.
-      modernized os/nvram, line 9:
+        Why: libvirt then selects this system's firmware; if the guest does not start with its old variables, restore them or let libvirt create new ones.
+      fixed os/nvram, line 9:
         - template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'
-        Why: libvirt now selects the template together with the firmware.
-      modernized devices/emulator, line 18:
+        Why: the template belongs to the firmware, which libvirt now selects.
+      fixed devices/emulator, line 18:
         - /usr/bin/qemu-system-x86_64
         + /run/libvirt/nix-emulators/qemu-system-x86_64
         Why: NixOS links its QEMU at the new path.
@@ -136,7 +136,7 @@ test.concurrent('domain --mend prints each change and its reason', async () => {
   expect(await place.run(['domain', 'x.xml', '--mend'])).toEqual({
     code: 0,
     stdout: guest('evdev-input.nix'),
-    stderr: 'There was nothing to modernize.\n'
+    stderr: 'There was nothing to fix.\n'
   })
 })
 
@@ -154,8 +154,8 @@ test.concurrent('domain prints notes to stderr unless --quiet is given', async (
     code: 0,
     stdout,
     stderr: text`
-      note: line 1: this XML was dumped while the guest was running, so it contains runtime state; use virsh dumpxml --inactive NAME.
-      note: line 1: the instruction "<?…?>" is omitted: libvirt does not use it.
+      note: line 1: the guest was running when this was dumped, so it contains state of that run; use virsh dumpxml --inactive NAME.
+      note: line 1: the instruction "<?…?>" is omitted, because libvirt ignores it.
       `
   })
   expect(await place.run(['domain', 'x.xml', '-q'])).toEqual({ code: 0, stdout, stderr: '' })
@@ -209,7 +209,7 @@ test.concurrent.each([
   [
     ['domain'],
     2,
-    `vfio-patch: "domain" needs FILE: the XML of a libvirt guest (virsh dumpxml --inactive NAME), or a module with one; - is standard input.
+    `vfio-patch: "domain" needs FILE: the XML of a libvirt guest (virsh dumpxml --inactive NAME), or a module that defines a guest; - is standard input.
   Do:  vfio-patch domain FILE
 `
   ],

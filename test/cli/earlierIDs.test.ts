@@ -12,8 +12,8 @@ import { text } from './support/text.ts'
 const FILE = '/etc/nixos/configuration.nix'
 const HEADLINE = `${FILE}: 3 changes; vfio/: ${Object.keys(installedModules()).length} new files`
 const MOVED =
-  'Replaces configuration.nix:3: IDS_MOVED, boot.kernelParams lists IDs for vfio-pci; vfio-patch writes its own list, and only one takes effect.'
-const CHECKED = 'Checked: parses (own parser only; switched off).'
+  'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci are in boot.kernelParams, and only one of the lists takes effect.'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 
 const withIDs = (ids: string) => text`
   { ... }:
@@ -85,11 +85,11 @@ test.concurrent('apply refuses earlier IDs of the only card, also with --keep-ob
   const refusal = {
     code: 7,
     stderr: text`
-      vfio-patch: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080] is the only card that can show a picture. Nothing was written.
-        Why: after the next boot the host would have no picture.
-             configuration.nix:3 already gives it to vfio-pci. vfio-pci does not have it now; with the modules of vfio-patch it will have it from the next boot on.
-        Do:  leave it with the host until a guest starts: add --bind hooks;
-             or put it in a separate boot entry: add --specialisation vfio;
+      vfio-patch: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080] is the only card that the host has for its display output. Nothing was written.
+        Why: after the next boot the host would have no display output.
+             It is already assigned to vfio-pci in configuration.nix:3. vfio-pci does not have it now, but with vfio-patch's modules it will have it from the next boot on.
+        Do:  let the host use it until a guest starts: add --bind hooks;
+             or use a separate boot entry: add --specialisation vfio;
              or remove it from configuration.nix:3
       `
   }
@@ -105,7 +105,7 @@ test.concurrent('apply refuses earlier IDs of the card that shows the screen unl
   const { code, stderr } = await place.run(call('x570-two-makers'))
   expect({ code, what: stderr.split('\n')[0] }).toEqual({
     code: 7,
-    what: 'vfio-patch: 0000:0a:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.'
+    what: 'vfio-patch: 0000:0a:00.0 is the card that shows this screen. After the next boot the screen would stay dark. Nothing was written.'
   })
   const confirmed = await moved('x570-two-makers', ids, '--confirm', '0a:00.0')
   expect(confirmed.code).toBe(0)
@@ -132,7 +132,7 @@ test.concurrent('apply moves earlier IDs of the only card if vfio-pci already ha
     told: [
       HEADLINE,
       MOVED,
-      'Note: vfio-pci already has 0000:0a:00.0 and 0000:0a:00.1, so the host loses nothing that it has today.'
+      'Note: vfio-pci already has 0000:0a:00.0 and 0000:0a:00.1, so the host loses no device that it has now.'
     ]
   })
 })

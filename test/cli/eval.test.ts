@@ -26,7 +26,7 @@ const SET = ['option', 'set', 'pc.nix', 'a', '2', OFF]
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
 
 const HEAD = `${FILE}: 1 change\n`
-const CHECKED = 'Checked: parses (own parser only; switched off).\n'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).\n'
 const WROTE = text`
   Wrote ${FILE}.
   Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
@@ -111,7 +111,7 @@ test.concurrent('--eval says so if the command also fails without the change', a
       vfio-patch: the system does not evaluate with this change. Nothing was written.
           never
         Why: it does not evaluate without the change either.
-        Do:  fix that first, or omit --eval; -v shows the whole output of the command
+        Do:  fix that error first, or omit --eval; -v shows the whole output of the command
       `
   })
   await expectFailure(place, [...SET, '-qn', '--eval', 'no-such-program-at-all'], {

@@ -38,12 +38,12 @@ const LISTED = NAMES.replaceAll(' ', ', ')
 
 const HEAD = `${FILE}: 2 changes; vfio/: 12 new files\n`
 const REGISTERS = 'git: 12 new files will be registered (git add -N), not committed.\n'
-const CHECKED = 'Checked: parses (own parser only; switched off).\n'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).\n'
 const WROTE = text`
   Wrote /etc/nixos/vfio/ (new) and ${FILE}.
   Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
   Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-          If there is no picture, choose the previous generation in the boot menu.
+          If the screen stays dark, choose the previous generation in the boot menu.
   `
 
 const REGISTERED = [
@@ -152,7 +152,7 @@ asRoot('apply as root registers files as the owner, who keeps the index', async 
   const env = { SUDO_UID: String(OWNER) }
   expect(await said(place, APPLY, env)).toEqual({
     code: 0,
-    stderr: `${HEAD}${REGISTERS}${CHECKED}Note: /etc/nixos belongs to user ${OWNER}, who can change it meanwhile.\n${WROTE}`
+    stderr: `${HEAD}${REGISTERS}${CHECKED}Note: /etc/nixos belongs to user ${OWNER}, who can change it while this runs.\n${WROTE}`
   })
   const owners = ['.git/index', 'vfio/vfio.nix', 'vfio'].map(it => {
     const { uid, gid } = lstatSync(join(place.nixos, it))
@@ -195,9 +195,9 @@ test('apply writes files that git ignores, with a warning', async () => {
       Why: a flake only sees files known to git.
       Do:  find the rule and remove it: git -C /etc/nixos check-ignore -v ${NAMES}
            then: git -C /etc/nixos add -N ${NAMES}
-           or, if this is not a flake, next time: --no-git-add
+           or, if this is not a flake, add next time: --no-git-add
     `
-  const ignores = 'git: 12 new files will not be registered, as git ignores them.\n'
+  const ignores = 'git: 12 new files will not be registered, because git ignores them.\n'
   expect(await said(place, APPLY)).toEqual({
     code: 8,
     stderr: HEAD + ignores + CHECKED + report + WROTE
@@ -302,7 +302,7 @@ needing(
   const { code, stderr } = await place.run(words, { through: AS_NOBODY })
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `${HEAD}git: sudo is needed to register 12 new files, as the repository belongs to another user.\n${CHECKED}`
+    stderr: `${HEAD}git: sudo is needed to register 12 new files, because the repository belongs to another user.\n${CHECKED}`
   })
 })
 

@@ -52,7 +52,7 @@ test.concurrent('--gpu selects a card by ID if no other device has the ID', asyn
           ];
       `,
     told: [
-      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.',
       AMD,
       BY_ID
     ]
@@ -77,7 +77,7 @@ test.concurrent('--gpu selects one of two identical cards by address, with the I
           ];
       `,
     told: [
-      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070], with 0000:0a:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070], with 0000:0a:00.1 (audio): a guest gets the whole card.',
       AMD,
       'Selected by address: 0000:01:00.0 (display) and 0000:01:00.1 (audio) of the host have the same ID.'
     ]
@@ -100,7 +100,7 @@ test.concurrent('--gpu selects a card by address if only its audio function shar
           competingDrivers = [ "amdgpu" "radeon" "snd_hda_intel" "xhci_pci" ];
       `,
     told: [
-      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT], with 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C): a guest gets a whole card.',
+      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT], with 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C): a guest gets the whole card.',
       AMD,
       'Selected by address: 0000:0c:00.1 (audio) of the host has the same ID.',
       'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
@@ -132,7 +132,7 @@ test.concurrent('--gpu takes all functions of a card if each is in its own IOMMU
           ];
       `,
     told: [
-      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080], with 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C): a guest gets a whole card.',
+      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080], with 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C): a guest gets the whole card.',
       INTEL,
       BY_ID,
       'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
@@ -149,7 +149,7 @@ test.concurrent('--gpu only turns on the IOMMU if it is off', async ({ expect })
       `,
     told: [
       INTEL,
-      'The IOMMU is off, so this run only turns it on. Reboot, then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away.'
+      'The IOMMU is off, so this run only turns it on. Reboot, then run this again to pass through 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate].'
     ]
   })
 })
@@ -166,11 +166,11 @@ test.concurrent('--gpu takes the card with the screen if it is confirmed', async
           ];
       `,
     told: [
-      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590], with 0000:01:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590], with 0000:01:00.1 (audio): a guest gets the whole card.',
       INTEL,
       BY_ID,
-      "Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start because of that, use --disable-efifb.",
-      'Note: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
+      "Note: the firmware draws the boot screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup. If the boot screen keeps a guest from starting, use --disable-efifb.",
+      'Note: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.'
     ]
   })
 })
@@ -187,10 +187,10 @@ test.concurrent('--gpu --bind hooks takes the only card', async ({ expect }) => 
           bindAtBoot = false;
       `,
     told: [
-      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:0a:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:0a:00.1 (audio): a guest gets the whole card.',
       AMD,
       BY_ID,
-      "Note: the firmware shows its first screen on 0000:0a:00.0; if a guest can't start because of that, use --disable-efifb."
+      'Note: the firmware draws the boot screen on 0000:0a:00.0. If the boot screen keeps a guest from starting, use --disable-efifb.'
     ]
   })
 })
@@ -267,8 +267,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
-        Why: after the next boot it would belong to the guest, and the host would not find its files.
-        Do:  leave 0000:04:00.0 with the host; ${OTHER}
+        Why: after the next boot vfio-pci would have the device, and the host would not find its files.
+        Do:  do not pass 0000:04:00.0 through; ${OTHER}
       `
   ],
   [
@@ -278,8 +278,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: this system uses a disk of 0000:00:17.0 Intel Alder Lake-S PCH SATA Controller [AHCI Mode]: /, /boot, swap on sda3 and the encrypted sda2. Nothing was written.
-        Why: after the next boot it would belong to the guest, and the host would not find its files.
-        Do:  leave 0000:00:17.0 with the host; ${OTHER}
+        Why: after the next boot vfio-pci would have the device, and the host would not find its files.
+        Do:  do not pass 0000:00:17.0 through; ${OTHER}
       `
   ],
   [
@@ -290,7 +290,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     text`
       vfio-patch: 0000:06:00.0 Intel I211 Gigabit Network Connection is the only network card (enp6s0). Nothing was written.
         Why: after the next boot this machine would have no network.
-        Do:  install another one for the host first, or leave this one with the host
+        Do:  first install another network card for the host, or do not pass this card through
       `
   ],
   [
@@ -310,10 +310,10 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '0a:00.0', '--confirm', '0a:00.0'],
     7,
     text`
-      vfio-patch: ${gtx1080} is the only card that can show a picture. Nothing was written.
-        Why: after the next boot the host would have no picture.
-        Do:  leave it with the host until a guest starts: add --bind hooks;
-             or put it in a separate boot entry: add --specialisation vfio
+      vfio-patch: ${gtx1080} is the only card that the host has for its display output. Nothing was written.
+        Why: after the next boot the host would have no display output.
+        Do:  let the host use it until a guest starts: add --bind hooks;
+             or use a separate boot entry: add --specialisation vfio
       `
   ],
   [
@@ -322,8 +322,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '10de:2484'],
     7,
     text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would be given away. Nothing was written.
-        Why: after the next boot the host would have no picture; an ID selects all cards that have it.
+      vfio-patch: the host would have no card left for its display output: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would be passed through. Nothing was written.
+        Why: after the next boot the host would have no display output; an ID selects every card with that ID.
         Do:  name only the card for the guest, e.g. --gpu 0000:0a:00.0
       `
   ],
@@ -333,8 +333,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '01:00.0', '--gpu', '0a:00.0'],
     7,
     text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would be given away. Nothing was written.
-        Why: after the next boot the host would have no picture.
+      vfio-patch: the host would have no card left for its display output: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would be passed through. Nothing was written.
+        Why: after the next boot the host would have no display output.
         Do:  name only the card for the guest, e.g. --gpu 0000:0a:00.0
       `
   ],
@@ -344,8 +344,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '10de:1b80', '--device', '1002:6985'],
     7,
     text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would be given away. Nothing was written.
-        Why: after the next boot the host would have no picture.
+      vfio-patch: the host would have no card left for its display output: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would be passed through. Nothing was written.
+        Why: after the next boot the host would have no display output.
         Do:  name only the card for the guest, e.g. --gpu 0000:01:00.0
       `
   ],
@@ -367,9 +367,9 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: this system uses a disk of 0000:02:00.1 AMD 400 Series Chipset SATA Controller: / and /boot. Nothing was written.
-        Why: after the next boot it would belong to the guest, and the host would not find its files.
+        Why: after the next boot vfio-pci would have the device, and the host would not find its files.
              also: 0000:04:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is the only network card (enp4s0).
-        Do:  leave 0000:02:00.1 with the host; ${OTHER}
+        Do:  do not pass 0000:02:00.1 through; ${OTHER}
       `
   ],
   [
@@ -390,7 +390,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     2,
     text`
       vfio-patch: 0000:0a:00.1 NVIDIA GP104 High Definition Audio Controller is not a graphics card.
-        Do:  it is part of one: --gpu 0000:0a:00.0
+        Do:  it is part of a graphics card: --gpu 0000:0a:00.0
       `
   ],
   [
@@ -400,7 +400,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     2,
     text`
       vfio-patch: 0000:06:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is not a graphics card.
-        Do:  to give it away anyway: --address 0000:06:00.0
+        Do:  to pass it through anyway: --address 0000:06:00.0
       `
   ],
   [
@@ -424,10 +424,10 @@ test.concurrent('--gpu refuses the card with the monitor', async () => {
   await expectRefusal(place, words, {
     code: 7,
     stderr: text`
-      vfio-patch: 0000:01:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
-        Why: no monitor is plugged into 0000:00:02.0 Intel AlderLake-S GT1, which would be left to the host.
-        Do:  plug your monitor in there, ${OTHER},
-             put it in a separate boot entry (add --specialisation vfio),
+      vfio-patch: 0000:01:00.0 is the card that shows this screen. After the next boot the screen would stay dark. Nothing was written.
+        Why: no monitor is plugged into 0000:00:02.0 Intel AlderLake-S GT1, which the host would keep.
+        Do:  plug your monitor into a card that the host keeps, ${OTHER},
+             use a separate boot entry (add --specialisation vfio),
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
       `
   })
@@ -442,10 +442,10 @@ test.concurrent('--gpu refuses a card whose driver reports no monitors if no oth
   await expectRefusal(place, words, {
     code: 7,
     stderr: text`
-      vfio-patch: 0000:01:00.0 may be the card that shows your screen: its driver does not report monitors. If it is, you would have no picture after the next boot. Nothing was written.
-        Why: no monitor is plugged into 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100], which would be left to the host.
-        Do:  plug your monitor in there, ${OTHER},
-             put it in a separate boot entry (add --specialisation vfio),
+      vfio-patch: 0000:01:00.0 may be the card that shows your screen: its driver does not report monitors. If so, the screen would stay dark after the next boot. Nothing was written.
+        Why: no monitor is plugged into 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100], which the host would keep.
+        Do:  plug your monitor into a card that the host keeps, ${OTHER},
+             use a separate boot entry (add --specialisation vfio),
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
       `
   })
@@ -458,10 +458,10 @@ test.concurrent('--gpu refuses the last card if another file gives the other one
   await expectRefusal(place, [...words, '--yes'], {
     code: 7,
     stderr: text`
-      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would be given away. Nothing was written.
-        Why: after the next boot the host would have no picture.
-             0000:01:00.0 is already given away by card.nix:2.
-        Do:  remove it from card.nix:2 first, or leave the other with the host
+      vfio-patch: the host would have no card left for its display output: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would be passed through. Nothing was written.
+        Why: after the next boot the host would have no display output.
+             0000:01:00.0 is already passed through by card.nix:2.
+        Do:  first remove it from card.nix:2, or do not pass the other device through
       `
   })
   // Nothing is lost where a guest has it only while it runs; nor by the same card again, or one more thing.
@@ -501,7 +501,7 @@ test.concurrent('--gpu refuses a card that shares its group unless the others ar
       vfio-patch: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network). Nothing was written.
         Why: the IOMMU can't isolate them from each other, so a guest gets all of them or none.
         Do:  put the card in another slot, or choose another card: vfio-patch scan;
-             or give them away as well, if the host does not need them: vfio-patch ${words.join(' ')} ${others.join(' ')}
+             or, if the host does not need the other devices, pass them through as well: vfio-patch ${words.join(' ')} ${others.join(' ')}
       `
   })
   const together = await place.run([...words, ...others])
@@ -523,7 +523,7 @@ test.concurrent('--gpu refuses if the firmware offers no IOMMU', async () => {
       code: 7,
       stderr: text`
       vfio-patch: the IOMMU is off: /sys/kernel/iommu_groups is empty. Nothing was written.
-        Why: the firmware does not offer one to the kernel, and without it a guest cannot get a device.
+        Why: the firmware does not offer an IOMMU to the kernel, and passthrough needs one.
         Do:  switch on VT-d or AMD-Vi in the firmware setup, reboot, then: vfio-patch scan
       `
     }
@@ -578,7 +578,7 @@ test.concurrent('diff refuses if an address of the configuration has another dev
   )
   const stderr = text`
     vfio-patch: the configuration expects 10de:1e04 at 0000:0a:00.0, but this machine has 10de:1b80 there. Nothing was written.
-      Why: cards were moved, or this is another machine.
+      Why: a card was moved, or this is another machine.
       Do:  vfio-patch scan, then: vfio-patch diff --gpu ADDR
     `
   await expectRefusal(place, call('diff', 'single-gpu', '--ignore-msrs'), { code: 7, stderr })
@@ -589,12 +589,12 @@ test.concurrent('apply takes single devices as named, and notes the group that t
 }) => {
   const told = async (...flags: string[]) => (await planned('dirty-group', ...flags)).told
   expect(await told('--address', '08:00.0', '--address', '08:00.1')).toEqual([
-    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets all of a group or nothing. Put it into another slot, or check whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.',
-    'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
+    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets the whole group or nothing. Put the card into another slot, or look for an ACS setting in the firmware setup; "vfio-patch scan" shows the groups.',
+    'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.'
   ])
   const [first] = await told('--device', '10de:1b80', '--confirm', '0a:00.0')
   expect(first).toBe(
-    'Note: 0000:0a:00.0 shares IOMMU group 17 with 0000:0a:00.1 (audio), and a guest gets all of a group or nothing; that is part of the same card, so name it too.'
+    'Note: 0000:0a:00.0 shares IOMMU group 17 with 0000:0a:00.1 (audio), and a guest gets the whole group or nothing; that is part of the same card, so name it too.'
   )
   const patched = await told('--address', '08:00.0', '--acs-patch')
   expect(patched.filter(it => it.includes('IOMMU group'))).toEqual([])

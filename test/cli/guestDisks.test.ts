@@ -127,7 +127,7 @@ test.concurrent('diff --domain reports several refusals at once', async () => {
     stderr: text`
       vfio-patch: win10.xml:8: small would get /dev/nvme0n1p2, which this system uses: / (nvme0n1p2). Nothing was written.
         Why: ${WHY}
-             also: small could write to the system of this host: it shares /etc/nixos, which is part of /etc or contains it.
+             also: small could write to the system of this host: it shares /etc/nixos, which is inside /etc or contains it.
         Do:  give small another disk or an image file: change it in win10.xml
       `
   })
@@ -146,11 +146,11 @@ test.concurrent('diff --domain refuses to share the root folder unless it is rea
       vfio-patch: win10.xml:6: small could write to the system of this host: it shares /. Nothing was written.
         Why: the guest could change files of the host, and so take over the host.
         Do:  add <readonly/> to that <filesystem> in win10.xml,
-             or share a folder without files of the system
+             or share a folder without system files
       `
   })
   expect((await planned(share('<readonly/>'))).told).toEqual([
-    'Guest: small; its file is yours to edit.'
+    'Guest: small; you may edit its file.'
   ])
 })
 
@@ -158,8 +158,8 @@ test.concurrent('apply --domain notes a disk of the host that the guest can only
   expect
 }) => {
   expect((await planned(disk('/dev/nvme0n1', '<readonly/>'))).told).toEqual([
-    'Guest: small; its file is yours to edit.',
-    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data meanwhile, so the guest may see damage that does not exist.'
+    'Guest: small; you may edit its file.',
+    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data while the guest reads it, so the data may look damaged to the guest.'
   ])
 })
 
@@ -167,7 +167,7 @@ test.concurrent('apply --domain notes a disk that could not be checked in a dump
   expect
 }) => {
   expect((await planned(disk('/dev/disk/by-id/ata-B'))).told).toEqual([
-    'Guest: small; its file is yours to edit.',
+    'Guest: small; you may edit its file.',
     'Note: win10.xml:6: /dev/disk/by-id/ata-B, a disk of small, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before small starts.'
   ])
 })
@@ -275,15 +275,15 @@ test.concurrent.for([
   ['/dev/disk/by-id/ata-A-part2'],
   [
     '/dev/sdb',
-    '/dev/sdb can be another disk after the next boot, even one that this system uses (sda). Use /dev/disk/by-id/ata-B instead.'
+    '/dev/sdb can be another disk after the next boot, possibly a disk that this system uses (sda). Use /dev/disk/by-id/ata-B instead.'
   ],
   [
     '/dev/disk/by-id/usb-C',
-    '/dev/disk/by-id/usb-C, a disk of small, is removable, so the host may mount it when it is plugged in. Make sure that it does not while small runs.'
+    '/dev/disk/by-id/usb-C, a disk of small, is removable, so the host may mount it when it is plugged in. Make sure that the host does not mount it while small runs.'
   ],
   [
     '/dev/disk/by-id/ata-Z',
-    'this machine does not have /dev/disk/by-id/ata-Z, a disk of small, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.'
+    'this machine does not have /dev/disk/by-id/ata-Z, a disk of small, so vfio-patch could not check whether the host uses it. Plug it in and run this again, or change the disk.'
   ]
 ])('diff --domain accepts %s, with a note if needed', async ([path = '', note], { expect }) => {
   const place = given(disk(path))
@@ -363,7 +363,7 @@ test.concurrent('apply without --domain only notes a disk of the host in the fil
   const { code, stderr } = await place.run(words)
   expect(code).toBe(0)
   expect(toldIn(stderr)).toEqual([
-    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). Once small writes to it, files of this system are destroyed. Change that before small starts.'
+    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). What small writes can destroy files of this system. Change the guest before it starts.'
   ])
 })
 

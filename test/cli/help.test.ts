@@ -13,9 +13,9 @@ const OVERVIEW = text`
   Usage: vfio-patch COMMAND [FILE] [FLAGS]
 
   Commands:
-    vfio-patch scan           show the graphics cards, and which a guest can have
+    vfio-patch scan           show which graphics cards a guest can have
     vfio-patch apply [FILE]   set up passthrough: show changes, ask, write them
-    vfio-patch diff [FILE]    show these changes only (like "apply --dry-run")
+    vfio-patch diff [FILE]    show what apply would change, and write nothing
     vfio-patch check [FILE]   find problems in FILE, and how to fix them
     vfio-patch remove [FILE]  remove vfio-patch from FILE, keeping your own edits
     vfio-patch undo [FILE]    undo the last run that changed FILE, byte for byte
@@ -27,7 +27,7 @@ const OVERVIEW = text`
     -V, --version  print the version
 
   "vfio-patch COMMAND --help" lists the flags of a command. Start with "vfio-patch
-  scan"; it ends with the next step.
+  scan", which ends with the next step.
 
   Exit codes:
     0    done, or nothing to do
@@ -95,8 +95,8 @@ test('the help of apply shows arguments, defaults, groups and the --no- form', a
     '      --iommu intel|amd               the vendor of the CPU',
     '      --hugepages SIZE:COUNT  huge pages for guests, e.g. 1G:16',
     '  -U, --unified N         lines of context in the diff; default 3',
-    '      --no-backup         keep no copy, so no undo; needs --yes',
-    '  vfio-patch apply --gpu 0000:01:00.0  pass this card to guests'
+    '      --no-backup         save no backup, so undo is impossible; needs --yes',
+    '  vfio-patch apply --gpu 0000:01:00.0  pass this card through to guests'
   ]) {
     expect(help.split('\n')).toContain(line)
   }

@@ -69,9 +69,9 @@ needing('strace').each([
     expect(first.code).toBe(0)
     expect(place.files()).toEqual(one)
     const expected = {
-      'rolled back': text`
-      vfio-patch: note: INTERRUPTED; it was reverted.
-      The interrupted apply was reverted: your files are as they were before it.
+      'taken back': text`
+      vfio-patch: note: INTERRUPTED; it was rolled back.
+      The interrupted apply was rolled back: your files are as they were before it.
       To go further back, run this again.
       `,
       nothing: text`
@@ -90,7 +90,7 @@ needing('strace').each([
     expect(said(first).stderr).toBe(expected[outcome as keyof typeof expected])
     if (outcome !== 'nothing') {
       const way =
-        outcome === 'finished' ? 'finish it and then undo the last run' : 'revert it and stop there'
+        outcome === 'finished' ? 'finish it and then undo the last run' : 'roll it back and stop'
       expect(said(dry)).toEqual({
         code: 1,
         stderr: text`
@@ -146,7 +146,7 @@ needing('strace').each([
     ]
     const expected = {
       nothing: undone,
-      'rolled back': `vfio-patch: note: INTERRUPTED; it was reverted.\n${undone}`,
+      'taken back': `vfio-patch: note: INTERRUPTED; it was rolled back.\n${undone}`,
       finished: `vfio-patch: note: INTERRUPTED; it was finished.\n${complete}`,
       untold: complete
     }
@@ -202,7 +202,7 @@ test.concurrent('undo exits with 8 if its output is lost, and the next undo only
 })
 
 needing('strace').each([
-  { nth: 2, call: 'rename', says: 'it was reverted.' },
+  { nth: 2, call: 'rename', says: 'it was rolled back.' },
   { nth: 3, call: 'unlink', says: 'it was finished.' }
 ])(
   'apply after an interrupted undo writes what was asked for: $says',
@@ -269,7 +269,7 @@ needing('strace')('the next command that writes reverts an interrupted run', asy
   const { code, stdout, stderr } = await place.run(SET)
   expect([code, stdout]).toEqual([0, ''])
   expect(stderr.replace(INTERRUPTED, 'INTERRUPTED')).toBe(text`
-    vfio-patch: note: INTERRUPTED; it was reverted.
+    vfio-patch: note: INTERRUPTED; it was rolled back.
     Nothing to do: /etc/nixos/configuration.nix is already up to date.
     `)
   expect(readdirSync(place.nixos).sort()).toEqual(FILES)
@@ -352,7 +352,7 @@ test.concurrent('apply refuses while another vfio-patch holds the lock, and igno
   expect([code, stdout]).toEqual([5, ''])
   expect(stderr).toBe(text`
     vfio-patch: another vfio-patch (pid ${child.pid}) is working on /etc/nixos/configuration.nix. Nothing was written.
-      Why: it holds the lock of /etc/nixos since WHEN
+      Why: it has held the lock of /etc/nixos since WHEN
       Do:  wait until it ends, then run this again; if process ${child.pid} is not vfio-patch: rm /etc/nixos/.vfio-patch.lock
     `)
   expect(place.files()).toEqual(before)
@@ -370,7 +370,7 @@ needing('root')('apply refuses a backup folder that other users can access', asy
   await expectRefusal(place, [...APPLY, 'configuration.nix'], {
     code: 4,
     stderr: text`
-      vfio-patch: could not save a backup in /state: the folder /state has your backups, and other users have access to it (mode 755). Nothing was written.
+      vfio-patch: could not save a backup in /state: other users have access to /state, the folder with your backups (mode 755). Nothing was written.
         Do:  chmod 700 /state, or repeat with --no-backup --yes
       `
   })

@@ -440,7 +440,7 @@ test.concurrent('--json exits with 4 if the document is lost, or with 8 if the c
   const script = '"$@" >/dev/full'
   const lost = text`
     vfio-patch: the output could not be written (ENOSPC).
-      Do:  check whether its device has space left
+      Do:  check whether the output device has space left
     `
   const words = ['option', 'set', 'pc.nix', 'a', '2', OFF, '--json']
   expect(await place.run([...words, '-n'], { script })).toEqual({

@@ -11,7 +11,7 @@ it('reads the machine once', () => {
 
 it('reads nothing before it is needed', () => {
   const reader = new MachineReader('/no/such/folder')
-  expect(() => reader.read()).toThrow('--sysfs: there is no directory /no/such/folder.')
+  expect(() => reader.read()).toThrow('--sysfs: there is no folder /no/such/folder.')
 })
 
 it('gives an ID the same name as the device of the machine, also if the machine was not read', () => {

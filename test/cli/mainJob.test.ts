@@ -61,7 +61,7 @@ const APPLIED = {
     Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
     Backup: /state/runs/RUN-1   Undo: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch undo /etc/nixos/configuration.nix
     Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-            If there is no picture, choose the previous generation in the boot menu.
+            If the screen stays dark, choose the previous generation in the boot menu.
     `
 }
 

@@ -57,7 +57,7 @@ test.concurrent('apply without flags updates the modules', async () => {
       Wrote /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --run RUN-1
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              If there is no picture, choose the previous generation in the boot menu.
+              If the screen stays dark, choose the previous generation in the boot menu.
       `
   })
   const { 'configuration.nix': configuration, 'vfio/mine.nix': mine, ...modules } = place.files()
@@ -94,7 +94,7 @@ test.concurrent('apply and diff refuse to replace edited modules without --repla
   const stderr = text`
     vfio-patch: default.nix in /etc/nixos/vfio has local edits. Nothing was written.
       Why: an update would overwrite these edits.
-      Do:  move them into your own configuration, then: vfio-patch apply --yes configuration.nix --replace-modules
+      Do:  move your edits into your own configuration, then: vfio-patch apply --yes configuration.nix --replace-modules
     `
   await expectRefusal(place, ['apply', '--yes', 'configuration.nix'], { code: 3, stderr })
 
@@ -102,7 +102,7 @@ test.concurrent('apply and diff refuse to replace edited modules without --repla
   expect((await place.run(['diff', 'configuration.nix'])).stderr).toBe(text`
     vfio-patch: default.nix and vfio.nix in /etc/nixos/vfio have local edits. Nothing was written.
       Why: an update would overwrite these edits.
-      Do:  move them into your own configuration, then: vfio-patch diff configuration.nix --replace-modules
+      Do:  move your edits into your own configuration, then: vfio-patch diff configuration.nix --replace-modules
     `)
 
   const replaced = await place.run([
@@ -139,7 +139,7 @@ test.concurrent('apply refuses a modules folder with other files, and remembers 
     code: 3,
     stderr: text`
       vfio-patch: the folder /etc/nixos/vfio does not belong to vfio-patch: it contains mine.nix. Nothing was written.
-        Why: your own files are never overwritten.
+        Why: vfio-patch never overwrites your own files.
         Do:  choose another folder for the modules, e.g. --modules-dir vfio-patch
       `
   })
@@ -164,7 +164,7 @@ test.concurrent('apply refuses a modules folder with other files, and remembers 
       Wrote /etc/nixos/modules/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              If there is no picture, choose the previous generation in the boot menu.
+              If the screen stays dark, choose the previous generation in the boot menu.
       `
   })
 
@@ -184,8 +184,8 @@ test.concurrent('apply refuses a file in place of the modules folder', async () 
   await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--iommu', 'amd'], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/vfio is not a folder, and the modules of vfio-patch need a folder there. Nothing was written.
-        Why: your own files are never overwritten.
+      vfio-patch: /etc/nixos/vfio is not a folder, but vfio-patch's modules need a folder with this name. Nothing was written.
+        Why: vfio-patch never overwrites your own files.
         Do:  choose another folder for the modules, e.g. --modules-dir vfio-patch
       `
   })
@@ -223,8 +223,8 @@ test.concurrent.each([
       code: 3,
       stderr: text`
       vfio-patch: /etc/nixos/${declaration} already declares virtualisation.vfio. Nothing was written.
-        Why: two modules can't declare the same option; /etc/nixos/configuration.nix imports this one through ${importer}.
-        Do:  omit --keep-obsolete so that ${importer} is replaced, or remove it from imports (your settings under virtualisation can stay)
+        Why: /etc/nixos/configuration.nix imports that file through ${importer}, and two modules can't declare the same option.
+        Do:  omit --keep-obsolete so that vfio-patch replaces ${importer}, or remove ${importer} from imports (you can keep your settings under virtualisation)
       `
     })
   }
@@ -239,7 +239,7 @@ test.concurrent('apply refuses a file that declares virtualisation.vfio', async 
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix already declares virtualisation.vfio. Nothing was written.
-        Why: two modules can't declare the same option, and the modules of vfio-patch declare this one too.
+        Why: vfio-patch's modules declare it too, and two modules can't declare the same option.
         Do:  pass the configuration of a machine, not a module that others import
       `
   })

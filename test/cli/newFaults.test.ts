@@ -7,7 +7,7 @@ import { text } from './support/text.ts'
 
 const OFF = '--parse-check=off'
 const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files'
-const CHECKED = 'Checked: parses (own parser only; switched off).'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 
 /** What a plan tells besides the patch. */
 async function told(files: Record<string, string>, ...flags: string[]): Promise<string> {
@@ -48,7 +48,7 @@ test.concurrent('diff reports too many huge pages and an ID that a device of the
     await told(files, ...of('x570-two-makers'), '--gpu', '01:00.0', '--hugepages', '1G:64')
   ).toBe(text`
     ${HEADLINE}
-    Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.
+    Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.
     IOMMU type: amd (detected from the CPU).
     Selected by PCI ID: no other device on this host has it.
     New problem: configuration.nix:18: HUGEPAGES_TOO_MANY, 64.0 GiB of huge pages leave the host too little of its 31.3 GiB. Why: the host cannot use reserved memory, so it runs out of memory or does not boot. Do: leave the host 4 GiB: at most 27 of these pages
@@ -89,7 +89,7 @@ test.concurrent('diff notes a user that the configuration does not define', asyn
   const call = ['--user', 'alcie', '--user', 'bob']
   expect(await told(given(alice + bob), ...call)).toBe(text`
     ${HEADLINE}
-    Note: no user alcie is defined in the files that could be read; they define alice and bob.
+    Note: the files that could be read define no user alcie, only alice and bob.
     ${CHECKED}
     `)
   const unremarked = `${HEADLINE}\n${CHECKED}\n`

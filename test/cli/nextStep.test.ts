@@ -25,7 +25,7 @@ async function next(place: Place, words: string[], options = {}): Promise<string
   return [`${code}`, ...(from === -1 ? [] : lines.slice(from))]
 }
 const apply = (file: string, ...more: string[]) => ['apply', file, '--device', '10de:1b80', ...more]
-const hint = '        If there is no picture, choose the previous generation in the boot menu.'
+const hint = '        If the screen stays dark, choose the previous generation in the boot menu.'
 
 test.concurrent('apply names a configuration outside /etc/nixos in the next step', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })

@@ -175,7 +175,7 @@ needing('root')(
     })
     const set = ['option', 'set', 'configuration.nix', 'networking.hostName', '"pc"', '--yes']
     expect((await place.run(set, { env: { SUDO_UID: '1234' } })).stderr).toContain(
-      '\nNote: /etc/nixos belongs to user 1234, who can change it meanwhile.\n'
+      '\nNote: /etc/nixos belongs to user 1234, who can change it while this runs.\n'
     )
     const owners = place.snapshot().filter(it => it.includes(' etc/nixos'))
     expect(owners.map(it => it.split(' ')[1])).toEqual(
@@ -214,7 +214,7 @@ needing('root', 'unshare')('apply refuses a file that is a mount point', async (
       code: 3,
       stderr: text`
         vfio-patch: /etc/nixos/configuration.nix is a mount point and cannot be replaced safely. Nothing was written.
-          Why: a single file is bind-mounted, as impermanence does.
+          Why: the file itself is bind-mounted, e.g. by impermanence.
           Do:  edit the original: vfio-patch apply /persist/configuration.nix
         `
     },

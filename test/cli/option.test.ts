@@ -90,7 +90,7 @@ needing('python3')('option set asks on a terminal before it writes', async () =>
       -  a = 1;
       +  a = 2;
        }
-      Checked: parses (own parser only; switched off).
+      Checked: parses (built-in parser only; switched off).
       Write these changes? [y/N] y
       Wrote ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
@@ -167,7 +167,7 @@ test.concurrent('option with - prints no text if it refuses', async () => {
       stdout: '',
       stderr: text`
         vfio-patch: ${flag.replace(/=.*/, '')} needs a file, got "-".
-          Why: the result of standard input goes to standard output.
+          Why: if the module is read from standard input, the result is only printed.
           Do:  pass the name of a file, or omit ${flag.replace(/=.*/, '')}
         `
     })

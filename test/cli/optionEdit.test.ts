@@ -124,7 +124,7 @@ test.concurrent('option add --lines adds lines to a string on one line or to a n
 })
 
 test.concurrent('option remove removes an item, a line or an option', async () => {
-  const gone = nothing('has none of this')
+  const gone = nothing('has nothing to remove')
   await check(
     ['remove', 'pc.nix', 'services.openssh.ports', '22'],
     'ports = [ 22 ]',

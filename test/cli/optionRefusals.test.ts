@@ -12,7 +12,7 @@ test.concurrent('what cannot be edited safely is refused, with its place', async
       vfio-patch: ${FILE}:22:5: networking.hostName is defined here only if config.my.on. Nothing was written.
           22 |     hostName = "pc";
                    ^^^^^^^^^^^^^^^^
-        Do:  define it in a module of its own and import that, or edit line 22 of ${FILE} yourself
+        Do:  define it in a separate module and import that module, or edit line 22 of ${FILE} yourself
       `
   })
   await expectRefusal(given('{\n  a = [ 1 ;\n}\n'), ['option', 'get', 'pc.nix', 'a'], {
@@ -135,7 +135,7 @@ test.concurrent('option refuses a file that does not exist', async () => {
 type Case = [words: string[], what: string, ...more: string[]]
 
 const GET = 'Do:  vfio-patch option get FILE'
-const ALL = '     or all options of the file: vfio-patch option get FILE --flat'
+const ALL = '     or, for all options of the file: vfio-patch option get FILE --flat'
 const SET = 'Do:  vfio-patch option set FILE PATH VALUE'
 const QUOTES = 'Why: a value with spaces must be quoted for the shell.'
 const NEEDS_FILE = 'needs FILE: the file of a module; - is standard input.'
@@ -191,7 +191,7 @@ test.concurrent.each<Case>([
   ],
   [
     ['set', 'pc.nix', 'a', '1', '-q'],
-    '--quiet hides the change that a question is about.',
+    '--quiet would hide the change that you are asked to confirm.',
     'Do:  add --yes, or omit --quiet'
   ]
 ])('option refuses invalid arguments: %j', async (words, ...lines) => {

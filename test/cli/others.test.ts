@@ -33,7 +33,7 @@ function given(): Place {
 
 const LOST = text`
   vfio-patch: the output could not be written (ENOSPC).
-    Do:  check whether its device has space left
+    Do:  check whether the output device has space left
   `
 
 test.concurrent('option set and undo exit with 8 if their output is lost', async () => {
@@ -94,7 +94,7 @@ needing('root')('check and option set note that others can write to a parent fol
   ]
   for (const call of calls) expect(await notesOf(place, call)).toEqual([])
   chmodSync(etc, 0o777)
-  const note = `Note: other users can write to /etc (mode 777) and could replace ${FILE}, which is built as root: sudo chmod go-w /etc`
+  const note = `Note: other users can write to /etc (mode 777) and could replace ${FILE}, which is built as root. To prevent this: sudo chmod go-w /etc`
   for (const call of [['option', 'set', 'pc.nix', 'a', '3', OFF, '--yes'], ...calls])
     expect(await notesOf(place, call)).toEqual([note])
   const { stdout } = await place.run([...SET, '-n', '--json'])
@@ -107,7 +107,7 @@ needing('root')('check and option set note that others can write to a parent fol
   chmodSync(etc, 0o755)
   chownSync(etc, 1235, 1235)
   expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([
-    `Note: other users can write to /etc (of user 1235) and could replace ${FILE}, which is built as root: sudo chown root: /etc`
+    `Note: other users can write to /etc (owned by user 1235) and could replace ${FILE}, which is built as root. To prevent this: sudo chown root: /etc`
   ])
   expect(await notesOf(place, ['check', 'pc.nix', OFF], { SUDO_UID: '1235' })).toEqual([])
   chownSync(join(place.nixos, 'pc.nix'), 1235, 1235)
@@ -124,7 +124,7 @@ needing('root')('option set with sudo refuses a journal or state folder of the u
     code: 5,
     stderr: text`
       vfio-patch: an earlier run was interrupted (2026-11-22 16:03), and another user could have written its record /etc/nixos/.vfio-patch.journal. Nothing was written.
-        Why: with sudo, such a record is accepted only for that user's own folders
+        Why: with sudo, a record by another user is accepted only for that user's own folders.
         Do:  run this as that user without sudo; or check that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
       `
   }
@@ -241,7 +241,7 @@ needing('root', 'chattr')(
       stderr: text`
       vfio-patch: /etc/nixos is append-only (chattr +a). Nothing was written.
         Do:  sudo chattr -a /etc/nixos, then run this again
-             not deleted: ${left.map(it => `/etc/nixos/${it}`).join(', ')}; the next command that writes does that
+             not deleted: ${left.map(it => `/etc/nixos/${it}`).join(', ')}; the next command that writes deletes this
       `
     }
     expect(await place.run([...SET, '-qy'])).toEqual(refusal)

@@ -12,7 +12,7 @@ import { text } from './support/text.ts'
 // Nix is asked where it matters.
 const DIFF = ['diff', 'configuration.nix', ...FLAGS, '--parse-check=off']
 const APPLY = ['apply', '--yes', 'configuration.nix', ...FLAGS, '--parse-check=off']
-const CHECKED = 'Checked: parses (own parser only; switched off).'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files\n'
 
 test.concurrent('-q prints only errors', async () => {
@@ -54,7 +54,7 @@ test.concurrent('-o refuses to replace the configuration or another Nix file', a
   const refusal = (name: string) => ({
     code: 2,
     stderr: text`
-      vfio-patch: -o would replace ${name} by a patch. Nothing was written.
+      vfio-patch: -o would replace ${name} with a patch. Nothing was written.
         Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })
@@ -99,7 +99,7 @@ test.concurrent('undo has nothing to undo after apply --no-backup', async () => 
       ${CHECKED}
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              If there is no picture, choose the previous generation in the boot menu.
+              If the screen stays dark, choose the previous generation in the boot menu.
       `
   })
   expect(await place.run(['undo', '--yes', 'configuration.nix'])).toEqual({
@@ -126,7 +126,7 @@ test.concurrent('--parse-check=require refuses if Nix is not installed', async (
   const shown = (why: string) => ({
     code: 1,
     stdout: patch,
-    stderr: `${HEADLINE}Checked: parses (own parser only; ${why}).\n`
+    stderr: `${HEADLINE}Checked: parses (built-in parser only; ${why}).\n`
   })
   expect(await place.run(call, { env })).toEqual(shown('nix-instantiate was not found'))
   expect(await place.run([...call, '--parse-check=off'])).toEqual(shown('switched off'))
@@ -181,7 +181,7 @@ test.concurrent('diff exits with 4 if its output is lost', async () => {
       `${CHECKED}\n` +
       text`
         vfio-patch: the output could not be written (ENOSPC).
-          Do:  check whether its device has space left
+          Do:  check whether the output device has space left
         `
   })
   expect((await place.run(DIFF, { script: '"$@" >&-' })).code).toBe(1)

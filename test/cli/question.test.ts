@@ -13,7 +13,7 @@ const test = needing('python3')
 
 const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
 const FLAGS = ['configuration.nix', '--iommu', 'amd', '--color=never', '--parse-check=off']
-const CHECKED = 'Checked: parses (own parser only; switched off).'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
 const NAMES = namesOfModules().replaceAll(/<.*?>/g, '')
 const QUESTION = 'Write these changes? [y/N] '
@@ -78,7 +78,7 @@ test.each(['y\r', 'Yes\r'])('answering with %j writes the change', async send =>
         Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
         Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
         Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-                If there is no picture, choose the previous generation in the boot menu.
+                If the screen stays dark, choose the previous generation in the boot menu.
         `,
     stdout: '',
     stderr: '',

@@ -61,7 +61,7 @@ needing('strace')('the second of two runs refuses and names the first', async ()
     code: 5,
     stdout: '',
     stderr: expect.stringMatching(
-      /^vfio-patch: another vfio-patch \(pid \d+\) is working on \/etc\/nixos\/pc\.nix\. Nothing was written\.\n {2}Why: it holds the lock of \/etc\/nixos since WHEN, by: vfio-patch option set -qy pc\.nix a 2 --parse-check=off\n {2}Do: {2}wait until it ends, then run this again\n$/
+      /^vfio-patch: another vfio-patch \(pid \d+\) is working on \/etc\/nixos\/pc\.nix\. Nothing was written\.\n {2}Why: it has held the lock of \/etc\/nixos since WHEN, and runs: vfio-patch option set -qy pc\.nix a 2 --parse-check=off\n {2}Do: {2}wait until it ends, then run this again\n$/
     )
   })
   expect((await first).code).toBe(0)
@@ -103,7 +103,7 @@ needing('strace')('option set -q waits quietly, and refuses after 5 seconds', as
   expect([first.code, code, stdout]).toEqual([0, 5, ''])
   expect(stderr.replace(/pid \d+/, 'pid N')).toBe(text`
     vfio-patch: another vfio-patch (pid N) is writing another configuration, and did not finish within 5 seconds. Nothing was written.
-      Why: all configurations share the backups in /state, which are locked since WHEN, by: vfio-patch option set -qy pc.nix a 2 --parse-check=off
+      Why: all configurations share the backup folder /state; it has held the lock since WHEN, and runs: vfio-patch option set -qy pc.nix a 2 --parse-check=off
       Do:  wait until it ends, then run this again
     `)
 })

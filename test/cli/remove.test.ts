@@ -263,7 +263,7 @@ test.concurrent('remove keeps modules that another file imports', async () => {
     code: 0,
     stderr: text`
       /etc/nixos/configuration.nix: 2 changes
-      Kept: vfio/, as hosts/laptop.nix imports it
+      Kept: vfio/, because hosts/laptop.nix imports it
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   ${UNDO}
@@ -281,8 +281,8 @@ test.concurrent('remove refuses if an option of vfio-patch is read elsewhere', a
       vfio-patch: /etc/nixos/configuration.nix:7:27: virtualisation.vfio is read here, and would be removed. Nothing was written.
           7 |   networking.hostName = f config.virtualisation.vfio.users;
                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: without the modules of vfio-patch this option does not exist.
-        Do:  write its value there, or remove it, then run this again
+        Why: only vfio-patch's modules declare this option.
+        Do:  replace this with the value of the option, or remove it, then run this again
       `
   })
 })
@@ -296,9 +296,9 @@ test.concurrent('remove refuses if a file that is not imported sets an option of
       vfio-patch: /etc/nixos/gpu.nix:2:3: virtualisation.vfio is set here, and would be removed. Nothing was written.
           2 |   virtualisation.vfio.users = [ "alice" ];
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: /etc/nixos/configuration.nix does not import this file, so it is not edited; a system that uses it would no longer evaluate.
+        Why: /etc/nixos/configuration.nix does not import this file, so vfio-patch does not edit it; but a system that imports it would no longer evaluate.
         Do:  first: vfio-patch remove /etc/nixos/gpu.nix
-             or remove it there yourself
+             or remove the definition yourself
       `
   })
   // The suggested command works.

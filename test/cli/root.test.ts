@@ -87,7 +87,7 @@ test.concurrent('apply --root refuses a configuration that does not exist', asyn
     stderr: text`
       vfio-patch: /mnt/etc/nixos/configuration.nix does not exist.
         Do:  pass the file: vfio-patch apply PATH
-             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+             or, in an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
       `
   })
 })

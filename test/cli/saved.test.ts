@@ -93,7 +93,7 @@ test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, told, 
   await expectRefusal(place, [...CALL, '-o', name], {
     code: 2,
     stderr: text`
-      vfio-patch: -o would replace ${told} by a patch. Nothing was written.
+      vfio-patch: -o would replace ${told} with a patch. Nothing was written.
         Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })
@@ -127,7 +127,7 @@ test.concurrent.each(NOT_ITS_OWN)('-o refuses %s', async (_, name, what, prepare
       vfio-patch: -o ${name} is ${what}. Nothing was written.
         Why: the patch is written to a new file, which replaces the old one.
         Do:  choose another name for the patch, e.g. -o vfio.patch
-             without -o the patch is on standard output: vfio-patch diff … | less
+             or omit -o to print the patch: vfio-patch diff … | less
       `
   })
   expect(lstatSync('/dev/null').ino).toBe(device.ino)

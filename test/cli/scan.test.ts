@@ -119,7 +119,7 @@ test.concurrent('scan --dump says where the dump is, and refuses a folder that i
     code: 0,
     stderr: [
       'Saved the machine in mine.',
-      'No name in it had to be replaced.',
+      'It had no names to replace.',
       'It still has the models of the devices, the board and the processor, PCI',
       'addresses and IDs, drivers, usual names such as enp5s0 and /home, the kernel',
       'version (6.12.60), the release of NixOS and kernel parameters about devices.',
@@ -144,8 +144,8 @@ test.concurrent('scan --dump says where the dump is, and refuses a folder that i
 const DUMP = '  Do:  pass the folder that "vfio-patch scan --dump FOLDER" wrote\n'
 
 test.concurrent.each([
-  [['--sysfs', 'nowhere'], `--sysfs: there is no directory nowhere.\n${DUMP}`],
-  [['--sysfs', '.'], `--sysfs: . contains neither a dump nor a "sys".\n${DUMP}`],
+  [['--sysfs', 'nowhere'], `--sysfs: there is no folder nowhere.\n${DUMP}`],
+  [['--sysfs', '.'], `--sysfs: . contains neither a dump nor a folder "sys".\n${DUMP}`],
   [['--sysfs', 'bad'], `--sysfs: bad has a line that is not part of a dump: what is this\n${DUMP}`],
   [
     ['pc.nix'],

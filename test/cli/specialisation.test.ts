@@ -57,19 +57,19 @@ test('apply --specialisation writes a boot entry, and undo and remove revert it'
   expect(first.code).toBe(0)
   expect(first.stderr.replace(/\/: \d+ new files/, '/: N new files')).toBe(text`
     ${FILE}: 2 changes; vfio/: N new files
-    Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
+    Boot entry: the options are in specialisation.vfio; the default boot entry does not change.
     ${LEAVES.replace('LINE', '3')}
-    Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets a whole card.
+    Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets the whole card.
     IOMMU type: intel (detected from the CPU).
     Selected by PCI ID: no other device on this host has it.
-    Note: in that boot entry the monitor at 0000:01:00.0 shows the guest; for the host, plug one into 0000:00:02.0 Intel AlderLake-S GT1.
-    Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start because of that, use --disable-efifb.
-    Note: ${CARD} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.
+    Note: in that boot entry the monitor at 0000:01:00.0 shows the guest; for the host, plug a monitor into 0000:00:02.0 Intel AlderLake-S GT1.
+    Note: the firmware draws the boot screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup. If the boot screen keeps a guest from starting, use --disable-efifb.
+    Note: ${CARD} may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and ${FILE}.
     Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
     Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-            In the boot menu, choose the entry with "vfio" in its name; the usual one is as before.
+            In the boot menu, choose the entry with "vfio" in its name; the default entry is unchanged.
     `)
   expect(place.read('configuration.nix')).toBe(AFTER)
 
@@ -101,13 +101,13 @@ test('apply --specialisation writes a boot entry, and undo and remove revert it'
       `,
     stderr: text`
       ${FILE}: 1 change
-      Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
+      Boot entry: the options are in specialisation.vfio; the default boot entry does not change.
       ${LEAVES.replace('LINE', '5')}
       ${CHECKED}
       Wrote ${FILE}.
       Backup: /state/runs/RUN-2   Undo: ${SUDO}vfio-patch undo ${FILE}
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              In the boot menu, choose the entry with "vfio" in its name; the usual one is as before.
+              In the boot menu, choose the entry with "vfio" in its name; the default entry is unchanged.
       `
   })
   expect((await place.run(['undo', 'configuration.nix', '--yes'])).code).toBe(0)
@@ -124,7 +124,7 @@ test.concurrent('diff --specialisation shows the patch of apply, and check finds
   const shown = await place.run(call('diff', 'single-gpu', ...words))
   expect(shown.code).toBe(1)
   expect(shown.stderr).toContain(
-    'Note: in that boot entry the host has no picture; make sure that you can reach it over ssh.\n'
+    'Note: in that boot entry the host has no display output; make sure that you can reach it over SSH.\n'
   )
   const done = await place.run(call('apply', 'single-gpu', ...words, '--yes'))
   expect(done.code).toBe(0)
@@ -157,7 +157,7 @@ test.concurrent('apply only turns the IOMMU on in the boot entry, unless --assum
   const words = call('apply', 'iommu-off', '--gpu', '01:00.0', '--specialisation', 'vfio', '--yes')
   const first = await place.run(words)
   expect(first.stderr).toContain(
-    'The IOMMU is off, so this run only turns it on. Reboot into the boot entry "vfio", then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away; or add --assume-isolated, if you know that nothing shares its IOMMU group.\n'
+    'The IOMMU is off, so this run only turns it on. Reboot into the boot entry "vfio", then run this again to pass through 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate]; or add --assume-isolated, if you know that nothing shares its IOMMU group.\n'
   )
   expect(place.read('configuration.nix')).toContain(text`
     specialisation.vfio.configuration = {
@@ -221,7 +221,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--ignore-msrs'],
     2,
     text`
-      vfio-patch: ${FILE} sets up specialisation.a and specialisation.b, and these flags can apply to only one. Nothing was written.
+      vfio-patch: ${FILE} has options in specialisation.a and specialisation.b, but these flags can apply to only one of them. Nothing was written.
         Do:  add --specialisation a or --specialisation b
       `
   ],
@@ -231,9 +231,9 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--ignore-msrs'],
     2,
     text`
-      vfio-patch: ${FILE} sets up every boot entry and specialisation.a, and these flags can apply to only one. Nothing was written.
+      vfio-patch: ${FILE} has options in every boot entry and specialisation.a, but these flags can apply to only one of them. Nothing was written.
         Do:  add --specialisation a;
-             to change the options of every boot entry: vfio-patch option set
+             or, to change the options of every boot entry: vfio-patch option set
       `
   ],
   [
@@ -242,9 +242,9 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--ignore-msrs', ...ENTRY],
     3,
     text`
-      vfio-patch: ${FILE}:4:3: every boot entry gives devices to guests already. Nothing was written.
-        Why: specialisation.vfio would inherit that, and the usual boot entry would still not have them.
-        Do:  remove it, then run this again: vfio-patch remove ${FILE}
+      vfio-patch: ${FILE}:4:3: these options already pass devices through in every boot entry. Nothing was written.
+        Why: specialisation.vfio would inherit them, and the default boot entry would still not have the devices.
+        Do:  before you run this again, remove them: vfio-patch remove ${FILE}
       `
   ],
   [
@@ -276,7 +276,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     2,
     text`
       vfio-patch: --assume-isolated needs --specialisation.
-        Why: the IOMMU groups are not known yet, so the usual boot entry must not change.
+        Why: the IOMMU groups are not known yet, so the default boot entry must not change.
         Do:  add --specialisation vfio
       `
   ],
@@ -287,8 +287,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
-        Why: after the next boot it would belong to the guest, and the host would not find its files.
-        Do:  leave 0000:04:00.0 with the host; ${OTHER}
+        Why: after the next boot vfio-pci would have the device, and the host would not find its files.
+        Do:  do not pass 0000:04:00.0 through; ${OTHER}
       `
   ],
   [
@@ -299,7 +299,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     text`
       vfio-patch: 0000:06:00.0 Intel I211 Gigabit Network Connection is the only network card (enp6s0). Nothing was written.
         Why: after the next boot this machine would have no network.
-        Do:  install another one for the host first, or leave this one with the host
+        Do:  first install another network card for the host, or do not pass this card through
       `
   ],
   [
@@ -324,9 +324,9 @@ test.concurrent('diff refuses a boot entry if an imported file gives devices awa
   await expectRefusal(place, call('diff', 'x570-two-makers', '--ignore-msrs', ...ENTRY), {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/gpu.nix:1:3: every boot entry gives devices to guests already. Nothing was written.
-        Why: specialisation.vfio would inherit that, and the usual boot entry would still not have them.
-        Do:  remove it, then run this again: vfio-patch remove ${FILE}
+      vfio-patch: /etc/nixos/gpu.nix:1:3: these options already pass devices through in every boot entry. Nothing was written.
+        Why: specialisation.vfio would inherit them, and the default boot entry would still not have the devices.
+        Do:  before you run this again, remove them: vfio-patch remove ${FILE}
       `
   })
 })
@@ -403,7 +403,7 @@ test.concurrent('diff refuses if an address of the boot entry has another device
     code: 7,
     stderr: text`
       vfio-patch: the configuration expects 10de:1e04 at 0000:0a:00.0, but this machine has 10de:1b80 there. Nothing was written.
-        Why: cards were moved, or this is another machine.
+        Why: a card was moved, or this is another machine.
         Do:  vfio-patch scan, then: vfio-patch diff --gpu ADDR
       `
   })

@@ -12,7 +12,7 @@ const FILE = '/etc/nixos/configuration.nix'
 const OFF = '--parse-check=off'
 const APPLY = ['apply', 'configuration.nix', '-y', OFF]
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
-const CHECKED = 'Checked: parses (own parser only; switched off).'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 const COUNT = Object.keys(installedModules()).length
 
 const CHANGE = patch`
@@ -50,10 +50,10 @@ const CHANGE = patch`
   `
 
 const NO_GROUP =
-  'Note: the group kvm can no longer open the devices in /dev/vfio, which libvirt does not need. If you start QEMU yourself: virtualisation.vfio.deviceGroup = "kvm"'
+  'Note: the group kvm can no longer open the devices in /dev/vfio; libvirt does not need this. If you start QEMU yourself, set virtualisation.vfio.deviceGroup = "kvm"'
 const NOTES = text`
   Kept: vfio.nix, libvirt.nix and virtualisation.nix; this configuration no longer imports them.
-  Note: virtualisation.vfio.disableEFIfb now has an effect, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Remove the option if the guest gets its card without it.
+  Note: virtualisation.vfio.disableEFIfb now has an effect: it sets initcall_blacklist=sysfb_init, so the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Remove the option if the guest can use its card without it.
   ${NO_GROUP}
   Note: qemu-libvirtd stays in the group input, for the devices in /dev/input that deviceACL lists.
   ${CHECKED}
@@ -61,7 +61,7 @@ const NOTES = text`
 const DONE = text`
   Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
   Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-          If there is no picture, choose the previous generation in the boot menu.
+          If the screen stays dark, choose the previous generation in the boot menu.
   `.trimEnd()
 
 test.concurrent('apply replaces old modules and keeps what they were used for', async ({
@@ -73,9 +73,9 @@ test.concurrent('apply replaces old modules and keeps what they were used for', 
     stdout: CHANGE + patchOfModules(),
     stderr: text`
       ${FILE}: 5 changes; vfio/: ${COUNT} new files
-      Replaces configuration.nix:5: OLD_MODULE, ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.
-      Replaces configuration.nix:6: OLD_MODULE, ./libvirt.nix declares virtualisation.libvirtd.deviceACL, and so do the modules of vfio-patch.
-      Replaces configuration.nix:7: OLD_MODULE, ./virtualisation.nix declares virtualisation.sharedMemoryFiles, and so do the modules of vfio-patch.
+      Replaces configuration.nix:5: OLD_MODULE, ./vfio.nix and vfio-patch's modules both declare virtualisation.vfio.
+      Replaces configuration.nix:6: OLD_MODULE, ./libvirt.nix and vfio-patch's modules both declare virtualisation.libvirtd.deviceACL.
+      Replaces configuration.nix:7: OLD_MODULE, ./virtualisation.nix and vfio-patch's modules both declare virtualisation.sharedMemoryFiles.
       Replaces configuration.nix:17: OVMF_OPTION, NixOS no longer has options for OVMF.
       Replaces configuration.nix:18: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot was renamed to qemu.runAsRoot.
       ${NOTES}Wrote /etc/nixos/vfio/ (new) and ${FILE}.
@@ -98,8 +98,8 @@ test.concurrent('apply --specialisation refuses to replace old modules', async (
   await expectRefusal(place, entry, {
     code: 3,
     stderr: text`
-      vfio-patch: ${FILE}:5:5: ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch. Nothing was written.
-        Why: they would replace it in every boot entry, and --specialisation vfio must not change the usual one.
+      vfio-patch: ${FILE}:5:5: ./vfio.nix and vfio-patch's modules both declare virtualisation.vfio. Nothing was written.
+        Why: vfio-patch would replace ./vfio.nix in every boot entry, but --specialisation vfio must not change the default boot entry.
         Do:  first replace it without --specialisation, then run this again:
              vfio-patch apply ${FILE}
       `
@@ -108,7 +108,9 @@ test.concurrent('apply --specialisation refuses to replace old modules', async (
   const { code, stderr } = await place.run(entry)
   expect({ code, stderr }).toEqual({
     code: 3,
-    stderr: expect.stringContaining('every boot entry gives devices to guests already')
+    stderr: expect.stringContaining(
+      'these options already pass devices through in every boot entry'
+    )
   })
   expect((await place.run(['remove', 'configuration.nix', '-y', OFF])).code).toBe(0)
   expect((await place.run(entry)).code).toBe(0)
@@ -169,7 +171,7 @@ test.concurrent('apply keeps a folder with old modules and uses another folder',
     code: 0,
     stderr: text`
       ${FILE}: 1 change; vfio-patch/: ${COUNT} new files
-      Replaces configuration.nix:2: OLD_MODULE, ./vfio declares virtualisation.vfio, and so do the modules of vfio-patch.
+      Replaces configuration.nix:2: OLD_MODULE, ./vfio and vfio-patch's modules both declare virtualisation.vfio.
       Kept: vfio/vfio.nix; this configuration no longer imports it.
       ${NO_GROUP}
       ${CHECKED}
@@ -193,7 +195,7 @@ test.concurrent('apply renames an old module whose name it needs', async ({ expe
     code: 0,
     stderr: text`
       ${FILE}: 1 change; vfio/vfio.nix.old: new; vfio/: ${COUNT - 1} new files, 1 file updated
-      Replaces configuration.nix:2: OLD_MODULE, ./vfio/vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.
+      Replaces configuration.nix:2: OLD_MODULE, ./vfio/vfio.nix and vfio-patch's modules both declare virtualisation.vfio.
       Renamed: vfio/vfio.nix is kept as vfio/vfio.nix.old.
       ${NO_GROUP}
       ${CHECKED}
@@ -228,8 +230,8 @@ test.concurrent('apply refuses settings that vfio-patch does not have, each with
   await expectRefusal(place, APPLY, {
     code: 3,
     stderr: text`
-      vfio-patch: 2 things keep the modules of vfio-patch from replacing those that ${FILE} has. Nothing was written.
-          ${FILE}:5:17: IOMMUType must be "intel" or "amd"
+      vfio-patch: other modules that ${FILE} uses can't be replaced, for 2 reasons. Nothing was written.
+          ${FILE}:5:17: IOMMUType takes "intel" or "amd"
           5 |     IOMMUType = "both";
                               ^^^^^^
               Do: write one of these, or remove it
@@ -237,7 +239,7 @@ test.concurrent('apply refuses settings that vfio-patch does not have, each with
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
               Do: remove it: KVM enables nested guests by default since Linux 4.20
-        Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
+        Why: two modules can't declare the same option. Removing the other modules would lose what is marked here.
         Do:  fix these, then run this again
       `
   })
@@ -248,7 +250,7 @@ test.concurrent('apply refuses settings that vfio-patch does not have, each with
       vfio-patch: ${FILE}:6:5: virtualisation.vfio.enableNestedVirt is set here, but vfio-patch has no such option. Nothing was written.
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
+        Why: two modules can't declare the same option. Removing the other modules would lose what is marked here.
         Do:  remove it: KVM enables nested guests by default since Linux 4.20;
              then run this again
       `
@@ -290,8 +292,8 @@ test.concurrent('--keep-obsolete leaves their import, so that ours cannot come',
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/vfio.nix already declares virtualisation.vfio. Nothing was written.
-        Why: two modules can't declare the same option; ${FILE} imports this one through ./vfio.nix.
-        Do:  omit --keep-obsolete so that ./vfio.nix is replaced, or remove it from imports (your settings under virtualisation can stay)
+        Why: ${FILE} imports that file through ./vfio.nix, and two modules can't declare the same option.
+        Do:  omit --keep-obsolete so that vfio-patch replaces ./vfio.nix, or remove ./vfio.nix from imports (you can keep your settings under virtualisation)
       `
   })
 })
@@ -332,10 +334,10 @@ needing('python3')(
         virtualisation.nix; this configuration no longer
         imports them.
       Note: virtualisation.vfio.disableEFIfb now has an
-        effect, by initcall_blacklist=sysfb_init: the
-        screen stays dark until a graphics driver loads.
-        video=efifb:off did nothing. Remove the option
-        if the guest gets its card without it.
+        effect: it sets initcall_blacklist=sysfb_init,
+        so the screen stays dark until a graphics driver
+        loads. video=efifb:off did nothing. Remove the
+        option if the guest can use its card without it.
       `
     )
   }
@@ -350,7 +352,7 @@ test.concurrent('diff --json lists replaced values with code and place, and reas
   const at = (line: number, column: number) => ({ path: FILE, line, column })
   const old = (spelling: string, option: string, line: number) => ({
     code: 'OLD_MODULE',
-    message: `${spelling} declares ${option}, and so do the modules of vfio-patch`,
+    message: `${spelling} and vfio-patch's modules both declare ${option}`,
     at: at(line, 5)
   })
   expect({ code, replaced, notes: `${notes.join('\n')}\n${CHECKED}\n` }).toEqual({
@@ -453,7 +455,7 @@ test.concurrent('apply also removes the import of an old module in another file'
       `}`,
     lines: [
       `${FILE}: 1 change; gaming.nix: changed; vfio/: ${COUNT} new files`,
-      'Replaces gaming.nix:1: OLD_MODULE, ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.',
+      "Replaces gaming.nix:1: OLD_MODULE, ./vfio.nix and vfio-patch's modules both declare virtualisation.vfio.",
       'Kept: vfio.nix; this configuration no longer imports it.'
     ]
   })

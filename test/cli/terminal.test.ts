@@ -19,7 +19,7 @@ const CONFIGURATION = text`
   }
   `
 const DIFF = ['diff', '-U0', 'configuration.nix', '--iommu', 'intel', '--parse-check=off']
-const CHECKED = 'Checked: parses (own parser only; switched off).'
+const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 const HEADLINE = '/etc/nixos/configuration.nix: 2 changes\n'
 
 const PLAIN = text`

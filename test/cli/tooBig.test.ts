@@ -20,7 +20,7 @@ function module(size: number): string {
 const refusal = (name: string, what: string) => text`
   vfio-patch: ${name} is too big: ${what} Nothing was written.
     Why: editing a bigger file and proving the edit would take minutes and gigabytes of memory; files that people write are far smaller.
-    Do:  check that it is the right file; move big tables or texts into files of their own, and read these with import or builtins.readFile
+    Do:  check that this is the right file; move big tables or texts into separate files, and read these with import or builtins.readFile
   `
 
 const CALLS = [
@@ -87,8 +87,8 @@ test.concurrent('check, apply and remove skip an imported file that is too big, 
   truncateSync(join(place.nixos, 'hosts.nix'), 600_000_000)
   writeFileSync(join(place.nixos, 'folder/default.nix'), module(MIB + 1))
   const notes = [
-    'Note: /etc/nixos/hosts.nix was not read: it is 572.3 MiB, and the limit for a Nix file is 1 MiB. Its content is not known here.',
-    'Note: /etc/nixos/folder/default.nix was not read: it is 1.1 MiB, and the limit for a Nix file is 1 MiB. Its content is not known here.'
+    'Note: /etc/nixos/hosts.nix was not read or checked: it is 572.3 MiB, and the limit for a Nix file is 1 MiB.',
+    'Note: /etc/nixos/folder/default.nix was not read or checked: it is 1.1 MiB, and the limit for a Nix file is 1 MiB.'
   ]
   const check = await place.run(['check', 'configuration.nix'])
   expect(check).toEqual({

@@ -94,7 +94,7 @@ needing('strace')('apply warns if the disk fails after the change', async () => 
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              If there is no picture, choose the previous generation in the boot menu.
+              If the screen stays dark, choose the previous generation in the boot menu.
       `
   })
   expect(Object.keys(place.files())).toContain('vfio/vfio.nix')

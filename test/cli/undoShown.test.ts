@@ -196,7 +196,7 @@ test.concurrent('undo goes back to the first text, and --redo to the last unless
     code: 0,
     stdout: '',
     stderr:
-      'Nothing to redo: no run that changed /etc/nixos/configuration.nix is undone, or a later run replaced it.\n'
+      'Nothing to redo for /etc/nixos/configuration.nix: no run is undone, or a later run replaced the undone runs.\n'
   }
   expect(await place.run(redo)).toEqual(nothing)
   await place.run(undo)
@@ -306,7 +306,7 @@ needing(
     stdout: '',
     stderr: text`
       Nothing to undo: no known run changed /etc/nixos/pc.nix.
-      alice has 1 run, the newest of which is RUN-1. To undo those, run this without sudo, as alice: vfio-patch undo -y pc.nix
+      alice has 1 run, the newest of which is RUN-1. To undo these runs, run this without sudo, as alice: vfio-patch undo -y pc.nix
       `
   })
   expect((await place.run(['undo', '--list'], asRoot)).stderr).toContain(
@@ -329,7 +329,7 @@ needing(
     stderr: text`
       vfio-patch: /etc/nixos/pc.nix was edited after the last option set, so undo would lose those edits. Nothing was written.
         Do:  revert the change in an editor
-             Runs of root are in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -qy pc.nix
+             Runs of root are in /var/lib/vfio-patch. To undo these runs, run this with sudo: sudo vfio-patch undo -qy pc.nix
       `
   })
   place.write('pc.nix', written)
@@ -342,7 +342,7 @@ needing(
     stderr: text`
       Nothing to undo: /etc/nixos/pc.nix is as it was before the first known run.
       To redo the run that was undone last: vfio-patch undo /etc/nixos/pc.nix --redo
-      Runs of root are in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -y pc.nix
+      Runs of root are in /var/lib/vfio-patch. To undo these runs, run this with sudo: sudo vfio-patch undo -y pc.nix
       `
   })
   // What alice has undone is nothing to go back to.
@@ -378,7 +378,7 @@ test.concurrent('undo notes another configuration that imports the modules it de
   await place.run(['apply', 'a.nix', '--iommu', 'amd', '-qy', OFF])
   place.write('b.nix', other)
   const note =
-    '/etc/nixos/b.nix imports /etc/nixos/vfio, which is deleted: without it that file fails.'
+    '/etc/nixos/b.nix imports /etc/nixos/vfio, which is deleted, so that file no longer evaluates.'
   const { code, stderr } = await place.run(['undo', 'a.nix', '-n'])
   expect({ code, stderr }).toEqual({
     code: 1,

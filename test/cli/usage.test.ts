@@ -10,9 +10,9 @@ const GIVEN = { [FILE]: '{ ... }: { }\n' }
 const UNSET = 'an unset variable expands to an empty value.'
 const DEVICE = 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
 const ADDRESS = 'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
-const SHARED = 'use the form NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
-const PAGES = 'use the form SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
-const MOUNTED = 'pass the directory where the system is mounted, e.g. --root /mnt'
+const SHARED = 'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
+const PAGES = 'give it as SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
+const MOUNTED = 'pass the folder where the system is mounted, e.g. --root /mnt'
 
 /** The call, the error, what to do, and why if the message says so. */
 type Case = [words: string[], what: string, remedy?: string, why?: string]
@@ -98,12 +98,12 @@ test.concurrent.each<Case>([
   ],
   [
     ['apply', FILE, '--quiet'],
-    '--quiet hides the change that a question is about.',
+    '--quiet would hide the change that you are asked to confirm.',
     'add --yes, or omit --quiet'
   ],
   [
     ['undo', FILE, '-q'],
-    '--quiet hides the change that a question is about.',
+    '--quiet would hide the change that you are asked to confirm.',
     'add --yes, or omit --quiet'
   ],
   [
@@ -152,17 +152,13 @@ test.concurrent.each<Case>([
 test.concurrent.each<Case>([
   [
     ['diff', '--root', '', FILE],
-    '--root needs an absolute directory, got "".',
+    '--root needs an absolute path, got "".',
     'check the variable you passed, e.g. --root /mnt',
     'an empty value would mean the running system.'
   ],
   [['diff', FILE, '--root'], '--root needs a value.', 'vfio-patch diff --help'],
-  [['diff', '--root', 'mnt', FILE], '--root needs an absolute directory, got "mnt".', MOUNTED],
-  [
-    ['diff', '--root', '/does/not/exist'],
-    '--root: there is no directory /does/not/exist.',
-    MOUNTED
-  ],
+  [['diff', '--root', 'mnt', FILE], '--root needs an absolute path, got "mnt".', MOUNTED],
+  [['diff', '--root', '/does/not/exist'], '--root: there is no folder /does/not/exist.', MOUNTED],
   [['diff', '--device=', FILE], '--device needs a value, got "".', 'vfio-patch diff --help', UNSET],
   [['diff', FILE, '--device'], '--device needs a value.', 'vfio-patch diff --help'],
   [
@@ -270,14 +266,14 @@ test.concurrent.each<Case>([
   await check(['apply', '--yes', FILE, ...flags], what, remedy)
 })
 
-test.concurrent('apply refuses if nothing to set up was chosen', async () => {
+test.concurrent('apply refuses if no card or setting was chosen', async () => {
   const place = makePlace(GIVEN)
   await expectRefusal(place, ['apply', '--yes', FILE], {
     code: 2,
     stderr: text`
-      vfio-patch: nothing to set up was chosen, and /etc/nixos/configuration.nix does not use vfio-patch yet.
-        Why: vfio-patch does not guess which card you want to give away.
-        Do:  find a card that can go to a guest with "vfio-patch scan", then name it by its address:
+      vfio-patch: no card or setting was chosen, and /etc/nixos/configuration.nix does not use vfio-patch yet.
+        Why: vfio-patch does not guess which card to pass through.
+        Do:  find the address of a card that a guest can have with "vfio-patch scan", then:
              vfio-patch apply /etc/nixos/configuration.nix --gpu ADDR
       `
   })

@@ -18,7 +18,7 @@ const MODULES = Object.keys(installedModules()).length
 
 const INTEL = 'IOMMU type: intel (detected from the CPU).'
 const UNMADE =
-  'Note: nothing in the configuration creates virtual functions, so after a restart 0000:00:02.0 has none. Have a number written into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
+  'Note: nothing in the configuration creates virtual functions, so after a restart 0000:00:02.0 has none. Let the configuration write their number to /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
 const TAKEN = `Virtual function: ${GPU1}; nothing is bound at boot, libvirt detaches it when the guest starts, and ${GPU} keeps its driver, i915.`
 
 function given(guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)): Place {
@@ -34,7 +34,7 @@ const DOMAIN = ['--domain', 'guest.xml']
 /** How a guest gets a virtual function, by the parts of its address. */
 function inDomain(bus: string, slot: string, part: string): string {
   return [
-    `to give a guest 0000:${bus}:${slot}.${part} while it runs, add this to its domain:`,
+    `to give 0000:${bus}:${slot}.${part} to a guest while it runs, add this to the guest's domain:`,
     `<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x${bus}' slot='0x${slot}' function='0x${part}'/></source></hostdev>`,
     'then: vfio-patch apply --domain GUEST.xml'
   ].join('\n       ')
@@ -66,7 +66,7 @@ describe('apply --domain with a virtual function', () => {
     const lines = outcome.stderr.split('\n')
     expect(lines.slice(0, lines.indexOf(CHECKED))).toEqual([
       `/etc/nixos/configuration.nix: 2 changes; vfio/: ${MODULES} new files; vfio/guests/: 1 new file`,
-      'Guest: small; its file is yours to edit.',
+      'Guest: small; you may edit its file.',
       TAKEN,
       INTEL,
       UNMADE
@@ -98,7 +98,7 @@ describe('apply --domain with a virtual function', () => {
     const { outcome, exit, notes, guest, files } = JSON.parse(stdout)
     expect({ code, outcome, exit, notes, changes: guest.changes }).toEqual({
       ...{ code: 1, outcome: 'planned', exit: 1, changes: [] },
-      notes: ['Guest: small; its file is yours to edit.', TAKEN, INTEL, UNMADE]
+      notes: ['Guest: small; you may edit its file.', TAKEN, INTEL, UNMADE]
     })
     expect(JSON.stringify(files.at(-1).edits)).not.toMatch(/devices|addresses/)
   })
@@ -124,9 +124,9 @@ describe('apply --domain with a virtual function', () => {
     const why =
       'is a virtual function, which is not bound to vfio-pci at boot, so libvirt must bind it when the guest starts.'
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
-      'Guest: small; its file is yours to edit.',
-      `Modernized devices/hostdev, line 6: adds managed='yes'. Why: 0000:00:02.1 ${why}`,
-      `Modernized devices/interface, line 7: adds managed='yes'. Why: 0000:01:10.2 ${why}`,
+      'Guest: small; you may edit its file.',
+      `Fixed devices/hostdev, line 6: adds managed='yes'. Why: 0000:00:02.1 ${why}`,
+      `Fixed devices/interface, line 7: adds managed='yes'. Why: 0000:01:10.2 ${why}`,
       TAKEN,
       `Virtual function: 0000:01:10.2 Intel 82576 Virtual Function; nothing is bound at boot, libvirt detaches it when the guest starts, and ${NIC} keeps its driver, igb.`,
       INTEL
@@ -159,10 +159,10 @@ describe('apply --domain with a virtual function', () => {
     const lines = stderr.split('\n')
     expect(code).toBe(0)
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
-      'Guest: small; its file is yours to edit.',
+      'Guest: small; you may edit its file.',
       INTEL,
-      "Note: 0000:01:10.2 is a virtual function that small gets by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know of it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.",
-      `Note: 0000:00:02.3, which small needs, is a virtual function that ${GPU} does not have at the moment. Make its driver, i915, create it before small starts: write a number into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
+      "Note: small gets the virtual function 0000:01:10.2 by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know about it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.",
+      `Note: small needs 0000:00:02.3, a virtual function that ${GPU} does not have at the moment. Let its driver, i915, create it before small starts: write the number of virtual functions to /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
       UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
     ])
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
@@ -177,10 +177,10 @@ describe('apply --domain with a virtual function', () => {
     const lines = stderr.split('\n')
     expect(code).toBe(0)
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
-      'Guest: small; its file is yours to edit.',
+      'Guest: small; you may edit its file.',
       `Virtual function: ${GPU1}; nothing is bound at boot, and ${GPU} keeps its driver, i915.`,
       INTEL,
-      "Note: 0000:00:02.1: nothing detaches it from the host's driver when small starts. In guest.xml, add managed='yes' there.",
+      "Note: nothing detaches 0000:00:02.1 from the host's driver when small starts. In guest.xml, add managed='yes' to the element of the device.",
       UNMADE
     ])
   })
@@ -196,7 +196,7 @@ describe('apply --domain with a virtual function', () => {
     const lines = stderr.split('\n')
     expect(code).toBe(0)
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
-      'Guest: small; its file is yours to edit.',
+      'Guest: small; you may edit its file.',
       `Virtual function: 0000:01:10.0 Intel 82576 Virtual Function; nothing is bound at boot, the guest gets it from its driver, nvidia, and ${NIC} keeps its driver, igb.`,
       INTEL,
       UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
@@ -216,9 +216,9 @@ describe('apply --domain with a virtual function', () => {
     const lines = stderr.split('\n')
     expect(code).toBe(1)
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
-      'Guest: small; its file is yours to edit.',
+      'Guest: small; you may edit its file.',
       INTEL,
-      `The IOMMU is off, so this run only turns it on. Reboot, then run this again to see whether ${GPU1} can go to a guest.`,
+      `The IOMMU is off, so this run only turns it on. Reboot, then run this again to see whether a guest can have ${GPU1}.`,
       UNMADE
     ])
   })
@@ -232,10 +232,10 @@ describe('apply --domain with a virtual function', () => {
       code: 7,
       stderr: text`
         vfio-patch: ${GPU1} shares IOMMU group 2 with 0000:00:02.0 (display). Nothing was written.
-          Why: the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function.
-               guest.xml gives it to small.
-          Do:  put the card into another slot, or check whether the firmware has a setting for ACS: vfio-patch scan;
-               or change the addresses in guest.xml, if it is from another machine
+          Why: the IOMMU can't isolate them from each other: a guest can't start with one device while a host driver uses the other, and without that driver there is no virtual function.
+               guest.xml assigns it to small.
+          Do:  put the card into another slot, or look for an ACS setting in the firmware setup, then: vfio-patch scan;
+               or change the addresses in guest.xml, if that file is from another machine
         `
     })
   })
@@ -249,10 +249,10 @@ describe('apply --domain with a virtual function', () => {
       code: 7,
       stderr: text`
         vfio-patch: ${GPU1} shares IOMMU group 11 with 0000:00:02.2 (display). Nothing was written.
-          Why: the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other.
-               guest.xml gives it to small.
-          Do:  keep drivers of the host from the virtual functions (sriov_drivers_autoprobe), then run this again;
-               or change the addresses in guest.xml, if it is from another machine
+          Why: the IOMMU can't isolate them from each other: a guest can't start with one device while a host driver uses the other.
+               guest.xml assigns it to small.
+          Do:  keep host drivers from binding the virtual functions (sriov_drivers_autoprobe), then run this again;
+               or change the addresses in guest.xml, if that file is from another machine
         `
     })
   })
@@ -268,9 +268,9 @@ describe('apply --domain with a virtual function', () => {
       stderr: text`
         vfio-patch: 0000:01:10.0 Intel 82576 Virtual Function is the only network card (enp1s0f0, enp1s0f0v0 and enp1s0f1). Nothing was written.
           Why: while the guest runs, this machine would have no network.
-               guest.xml gives it to small.
-          Do:  install another one for the host first, or leave this one with the host;
-               or change the addresses in guest.xml, if it is from another machine
+               guest.xml assigns it to small.
+          Do:  first install another network card for the host, or do not pass this card through;
+               or change the addresses in guest.xml, if that file is from another machine
         `
     })
   })
@@ -282,12 +282,12 @@ describe('apply --domain with a virtual function', () => {
     await expectRefusal(place, call('apply', ...DOMAIN, '--yes'), {
       code: 7,
       stderr: text`
-        vfio-patch: 0000:01:10.2 Intel 82576 Virtual Function is a virtual function of 0000:01:00.0, which is given away itself. Nothing was written.
-          Why: vfio-pci would take 0000:01:00.0 from its own driver, and without that it has no virtual functions.
+        vfio-patch: 0000:01:10.2 Intel 82576 Virtual Function is a virtual function of 0000:01:00.0, which is itself passed through. Nothing was written.
+          Why: vfio-pci would replace the driver of 0000:01:00.0, which creates the virtual functions.
                also: ${NIC} has 2 virtual functions, which would be gone.
-               guest.xml gives it to small.
+               guest.xml assigns it to small.
           Do:  remove one of the two: 0000:01:10.2 from the domain, or 0000:01:00.0 from the flags and virtualisation.vfio;
-               or change the addresses in guest.xml, if it is from another machine
+               or change the addresses in guest.xml, if that file is from another machine
         `
     })
   })
@@ -307,8 +307,8 @@ test.concurrent('scan shows the group that keeps a virtual function from guests'
     `IOMMU group 2, shared by 0000:00:02.0 and its virtual functions
 ● 0000:00:02.0  8086:4692  display  i915      Intel Alder Lake-S GT1 [UHD Graphics 730]
                 monitor at HDMI-A-1; first screen of the firmware (boot_vga); resets: flr, pm
-                stays: it is part of the processor; no other card could show a picture; its 2
-                virtual functions would be gone
+                stays: it is part of the processor; the host has no other card for its display
+                output; its 2 virtual functions would be gone
                 virtual functions: 2 of at most 7
   0000:00:02.1  8086:4692  display  -         Intel Alder Lake-S GT1 [UHD Graphics 730]
                 virtual function of 0000:00:02.0; stays: it shares IOMMU group 2 with 0000:00:02.0
@@ -323,7 +323,7 @@ test.concurrent('scan shows the group that keeps a virtual function from guests'
 })
 
 const TOO_LATE =
-  'a virtual function is made by the driver of its device, after vfio-pci binds devices at boot'
+  'the driver of the device creates virtual functions only after vfio-pci binds devices at boot'
 
 describe('apply with flags that select virtual functions or their device', () => {
   test.concurrent.each<[string, string[], string]>([
@@ -359,7 +359,7 @@ describe('apply with flags that select virtual functions or their device', () =>
       ['--device', '8086:4692', '--confirm', '00:02.0'],
       text`
         vfio-patch: 8086:4692 is the ID of the virtual functions 0000:00:02.1 and 0000:00:02.2, and of 0000:00:02.0 (display). Nothing was written.
-          Why: an ID selects all devices that have it: vfio-pci would take 0000:00:02.0 (display) at boot, and without its own driver a device has no virtual functions.
+          Why: an ID selects every device with that ID: vfio-pci would bind 0000:00:02.0 (display) at boot, and a device has no virtual functions without its own driver.
           Do:  ${inDomain('00', '02', '1')}
         `
     ],
@@ -377,10 +377,10 @@ describe('apply with flags that select virtual functions or their device', () =>
       ['--address', '01:00.0'],
       text`
         vfio-patch: ${NIC} has 2 virtual functions, which would be gone. Nothing was written.
-          Why: its own driver makes them, and vfio-pci would replace that driver.
+          Why: its own driver creates them, but vfio-pci would replace that driver.
           Do:  ${inDomain('01', '10', '0')};
                or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs;
-               or keep them in the usual boot entry: add --specialisation vfio
+               or keep them in the default boot entry: add --specialisation vfio
         `
     ],
     [
@@ -388,8 +388,8 @@ describe('apply with flags that select virtual functions or their device', () =>
       ['--gpu', '00:02.0', '--confirm', '00:02.0'],
       text`
         vfio-patch: ${GPU} has 2 virtual functions, which would be gone. Nothing was written.
-          Why: its own driver makes them, and vfio-pci would replace that driver.
-               also: ${GPU} is the only card that can show a picture.
+          Why: its own driver creates them, but vfio-pci would replace that driver.
+               also: ${GPU} is the only card that the host has for its display output.
           Do:  ${inDomain('00', '02', '1')}
         `
     ]
@@ -418,7 +418,7 @@ describe('apply with flags that select virtual functions or their device', () =>
     const { code, stderr } = await place.run(call('apply', ...flags))
     expect(code).toBe(0)
     expect(stderr).toContain(
-      'Note: in that boot entry 0000:01:00.0 has no virtual functions, as vfio-pci replaces its own driver.\nNote: you lose your network connection (enp1s0f0); the host keeps other network cards, but none is connected.\n'
+      'Note: in that boot entry 0000:01:00.0 has no virtual functions, because vfio-pci replaces its own driver.\nNote: you lose your network connection (enp1s0f0); the host keeps other network cards, but none is connected.\n'
     )
   })
 })
@@ -437,7 +437,7 @@ test.concurrent('apply refuses to move an ID of virtual functions from kernel pa
     stderr: text`
       vfio-patch: 8086:10ca is the ID of the virtual functions 0000:01:10.0 and 0000:01:10.2. Nothing was written.
         Why: ${TOO_LATE}.
-             configuration.nix:3 gives it to vfio-pci.
+             vfio-pci gets it from configuration.nix:3.
         Do:  remove it from configuration.nix:3;
              ${inDomain('01', '10', '0')}
       `

@@ -24,7 +24,7 @@ test.concurrent('apply refuses a file that does not exist', async () => {
     stderr: text`
       vfio-patch: /etc/nixos/configration.nix does not exist.
         Do:  pass the file: vfio-patch apply PATH
-             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+             or, in an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
       `
   })
 })
@@ -37,7 +37,7 @@ test.concurrent('apply refuses a dangling symlink', async () => {
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix is a dangling symlink (/etc/nixos/configuration.nix -> /etc/nixos/gone.nix).
         Do:  pass the file: vfio-patch apply PATH
-             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+             or, in an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
       `
   })
 })
@@ -57,7 +57,7 @@ test.concurrent('diff refuses a folder without configuration.nix, with or withou
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/hosts contains a flake and no configuration.nix. Nothing was written.
-        Why: the flake only lists the modules; the settings go into one of them.
+        Why: the flake only lists modules; the settings have to be in one of these modules.
         Do:  pass the module that flake.nix lists under modules, e.g. vfio-patch diff /etc/nixos/hosts/hosts/pc/configuration.nix
       `
   })
@@ -226,7 +226,7 @@ test.concurrent.each([
     'a module of flake-parts',
     '{ inputs, ... }: { perSystem = { pkgs, ... }: { }; }\n',
     'is a module of flake-parts, not of NixOS',
-    'pass a NixOS module, { config, pkgs, ... }: { … }; if yours are all written inside modules of flake-parts, create such a file and import it in one of them'
+    'pass a NixOS module, { config, pkgs, ... }: { … }; if all your NixOS modules are written inside flake-parts modules, create a file for a new one and import it there'
   ]
 ])('apply refuses %s', async (_, content, what, remedy) => {
   await check(
@@ -269,7 +269,7 @@ needing('nix-instantiate')(
       code: 1,
       stderr: text`
       /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
-      Checked: parses (own parser only; nix-instantiate also rejects the original file).
+      Checked: parses (built-in parser only; nix-instantiate does not accept the file as it is).
       `
     })
   }

@@ -8,13 +8,14 @@ import { EXIT, EXIT_OF_ERROR } from '../../src/cli/exitCodes.ts'
 const MEANINGS: Record<keyof typeof EXIT, string> = {
   done: 'It is done, or there is nothing to do.',
   differences:
-    'There is a change, and it was not written; or `check` found problems, or `option get` no definition.',
+    'A change was not written, `check` found problems, or `option get` found no definition.',
   usage: 'The arguments are wrong or incomplete.',
   refused: 'The file, the configuration or the guest cannot be edited or converted safely.',
   io: 'A file cannot be read or written.',
-  stale: 'A file changed meanwhile, or another run is in the way.',
+  stale: 'A file changed meanwhile, or another run blocks this one.',
   invalid: 'The result failed a check.',
-  hardware: 'A guest would get what the host needs, or what the machine cannot give it.',
+  hardware:
+    'A guest would get a device that the host needs, or that this machine cannot pass through.',
   followUp:
     'The change was written, and then something went wrong. A warning with any other code has this exit code too.',
   bug: 'A bug in vfio-patch.',
@@ -33,13 +34,13 @@ const ROWS = Object.entries(EXIT).map(([name, code]) =>
 
 const PAGE = `# Exit codes
 
-\`code\` is the field of an error in [\`--json\`](json.md). The exit code of a command follows from it.
+The exit code of a command follows from its error code: the field \`code\` of an error in [\`--json\`](json.md).
 
 | exit code | meaning | error codes |
 | --- | --- | --- |
 ${ROWS.join('\n')}
 
-Errors and questions go to standard error. Standard output has what another program may take: a patch, a module, a
+Errors and questions go to standard error. Standard output has what another program may read: a patch, a module, a
 domain, a table, or the document of \`--json\`. If it can't be written, the exit code is 4, or 8 if the change was
 made. Output that the reader closes early (\`| head -1\`) is not an error.
 `

@@ -21,8 +21,8 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
     'LOAD_ORDER',
     'DRIVER_WON'
   ],
-  ['only part of a card is given away, without its audio or USB functions', 'MISSING_FUNCTION'],
-  ['a device of the host has the same ID and is given away, too', 'SHARED_ID'],
+  ['only part of a card is passed through, without its audio or USB functions', 'MISSING_FUNCTION'],
+  ['a device of the host has the same ID and is passed through, too', 'SHARED_ID'],
   ['`boot.initrd.preDeviceCommands` with systemd in the initrd', 'PRE_DEVICE_COMMANDS'],
   ['`qemu.ovmf` on 25.11 and later', 'OVMF_OPTION'],
   [
@@ -38,7 +38,7 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
     'BOOT_FRAMEBUFFER'
   ],
   ['an invisible passphrase prompt for a disk or a pool', 'DARK_PASSPHRASE'],
-  ["a blacklist with the desktop's driver", 'BLACKLISTS_HOST'],
+  ["a blacklist that includes the desktop's driver", 'BLACKLISTS_HOST'],
   ['`amd_iommu=on` or `amd_iommu=pt`', 'AMD_IOMMU_ON', 'AMD_IOMMU_PT'],
   ['the IOMMU is off, or will be after the next boot', 'IOMMU_OFF'],
   [
@@ -51,7 +51,7 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
     'BAD_ID',
     'NO_SUCH_DEVICE'
   ],
-  ['IDs in several places, of which only one has an effect', 'IDS_TWICE'],
+  ['IDs in several places, only one of which has an effect', 'IDS_TWICE'],
   ['`pcie_acs_override` with a kernel without the patch', 'ACS_WITHOUT_PATCH', 'ACS_NOT_ACTIVE'],
   ['`pci=nomsi` from old guides', 'PCI_NOMSI'],
   ['huge pages of 1M, or too many for the memory', 'HUGEPAGES_1M', 'HUGEPAGES_TOO_MANY'],
@@ -78,12 +78,12 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
 const OTHERS: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
   ['a softdep on drm, which has no effect', 'SOFTDEP_DRM'],
   [
-    'a virtual function (SR-IOV) that is bound at boot, or that its device loses',
+    'a virtual function (SR-IOV) that is bound at boot, or that its device will not have',
     'VIRTUAL_FUNCTION'
   ],
   ['options that were renamed', 'RENAMED_OPTION'],
   ['options that NixOS removed, so the build fails', 'REMOVED_OPTION'],
-  ["a module with options of vfio-patch's modules", 'OLD_MODULE'],
+  ["another module that declares options of vfio-patch's modules", 'OLD_MODULE'],
   ['a guest that can write to a disk of the host, or to a folder of its system', 'GUEST_DISK']
 ]
 
@@ -128,20 +128,24 @@ ${[...HEAD, ...rows(OTHERS, false)].join('\n')}
 
 ## On the machine
 
-The machine is compared if one of the files sets \`networking.hostName\` to its name; if none sets a name, the
-configuration is in \`/etc/nixos\`, and the system is NixOS; or if \`--sysfs\` names one: a dump of
-\`vfio-patch scan --dump\`, or \`/\`. Below the findings, each thing that the configuration requests has a line:
-the IOMMU, kernel parameters, modules, devices with their drivers, huge pages, the ACS override, and whether the
-latest build is booted.
+\`check\` compares the configuration with its machine in these cases:
 
-If the machine is known, it decides \`DARK_PASSPHRASE\`, in every boot entry: it shows which card the firmware
-draws on, which cards stay with the host, and their drivers. vfio-pci removes the firmware's framebuffer when it
-binds that card in the initrd. Then only the driver of a card that stays with the host makes the prompt visible, in
-\`boot.initrd.kernelModules\` or \`boot.initrd.availableKernelModules\`. The text alone shows only whether the
-firmware's framebuffer is off. The finding is a note instead of a problem if it is not certain that a passphrase
-is asked for (a pool may be encrypted), if the device or the driver depends on a condition, if the initrd may have
-more drivers than the files show, or if the passphrase can also be entered over SSH or a serial line. Devices that
-unlock by themselves are not reported: with a key file, TPM2 without a PIN, or clevis.
+- a file sets \`networking.hostName\` to the name of this machine;
+- no file sets a name, the configuration is in \`/etc/nixos\`, and the system is NixOS;
+- \`--sysfs\` names a machine: a dump of \`vfio-patch scan --dump\`, or \`/\` for this machine.
+
+Below the findings, each thing that the configuration requests has a line: the IOMMU, kernel parameters, modules,
+devices with their drivers, huge pages, the ACS override, and whether the latest build is booted.
+
+If the machine is known, \`check\` decides \`DARK_PASSPHRASE\` for every boot entry from its data: which card the
+firmware draws on, which cards the host keeps, and their drivers. When vfio-pci binds the card that the firmware
+draws on in the initrd, the firmware's framebuffer disappears. Then the prompt is only visible if the driver of
+a card that the host keeps is in \`boot.initrd.kernelModules\` or \`boot.initrd.availableKernelModules\`. The text
+alone shows only whether the firmware's framebuffer is off. The finding is a note instead of a problem if it is
+not certain that a passphrase is asked for (a pool may be encrypted), if the device or the driver depends on a
+condition, if the initrd may have more drivers than the files show, or if the passphrase can also be entered
+over SSH or a serial line. Devices that unlock by themselves are not reported: with a key file, TPM2 without a
+PIN, or clevis.
 
 | | |
 | --- | --- |
@@ -149,7 +153,7 @@ unlock by themselves are not reported: with a key file, TPM2 without a PIN, or c
 | configured, active after reboot | it is built, and takes effect after a reboot |
 | configured, not active because the system is not built with it yet | run \`sudo nixos-rebuild boot\` first |
 | not active because … | it should be active, and is not |
-| not known, as … | it can't be determined: only root may read the kernel log, for example |
+| unknown, because … | it can't be determined: only root may read the kernel log, for example |
 
 \`check\` needs no root and writes nothing without \`--fix\`. It reports devices only if the configuration names
 them literally, and not under a condition whose value is unknown.

@@ -3,7 +3,7 @@
 import { GROUPS, SETTINGS } from '../../settings/table.ts'
 import { ACTIONS, type Action, COMMANDS, type Command } from './flags.ts'
 
-/** A word after the command that belongs to no flag. */
+/** A word after the command that is not part of a flag. */
 interface Operand {
   name: string
   /** A noun phrase, for the help and for the message if it is missing. */
@@ -18,7 +18,7 @@ export interface Call {
   operands: readonly Operand[]
   /** One line, for the list of commands. */
   summary: string
-  /** Pairs of flags, without dashes: the first is an error without the second. */
+  /** Pairs of flags, without dashes: the first flag requires the second. */
   needs?: readonly (readonly [string, string])[]
   /** Pairs of flags that cannot be used together. */
   conflicts?: readonly (readonly [string, string])[]
@@ -27,9 +27,9 @@ export interface Call {
 interface CommandHelp extends Call {
   /** Paragraphs; the help breaks their lines. */
   details: string
-  /** Groups of flags; all other flags follow. */
+  /** Groups of flags with a title; the help lists all other flags after them. */
   groups?: readonly { title: string; flags: readonly string[] }[]
-  /** Calls and what they do. */
+  /** Example calls and their effects. */
   examples?: readonly (readonly [call: string, effect: string])[]
   /** The lines at the end. */
   notes?: string
@@ -53,25 +53,25 @@ const SETTINGS_GROUPS = GROUPS.map(group => {
 export const CALLS: Record<Command, CommandHelp> = {
   scan: {
     operands: [],
-    summary: 'show the graphics cards, and which a guest can have',
+    summary: 'show which graphics cards a guest can have',
     details:
-      'Lists the PCI devices by IOMMU group. For each graphics card: its driver, its monitors, whether a guest can have it, and if not, why. Ends with the next step. Needs no root and changes nothing.'
+      'Lists the PCI devices by IOMMU group. Shows for each graphics card its driver, its monitors, and whether it can be passed through to a guest, or why not. Ends with the next step. Needs no root and changes nothing.'
   },
   apply: {
     operands: [FILE],
     summary: 'set up passthrough: show changes, ask, write them',
     details:
-      'Shows the changes to your configuration, asks, and writes them. If nothing is set up yet and no flag is a setting, it asks which card to use. Settings without a flag keep their value, so running it again with the same flags changes nothing. Without flags it updates the modules of vfio-patch.',
+      "Shows the changes to your configuration, asks, and writes them. If nothing is set up yet and you pass no settings, it asks which card to use. A setting keeps its value unless you pass its flag, so a second run with the same flags changes nothing. Without flags, it updates vfio-patch's modules.",
     groups: SETTINGS_GROUPS,
     needs: [BACKUP_RULE],
     examples: [
-      ['vfio-patch apply --gpu 0000:01:00.0', 'pass this card to guests'],
+      ['vfio-patch apply --gpu 0000:01:00.0', 'pass this card through to guests'],
       ['vfio-patch apply --domain win10.xml', 'set up this guest and its devices']
     ]
   },
   diff: {
     operands: [FILE],
-    summary: 'show these changes only (like "apply --dry-run")',
+    summary: 'show what apply would change, and write nothing',
     details:
       'Shows what "apply" with the same flags would change, as a patch for "git apply" or "patch -p1" in the folder of FILE.',
     groups: SETTINGS_GROUPS,
@@ -80,9 +80,9 @@ export const CALLS: Record<Command, CommandHelp> = {
   check: {
     operands: [FILE],
     summary: 'find problems in FILE, and how to fix them',
-    details: `Looks for problems with passthrough in FILE and the files that it imports: settings that NixOS or the kernel no longer knows, contradictions, changes that would lock you out. Each finding has its place, the reason and what to do. Notes are harmless.
+    details: `Looks for problems with passthrough in FILE and the files that it imports: settings that NixOS or the kernel no longer knows, contradictions, and settings that would lock you out. Each finding has its place, the reason and what to do. Notes are harmless.
 
-If networking.hostName names this machine, the configuration is also compared with it: whether the named devices exist, and which settings are active, wait for a reboot, or are inactive, and why. Root also reads the kernel log.`,
+If networking.hostName names this machine, "check" also compares the configuration with the machine: whether the devices are present, and which settings are active, need a reboot, or are inactive, and why. As root, it also reads the kernel log.`,
     groups: [{ title: 'What to check:', flags: ['sysfs', 'release', 'fix'] }],
     needs: [['yes', 'fix'], ['dry-run', 'fix'], ['output', 'fix'], ['eval', 'fix'], BACKUP_RULE],
     notes: 'Exit code 0: no problems, 1: problems.'
@@ -90,15 +90,14 @@ If networking.hostName names this machine, the configuration is also compared wi
   remove: {
     operands: [FILE],
     summary: 'remove vfio-patch from FILE, keeping your own edits',
-    details:
-      'Removes the import of the modules of vfio-patch and all options that only they declare from FILE and the files that it imports, wherever they are now; then the modules. Everything else stays, including your edits since "apply". A module that you changed is kept next to its place under a name that ends in .edited. Refused if other code in your files reads one of these options.',
+    details: `Removes the import of vfio-patch's modules, and every option that only these modules declare, from FILE and the files that it imports, even if you moved them. Then deletes the modules. Keeps everything else, including your edits since "apply". Renames modules that you edited to names that end in .edited. Refuses if other code in your files reads one of these options.`,
     needs: [BACKUP_RULE]
   },
   undo: {
     operands: [FILE],
     summary: 'undo the last run that changed FILE, byte for byte',
     details:
-      'Restores FILE byte for byte and deletes the files that the run created. Refused if a file was edited since. Called again, it undoes the run before that one. An undo that was interrupted or that ended with exit code 8 is completed first; then it stops.',
+      'Restores FILE byte for byte and deletes the files that the run created. Refuses if one of these files was edited since. Call it again to undo the run before. After an undo that was interrupted or that ended with exit code 8, it only completes that undo.',
     needs: [['all', 'list']],
     conflicts: [['redo', 'run']]
   },
@@ -106,25 +105,25 @@ If networking.hostName names this machine, the configuration is also compared wi
     operands: [{ name: 'ACTION', help: 'get, set, add, remove or import' }],
     summary: 'read or edit any option, or import a module',
     details:
-      'Reads and edits any option of any module. All actions but get show the change, ask, and write it; "vfio-patch undo FILE" reverts it. If FILE is -, the module is read from standard input and the result goes to standard output, without a question.',
+      'Reads and edits any option of any module. All actions except get show the change, ask, and write it; "vfio-patch undo FILE" undoes it. If FILE is -, the module is read from standard input and the result is printed, without a question.',
     examples: [
       ['vfio-patch option set pc.nix time.timeZone \'"UTC"\'', ''],
       ['vfio-patch option add pc.nix boot.kernelParams \'"quiet"\'', ''],
       ['vfio-patch option add pc.nix users.users.alice.extraGroups --string kvm', ''],
       ['vfio-patch option import pc.nix ./vfio', '']
     ],
-    notes: `VALUE is Nix: true, 3, '"text"', '[ 80 443 ]', pkgs.vim. Put -- before a VALUE that begins with a dash. Exit code 1 of get: the option is not defined.`
+    notes: `VALUE is Nix: true, 3, '"text"', '[ 80 443 ]', pkgs.vim. Put -- before a VALUE that begins with a dash. get exits with 1 if the option is not defined.`
   },
   domain: {
     operands: [
       {
         name: 'FILE',
-        help: 'the XML of a libvirt guest (virsh dumpxml --inactive NAME), or a module with one; - is standard input'
+        help: 'the XML of a libvirt guest (virsh dumpxml --inactive NAME), or a module that defines a guest; - is standard input'
       }
     ],
     summary: 'convert a libvirt guest (XML) to Nix, or back',
     details:
-      'Prints a module that defines the guest as virtualisation.vfio.guests.NAME.domain: attributes become strings, elements become attribute sets, comments are kept. The result is converted back and compared, so nothing is lost. nix-instantiate evaluates what a Nix file computes. Writes no file.',
+      'Prints a module that defines the guest as virtualisation.vfio.guests.NAME.domain: attributes become strings, elements become attribute sets, comments are kept. Converts the result back and compares it with the input, so nothing is lost. If a Nix file is not literal, nix-instantiate evaluates it. Writes no file.',
     groups: [{ title: 'Conversion:', flags: ['to', 'mend', 'check'] }],
     conflicts: [
       ['check', 'mend'],
@@ -151,7 +150,7 @@ export const ACTION_CALLS: Record<Action, Call> = {
   },
   set: {
     operands: [MODULE_FILE, PATH, VALUE],
-    summary: 'give the option this value',
+    summary: 'set the option to this value',
     needs: [BACKUP_RULE]
   },
   add: {
@@ -189,7 +188,7 @@ export function operandCount({ operands }: Call): { least: number; most: number 
   }
 }
 
-/** The words of a command line that belong to no flag, by their role. */
+/** The words of a command line that are not part of a flag, by their role. */
 export interface Operands {
   command: Command | undefined
   /** The action of `option`. */
@@ -197,11 +196,11 @@ export interface Operands {
   /** Undefined without a command, and for `option` without an action. */
   call: Call | undefined
   operands: readonly string[]
-  /** The word that should be a command or an action and is not. */
+  /** The word that was typed in place of a command or an action, but is neither. */
   unknownWord?: string
 }
 
-/** Assigns the words that belong to no flag; those `after` a `--` are always operands. */
+/** Finds the command, the action and the operands. Words `after` a `--` are always operands. */
 export function resolveCall(before: readonly string[], after: readonly string[]): Operands {
   const [name, word, ...rest] = before
   const command = COMMANDS.find(it => it === name)

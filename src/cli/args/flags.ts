@@ -24,12 +24,12 @@ export type Action = (typeof ACTIONS)[number]
 /** The values of `--parse-check`. */
 export const CHECK_MODES: readonly CheckMode[] = ['auto', 'require', 'off']
 
-/** A flag, and where it can be given. */
+/** A flag, and the commands that take it. */
 export type CommandFlag = Flag & {
   commands: readonly Command[]
   /** The actions of `option` that take it; all if absent. */
   actions?: readonly Action[]
-  /** The help in commands where it differs. */
+  /** The help for commands in which it differs. */
   helpIn?: Partial<Record<Command, string>>
 }
 
@@ -46,26 +46,26 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'dump',
     kind: 'text',
     argument: 'DIR',
-    help: 'save what was read of the machine in a new folder, to attach to a report or to read with --sysfs; leaves out serial numbers and names that people give',
+    help: 'save what was read from the machine in a new folder, for a bug report or for --sysfs; omits serial numbers and names that people choose',
     commands: ['scan']
   },
   {
     name: 'redo',
     kind: 'switch',
-    help: 'redo the run that was undone last; called again, the one before it. Not possible after a new run',
+    help: 'redo the run that was undone last; call it again to redo more runs. Not possible after a new run',
     commands: ['undo']
   },
   {
     name: 'run',
     kind: 'text',
     argument: 'ID',
-    help: 'undo this run instead',
+    help: 'undo the run with this ID instead of the last run',
     commands: ['undo']
   },
   {
     name: 'list',
     kind: 'switch',
-    help: 'list the newest 10 runs for FILE, or for all files, and which are in effect',
+    help: 'list the newest 10 runs of FILE, or of all files if you name none, and which runs are in effect',
     commands: ['undo']
   },
   { name: 'all', kind: 'switch', help: 'with --list: list all runs', commands: ['undo'] },
@@ -94,7 +94,7 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'at',
     kind: 'text',
     choices: ['end', 'start'],
-    help: 'add: where in the list; default end',
+    help: 'add: where to insert in the list; default end',
     commands: ['option'],
     actions: ['add']
   },
@@ -102,13 +102,13 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'to',
     kind: 'text',
     choices: ['nix', 'xml'],
-    help: 'what to print; default nix',
+    help: 'format to print; default nix',
     commands: ['domain']
   },
   {
     name: 'mend',
     kind: 'switch',
-    help: 'update what NixOS no longer supports: paths of other systems, firmware, removed machine types, QEMU arguments that libvirt has elements for, a missing UUID or MAC address. Reports each change',
+    help: 'fix what does not work on NixOS: paths of other systems, firmware, removed machine types, QEMU arguments that libvirt has elements for, a missing UUID or MAC address. Reports each change',
     commands: ['domain']
   },
   {
@@ -135,20 +135,22 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'modules-dir',
     kind: 'text',
     argument: 'DIR',
-    help: 'folder for the modules of vfio-patch, next to FILE; default vfio',
-    helpIn: { remove: 'folder of the modules of vfio-patch, if no longer imported; default vfio' },
+    help: "folder for vfio-patch's modules, next to FILE; default vfio",
+    helpIn: {
+      remove: "folder of vfio-patch's modules, needed if FILE no longer imports it; default vfio"
+    },
     commands: [...PLANNING, 'remove']
   },
   {
     name: 'replace-modules',
     kind: 'switch',
-    help: "overwrite modules of vfio-patch that were edited; with --domain also the guest's file",
+    help: "overwrite vfio-patch's modules even if you edited them; with --domain, also the guest's file",
     commands: PLANNING
   },
   {
     name: 'keep-obsolete',
     kind: 'switch',
-    help: 'keep settings of old guides in FILE that have no effect or cause harm today (see "vfio-patch check"), and imports of modules that declare the same options as vfio-patch',
+    help: 'keep settings from old guides in FILE, although they have no effect or cause harm today (see "vfio-patch check"); also keep imports of other modules that declare the same options as vfio-patch',
     commands: PLANNING
   },
   {
@@ -165,7 +167,7 @@ export const FLAGS: readonly CommandFlag[] = [
   {
     name: 'fix',
     kind: 'switch',
-    help: 'fix what an edit can fix: show the change, ask, and write it; "vfio-patch undo FILE" reverts it',
+    help: 'fix what an edit can fix: show the change, ask, and write it; "vfio-patch undo FILE" undoes it',
     commands: ['check']
   },
   {
@@ -181,7 +183,7 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'eval',
     kind: 'text',
     argument: 'COMMAND',
-    help: 'first run COMMAND on a copy with the change, and write nothing if it fails. $VFIO_PATCH_TREE is the copy of the repository or folder, $VFIO_PATCH_FILE is FILE in it',
+    help: 'first run COMMAND on a copy that has the change, and write nothing if COMMAND fails. $VFIO_PATCH_TREE is the copy of the repository or folder, $VFIO_PATCH_FILE is FILE in the copy',
     commands: EDITING,
     actions: CHANGING
   },
@@ -206,7 +208,7 @@ export const FLAGS: readonly CommandFlag[] = [
   {
     name: 'backup',
     kind: 'off',
-    help: 'keep no copy, so no undo; needs --yes',
+    help: 'save no backup, so undo is impossible; needs --yes',
     commands: ['apply', 'check', 'remove', 'option'],
     actions: CHANGING
   },
@@ -252,7 +254,7 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'verbose',
     short: 'v',
     kind: 'switch',
-    help: 'also show new files in full, and the reason of each edit',
+    help: 'also show new files in full, and the reason for each edit',
     helpIn: {
       scan: 'also list bridges that are alone in their group',
       domain: 'print the details of an internal error'
@@ -286,18 +288,18 @@ export function takesValue({ kind }: Flag): boolean {
   return kind === 'text' || kind === 'texts'
 }
 
-/** The names that a flag is given by, without dashes: of a toggle two. */
+/** The names of a flag without dashes; a toggle has two. */
 export function keysOf(flag: Flag): string[] {
   if (flag.kind === 'toggle') return [flag.name, `no-${flag.name}`]
   return [formatFlag(flag).slice(2)]
 }
 
-/** The flag with this name or letter, as it is given after the dashes. */
+/** The flag with this name or letter, as typed after the dashes. */
 export function flagOf(key: string): CommandFlag | undefined {
   return FLAGS.find(it => it.short === key || keysOf(it).includes(key))
 }
 
-/** All valid values of a flag; empty if there is no such list. */
+/** The valid values of a flag; empty for a flag without a fixed list. */
 export function choicesOf(key: string): readonly string[] {
   const flag = flagOf(key)
   return (flag && 'choices' in flag && flag.choices) || []

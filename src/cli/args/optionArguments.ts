@@ -36,7 +36,7 @@ export interface OptionRequest extends CommandRequest {
   file: string
   root: string
   action: OptionAction
-  /** The operands after the file and their flags, quoted for a shell. */
+  /** The operands after the file, with the flags for them, quoted for a shell. */
   tail: string
   /** Called if a file is edited. */
   readWrite: () => WriteOptions
@@ -89,13 +89,13 @@ function readAction(args: Arguments): OptionAction {
   return { action: 'add', path, items, at: args.text('at') === 'start' ? 'start' : 'end', lines }
 }
 
-/** A word as text for a line or with `--string`, otherwise as Nix. */
+/** The value of a word: its text if it is a line or with `--string`, otherwise parsed as Nix. */
 function readItem(word: string, isLine: boolean, isText: boolean): NixValue {
   if (isLine && !isText && isNixString(word)) throw new CommandError(messages.quotedLine(word))
   return isLine || isText ? word : readValue(word)
 }
 
-/** An expression as written; a string on one line as its text, because it may become a line. */
+/** An expression as written. A single-line string becomes its text, because it may be added as a line. */
 function readValue(word: string): NixValue {
   if (word.trim() === '') throw new CommandError(messages.emptyNixValue())
   const document = parseDocument(word)

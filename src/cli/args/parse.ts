@@ -1,4 +1,4 @@
-// The fast path: decides whether words are valid. yargs itself is loaded only to explain a refusal.
+// The fast path: decides whether a command line is valid. yargs itself is loaded only to explain a refusal.
 
 import { CommandError, type Message, shellWord } from '../message.ts'
 import * as messages from '../messages/usage.ts'
@@ -8,7 +8,7 @@ import { type Reading, readWords } from './readWords.ts'
 
 /** The words of a command line that was accepted. */
 export interface Arguments {
-  /** Undefined if there is none; then no other operand is present. */
+  /** Undefined if no command was typed; then there are no operands. */
   command: Command | undefined
   file: string | undefined
   /** The action of `option`. */
@@ -31,8 +31,8 @@ export function isGiven(args: Arguments, name: string): boolean {
 }
 
 /**
- * Parses the words after the program's name. Everything that could mean something else than it seems to is a
- * usage error: an unknown flag, one given twice, an empty value, `--dry-run=false`.
+ * Parses the words after the program's name. Anything ambiguous is a usage error: an unknown flag, a flag that is
+ * given twice, an empty value, `--dry-run=false`.
  */
 export async function parseArguments(words: readonly string[]): Promise<Arguments> {
   const reading = readWords(words)
@@ -59,7 +59,7 @@ function argumentsOf({ command, action, operands, words, given }: Reading): Argu
   }
 }
 
-/** Whether the words are a valid command line. yargs decides the same (`refusal.ts`), with the reason. */
+/** Whether the words are a valid command line. yargs makes the same decision and gives a reason (`refusal.ts`). */
 export function isAccepted(reading: Reading): boolean {
   const { command, call, operands, given, isBroken, unknownWord } = reading
   if (command === undefined && unknownWord !== undefined) return false
@@ -85,7 +85,7 @@ function isChoice(key: string, value: unknown): boolean {
   return choices.length === 0 || [value].flat().every(it => choices.includes(String(it)))
 }
 
-/** What both parsers would read, although it hardly means what was typed. */
+/** An error if both parsers accept the words, but hardly as the user meant them. */
 export function misreading(reading: Reading): Message | undefined {
   const { command, action, operands, given } = reading
   for (const [key, value] of given) {

@@ -1,10 +1,10 @@
-// Reads words with yargs-parser, without judging them.
+// Reads words with yargs-parser, without validating them.
 
 import parser from 'yargs-parser'
 import { type Operands, resolveCall } from './commands.ts'
 import { FLAGS, keysOf, takesValue } from './flags.ts'
 
-/** How both parsers read words. Each flag has all its names declared, so there is no negation to infer. */
+/** How both parsers read words. All names of each flag are declared, so the parsers need not infer negations. */
 export const PARSER_CONFIGURATION = {
   'boolean-negation': false,
   'camel-case-expansion': false,
@@ -18,7 +18,7 @@ export const PARSER_CONFIGURATION = {
 const OPTIONS = {
   string: FLAGS.filter(takesValue).flatMap(keysOf),
   boolean: FLAGS.filter(it => !takesValue(it)).flatMap(keysOf),
-  // With 0 a value after "=" is an error, and the next word is no value.
+  // With 0, a value after "=" is an error, and the next word is not taken as the value.
   narg: Object.fromEntries(
     FLAGS.flatMap(it => keysOf(it).map(key => [key, takesValue(it) ? 1 : 0]))
   ),
@@ -31,7 +31,7 @@ const OPTIONS = {
 /** What yargs-parser reads in the words. */
 export interface Reading extends Operands {
   words: readonly string[]
-  /** The values by flag, as it was typed without dashes; a list if it was given more than once. */
+  /** The value of each flag by its name as typed, without dashes; a list if the flag was given more than once. */
   given: ReadonlyMap<string, unknown>
   /** Whether a flag has too few values or too many. */
   isBroken: boolean

@@ -54,7 +54,7 @@ function unknownCommand({ command, unknownWord = '' }: Reading): Message {
     : messages.unknownCommand(unknownWord, suggestionFor(unknownWord, COMMANDS))
 }
 
-/** The first one; a long flag with one dash was read as several letters. */
+/** The message about the first unknown flag. A long flag with one dash was read as several letters. */
 function unknownFlag(reading: Reading): Message {
   const { command, action, words, given } = reading
   const flags = FLAGS.filter(it => command === undefined || isTaken(it, command, action))

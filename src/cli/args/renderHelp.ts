@@ -11,7 +11,7 @@ const OVERVIEW = `vfio-patch sets up GPU passthrough in your NixOS configuration
 
 Usage: vfio-patch COMMAND [FILE] [FLAGS]`
 
-const NOTES = `"vfio-patch COMMAND --help" lists the flags of a command. Start with "vfio-patch scan"; it ends with the next step.
+const NOTES = `"vfio-patch COMMAND --help" lists the flags of a command. Start with "vfio-patch scan", which ends with the next step.
 
 Exit codes:
   0    done, or nothing to do
@@ -77,7 +77,7 @@ function describeFlags(
   command: Command | undefined
 ): Argv {
   for (const flag of flags) {
-    // yargs has no name for the value of a flag, so it is part of that of the flag.
+    // yargs can't name the value of a flag, so the flag's name includes it.
     const label = `${keysOf(flag)[0]}${argumentOf(flag)}`
     argv.option(label, {
       describe: descriptionOf(flag, command),

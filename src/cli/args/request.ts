@@ -20,7 +20,7 @@ export interface CommandRequest {
   file: string | undefined
   /** The whole call, quoted for a shell. */
   line: string
-  /** Whether only errors are printed while the command runs; with `--json` always. */
+  /** Whether only errors are printed while the command runs; always true with `--json`. */
   quiet: boolean
   json: boolean
   verbose: boolean
@@ -47,14 +47,14 @@ export interface WriteOptions {
   writes: boolean
   /** Whether `--yes` answers the question. */
   isConfirmed: boolean
-  /** Whether questions are allowed, but for `--json`. */
+  /** False with `--no-input`. `--json` also forbids questions, but is not considered here. */
   mayAsk: boolean
   /** Lines of context in the diff. */
   lines: number
   /** The file for the patch. */
   output: string | undefined
-  /** The command that evaluates the change. */
-  evaluate: string | undefined
+  /** The command of `--eval`. */
+  evalCommand: string | undefined
   backup: boolean
   /** Whether new and deleted files are registered with git. */
   gitAdd: boolean
@@ -78,13 +78,13 @@ export function readWriteOptions(args: Arguments, mayWrite: boolean): WriteOptio
     mayAsk: args.on('input') !== false,
     lines: Number(lines),
     output: args.text('output'),
-    evaluate: args.text('eval'),
+    evalCommand: args.text('eval'),
     backup: args.on('backup') !== false,
     gitAdd: args.on('git-add') !== false
   }
 }
 
-/** The folder of `--root`, which exists; `/` without it. */
+/** The value of `--root`, which must be a folder; `/` by default. */
 export function readRoot(args: Arguments): string {
   const root = args.text('root')
   if (root === undefined) return '/'
@@ -119,8 +119,8 @@ function readModulesDir(args: Arguments): string | undefined {
 }
 
 /**
- * The release of NixOS: the value of `--release`, else that of the system below the root; undefined for
- * `unstable`, and if that system is not NixOS or its release is not known.
+ * The release of NixOS: the value of `--release`, else the release of the system in `root`. Undefined for `unstable`,
+ * and if that system is not NixOS or its release is unknown.
  */
 function readRelease(args: Arguments, root: string): string | undefined {
   const release = args.text('release')
@@ -142,7 +142,7 @@ function releaseOf(root: string): string | undefined {
 
 /** `apply` and `diff`. */
 export interface ApplyRequest extends WritingRequest {
-  /** The words of the call, to which answers are added. */
+  /** The words of the call; the flags for answers to questions are added to them. */
   words: readonly string[]
   settings: Settings
   root: string
@@ -151,8 +151,9 @@ export interface ApplyRequest extends WritingRequest {
   release: string | undefined
   specialisation: string | undefined
   checkMode: CheckMode
-  /** Addresses as typed: of cards, and of cards that may be passed through although they drive the screen. */
+  /** The addresses of `--gpu`, as typed. */
   gpus: readonly string[]
+  /** The addresses of `--confirm`, as typed: cards to pass through although they drive the screen. */
   confirmed: readonly string[]
   assumesIsolated: boolean
   /** The file that defines a guest. */
@@ -191,15 +192,14 @@ export interface CheckRequest extends CommandRequest {
   root: string
   sysfs: string | undefined
   release: string | undefined
-  /** The flags of `--fix`; called if there is something to fix, as the file is checked first. */
-  fix: (() => { write: WriteOptions; checkMode: CheckMode }) | undefined
+  /** Reads the flags for `--fix`; undefined without `--fix`. Called after the file was checked. */
+  readFix: (() => { write: WriteOptions; checkMode: CheckMode }) | undefined
 }
 
 /** Reads the arguments of `check`. */
 export function readCheckRequest(args: Arguments, screens: Screens): CheckRequest {
   const root = readRoot(args)
   const release = readRelease(args, root)
-  const fixes = args.on('fix') === true
   const readFix = () => ({
     write: readWriteOptions(args, true),
     checkMode: readCheckMode(args)
@@ -207,7 +207,7 @@ export function readCheckRequest(args: Arguments, screens: Screens): CheckReques
   return {
     ...readCommand(args, screens),
     ...{ root, release, sysfs: args.text('sysfs') },
-    fix: fixes ? readFix : undefined
+    readFix: args.on('fix') === true ? readFix : undefined
   }
 }
 
@@ -233,8 +233,9 @@ export interface UndoRequest extends WritingRequest {
   kind: 'undo' | 'redo'
   /** The value of `--run`. */
   run?: string
-  /** Whether runs are only listed, and whether all are. */
+  /** Whether runs are listed instead of undone. */
   list: boolean
+  /** Whether the list has all runs. */
   all: boolean
 }
 
@@ -283,17 +284,17 @@ export function readDomainRequest(args: Arguments, screens: Screens): DomainRequ
   }
 }
 
-/** The arguments for the runs that were interrupted before this one. */
+/** The arguments that decide how earlier, interrupted runs are recovered. */
 export interface RecoveryRequest extends CommandRequest {
   root: string
-  /** Whether the command may write, so that these runs are completed or undone first. */
+  /** Whether the command may write. Otherwise it only reports interrupted runs. */
   writes: boolean
   gitAdd: boolean
   /** The value of `undo --run`. */
   run: string | undefined
 }
 
-/** Undefined for a command that edits no file, and if the command is going to refuse `--root`. */
+/** Undefined for a command that edits no file, and if the command will refuse `--root`. */
 export function readRecoveryRequest(
   args: Arguments,
   screens: Screens

@@ -28,7 +28,7 @@ function readSetting(args: Arguments, flag: Setting): unknown {
   return flag.kind === 'texts' ? parsed : parsed[0]
 }
 
-/** The addresses that a flag was given with, without duplicates. */
+/** The addresses in the values of a flag, without duplicates. */
 export function parseAddresses(flag: string, values: readonly string[]): string[] {
   return orThrow(parseEach(values, parseAddress), it => messages.badAddress(flag, it))
 }

@@ -25,7 +25,7 @@ declare module 'yargs' {
   }
 }
 
-/** The reasons of yargs, in place of its sentences. No word can contain the separator. */
+/** Replaces each sentence of yargs with a reason and values. No word can contain the separator `\0`. */
 const REASONS = {
   'Not enough arguments following: %s': 'missingValue\0%s',
   'Argument unexpected for: %s': 'unexpectedValue\0%s',
@@ -106,7 +106,7 @@ function declareFlags(argv: Argv, flags: readonly CommandFlag[]): Argv {
   return argv
 }
 
-/** The word among `known` that a mistyped or unfinished one is likely to mean. */
+/** The known word that a mistyped or unfinished word probably means. */
 export function suggestionFor(word: string, known: readonly string[]): string | undefined {
   if (known.includes(word)) return word
   const begun = known.filter(it => it.startsWith(word))
@@ -117,7 +117,7 @@ export function suggestionFor(word: string, known: readonly string[]): string | 
     argv.parseSync()
   } catch (error) {
     const near = error instanceof YargsRefusal ? error.values[0] : undefined
-    // yargs allows three typos, which makes most short words similar: one end has to match.
+    // yargs allows three typos, so most short words are similar: also require the same first or last letter.
     if (near?.at(0) === word.at(0) || near?.at(-1) === word.at(-1)) return near
   }
   return undefined

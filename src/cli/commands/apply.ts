@@ -112,10 +112,11 @@ async function withDriver(prepared: Prepared, draft: Draft): Promise<Prepared> {
 interface Draft {
   inputs: ApplyInputs
   host: HostChoice
-  /** What `host` has, and the needs of the guest if there is one. */
+  /** The choice in `host`, with the needs of the guest added if there is one. */
   forGuest: GuestChoice
-  /** The folder for the modules as the import has it, and its content. */
+  /** The folder for the modules, as written in the import. */
   modulesDir: string
+  /** The same folder with its content. */
   folder: { path: string; listing: FolderListing }
   /** The planned file of the guest. */
   file: GuestPlan | undefined
@@ -184,8 +185,8 @@ function planDraft(
 }
 
 /**
- * What the user has to know before they decide. `present` are notes on the guests that the configuration
- * already has, `after` is the configuration with the plan carried out.
+ * What users have to know before they decide. `present` are notes on the guests that the configuration already has,
+ * `after` is the configuration as the plan leaves it.
  */
 function planNotes(
   { inputs, host, forGuest, file }: Draft,
@@ -211,10 +212,10 @@ function planNotes(
   ]
 }
 
-// Notes on more of them would hide the rest.
+// More notes of this kind would hide the other notes.
 const MOST_DOUBTS = 3
 
-/** The usual folder for the modules, or another one if that one has modules that are replaced. */
+/** The default folder for the modules; another name if the default folder has modules that are replaced. */
 function freeFolder(configuration: string, taken: TakeOver | undefined): string {
   const isTaken =
     taken !== undefined && hasReplacedModules(join(dirname(configuration), 'vfio'), taken)
@@ -228,14 +229,14 @@ function installedFolderOf({ target, installedFolders }: Configuration): string 
   return inside === undefined || inside.startsWith('..') ? undefined : inside
 }
 
-/** The device IDs in the settings, alone or with an address. */
+/** All device IDs in the settings, also those that belong to an address. */
 function idsOf({ devices = [], addresses = [] }: Settings): string[] {
   return [...devices, ...addresses.flatMap(it => (typeof it === 'string' ? [] : it.id))]
 }
 
 /**
- * A note if shared memory belongs to root because no user is known; none if a file seems to add somebody
- * to its group. `prefix` is the path of the set that has the options.
+ * A note if shared memory belongs to root because no user is known. No note if a file seems to add a user to the
+ * group of the memory. `prefix` is the path of the set that has the options.
  */
 function ownerNotes(
   { sharedMemoryFiles = [] }: Settings,
@@ -243,12 +244,15 @@ function ownerNotes(
   after: Configuration,
   prefix: readonly string[]
 ): string[] {
-  const isRoots = ({ target }: Configuration, name: string) =>
+  const isOwnedByRoot = ({ target }: Configuration, name: string) =>
     target.doc
       .getIn([...prefix, 'virtualisation', 'sharedMemoryFiles', name, 'user'])
       .some(it => it.source === '"root"')
   const names = sharedMemoryFiles
-    .filter(it => it.user === undefined && !isRoots(before, it.name) && isRoots(after, it.name))
+    .filter(
+      it =>
+        it.user === undefined && !isOwnedByRoot(before, it.name) && isOwnedByRoot(after, it.name)
+    )
     .map(it => it.name)
   if (names.length === 0 || before.files.some(it => /"kvm"/.test(it.text))) return []
   return [rootOwnsNote(names)]

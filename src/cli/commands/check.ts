@@ -48,11 +48,11 @@ import { configurationOf, type ModuleFile, readModule, requireWritable } from '.
 import { MachineReader } from '../request/machine.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
 
-/** `check`: reports what does not work in a configuration, and fixes it on request. */
+/** `check`: reports problems in a configuration, and fixes them on request. */
 export async function checkCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readCheckRequest(args, screens)
   const { release } = request
-  const module = readModule(request, { store: request.fix === undefined })
+  const module = readModule(request, { store: request.readFix === undefined })
   const { target, source, sources, context } = module
   const [syntax] = source.doc.errors
   if (syntax) throw new CommandError(nixMessage(syntax, context, { isReadOnly: true }))
@@ -80,14 +80,14 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   const warning = writableByOthersNote(target)
   const unread = tooBigNotes(inTexts)
   const shown = { faults, nameOf, body, inspection, fixable, warning, unread }
-  return request.fix
-    ? fixFaults(shown, fixes, module, { ...request, ...request.fix() })
+  return request.readFix
+    ? fixFaults(shown, fixes, module, { ...request, ...request.readFix() })
     : report(shown, request)
 }
 
 /** Offers the fixes; if there are none, reports the findings. */
 async function fixFaults(
-  shown: Shown,
+  shown: CheckResult,
   fixes: Result<FaultFixes, NixError>,
   { target, sources, context }: ModuleFile,
   request: CheckRequest & { write: WriteOptions; checkMode: CheckMode }
@@ -110,7 +110,7 @@ async function fixFaults(
   return confirmAndWrite(prepared, request, nextStep(sources, target.realpath))
 }
 
-/** The findings in the same files after some fixes. */
+/** The findings in the same files after some of them were fixed. */
 function checkAgain(
   files: readonly LintFile[],
   { facts, unread }: Faults,
@@ -122,9 +122,10 @@ function checkAgain(
   return [...withMachine(inTexts, again).findings, ...findGitFaults(files, sources)]
 }
 
-interface Shown {
+/** What `check` reports. */
+interface CheckResult {
   faults: Faults
-  /** How many of the findings --fix would fix. */
+  /** How many of the findings `--fix` would fix. */
   fixable: number
   nameOf: (path: string) => string
   body: CheckBody
@@ -136,8 +137,8 @@ interface Shown {
 }
 
 function report(
-  { faults, fixable, nameOf, body, inspection, warning, unread }: Shown,
-  { quiet, screens, fix }: CheckRequest
+  { faults, fixable, nameOf, body, inspection, warning, unread }: CheckResult,
+  { quiet, screens, readFix }: CheckRequest
 ): Report {
   const { findings } = faults
   const { on, host, note } = inspection
@@ -150,7 +151,7 @@ function report(
     if (warning !== undefined) printNotice(`Note: ${warning}`)
     for (const it of unread) printNotice(it)
     const counts = { problems, notes: findings.length - problems }
-    printNotice(summary(counts, body.files, fix ? 0 : fixable))
+    printNotice(summary(counts, body.files, readFix ? 0 : fixable))
   }
   return problems > 0
     ? { exit: EXIT.differences, outcome: 'problems', body }
@@ -174,7 +175,7 @@ function checkBody(
 
 // Findings, for people and for programs.
 
-/** A finding for a program; `nameOf` gives the name of a file as the user knows it. */
+/** A finding for a program; `nameOf` returns the name of a file as the user knows it. */
 function reportFinding(
   finding: Finding,
   files: readonly LintFile[],

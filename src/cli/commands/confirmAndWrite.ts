@@ -49,8 +49,8 @@ import { type CheckReport, emptyBody, fail, type PlanBody, type Report } from '.
 import { registrationsOf, writeChanges } from './write.ts'
 
 /**
- * Shows a plan that changes something, then asks and writes it as the request says. `next` are the last
- * lines for the user.
+ * Shows a plan that changes something, asks, and writes it, if the request wants that. `next` are the last lines that
+ * are printed.
  */
 export async function confirmAndWrite(
   prepared: Prepared,
@@ -113,7 +113,7 @@ function accessNotes(target: TargetFile, writes: boolean): string[] {
   ]
 }
 
-/** The files of a plan, and those that the configuration imports. */
+/** The files of a plan, and the files that the configuration imports. */
 function filesAbout({ plan, target, sources }: Prepared): string[] {
   const source = sources.module(target.realpath)
   const walk = source && walkImports(source, sources)
@@ -124,7 +124,7 @@ function filesAbout({ plan, target, sources }: Prepared): string[] {
   return [target.realpath, ...plan.files.map(it => it.path), ...imported]
 }
 
-/** The report of a plan before anything is written; with the reasons of edits only if these are shown. */
+/** The report of a plan before anything is written. Edits are included only if their reasons are shown. */
 function planBody(
   prepared: Prepared,
   registrations: readonly Registration[],
@@ -166,7 +166,7 @@ function summaryOf({ plan, target, context }: Prepared): string {
   const written = others.filter(it => isInstalledModule(it) && it.after !== undefined)
   const isNew = written.every(it => it.before === undefined)
   const names = others.filter(it => !isInstalledModule(it)).map(it => it.path)
-  // The plan already tells which modules are renamed.
+  // The plan already showed which modules are renamed.
   if (removed.length === 0)
     names.push(...foldersOf(written).map(it => `${it}${isNew ? ' (new)' : ''}`))
   if (plan.configuration.changed) names.push(context.file)
@@ -178,7 +178,7 @@ function foldersOf(files: readonly PlannedFile[]): string[] {
 }
 
 function undoCall({ plan, context }: Prepared, id: string): string {
-  // If only modules change, the last run that changed the configuration is another one.
+  // If only modules change, `undo FILE` would undo another run: the last one that changed the configuration.
   return plan.configuration.changed
     ? undoCallOn(context.file, context)
     : `${undoCallOn(undefined, context)} --run ${id}`
@@ -186,14 +186,14 @@ function undoCall({ plan, context }: Prepared, id: string): string {
 
 // `--eval`: evaluates the system with the change before it is written.
 
-/** The plan with the check, if there is a command for it; or the report that ends the command. */
+/** Runs the command of `--eval`, if any. Returns the plan with this check, or the report that ends the command. */
 async function evaluate(
   { plan, target, context }: Prepared,
   planned: PlanBody,
   registrations: readonly Registration[],
   { quiet, verbose, write }: WritingRequest
 ): Promise<{ go: PlanBody } | { stop: Report }> {
-  const command = write.evaluate
+  const command = write.evalCommand
   if (command === undefined) return { go: planned }
   if (!quiet) printNotice(evaluatingLine(command))
   const check = await evalCheck({
@@ -222,7 +222,7 @@ async function evaluate(
 
 async function stoppedBy(signal: NodeJS.Signals, body: PlanBody, quiet: boolean): Promise<Report> {
   if (signal === 'SIGHUP') {
-    // Ends by the signal, as it would without a copy to delete.
+    // The copy is deleted now, so the process ends by the signal as usual.
     process.kill(process.pid, signal)
     await new Promise(() => setTimeout(() => {}, 1_000))
   }
@@ -237,19 +237,19 @@ function lastLines(text: string, count: number): string {
 }
 
 /**
- * Writes the patch of a plan to the file that was named, replacing it. Only those who can read the
- * configuration can read the patch. Symlinks are not followed, and Nix files, files of the plan and imported
- * files are not replaced, also under other names.
+ * Writes the patch of a plan to the file that was named, and replaces this file. Only users who can read the
+ * configuration can read the patch. Symlinks are not followed. Nix files, files of the plan and imported files are
+ * not replaced, whatever name they have.
  */
 function savePatch(path: string, prepared: Prepared, planned: PlanBody): Message | undefined {
   const named = resolve(path)
-  const leads = realpathIfAny(path)
+  const realpath = realpathIfAny(path)
   if (
-    leads.endsWith('.nix') ||
-    isTransientName(basename(leads)) ||
+    realpath.endsWith('.nix') ||
+    isTransientName(basename(realpath)) ||
     isOneOf(named, filesAbout(prepared))
   ) {
-    return replacesMessage(leads)
+    return replacesMessage(realpath)
   }
   const target = locateOutput(named)
   if (!target.ok) return patchMessage(path, target.error, isLink(named))
@@ -272,7 +272,7 @@ function fileNumber(path: string): string | undefined {
     const { dev, ino } = statSync(path, { bigint: true })
     return `${dev}:${ino}`
   } catch {
-    // A file that does not exist has no other name; one that can't be reached can't be replaced.
+    // A missing file has no other name, and a file that can't be reached can't be replaced.
     return undefined
   }
 }

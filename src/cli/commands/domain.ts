@@ -17,7 +17,7 @@ import {
   computedMessage,
   domainMessage,
   INSTRUCTION_OMITTED,
-  NOTHING_TO_MODERNIZE,
+  NOTHING_TO_FIX,
   nixInsteadOfXml,
   notLossless,
   SAME_BY_NIX,
@@ -32,7 +32,7 @@ import { decodeModule } from '../request/inputs.ts'
 /** A domain from XML or from Nix. */
 interface Source {
   kind: 'nix' | 'xml'
-  /** The XML with the places of the document; undefined if the file of the user is Nix. */
+  /** The XML that the places in the document refer to; undefined if the user's file is Nix. */
   xml: string | undefined
   document: XmlDocument
 }
@@ -82,7 +82,7 @@ function readSource(bytes: Uint8Array, takesNix: boolean, context: Context): Sou
   return { kind: 'nix', xml: undefined, document }
 }
 
-/** Whether a file begins with a "<", or with the byte order mark of another encoding than UTF-8. */
+/** Whether a file begins with "<" or with the byte order mark of UTF-16. */
 function looksLikeXml(bytes: Uint8Array): boolean {
   const start = Buffer.from(bytes.subarray(0, 1024)).toString('latin1')
   return /^(?:\xef\xbb\xbf)?\s*</.test(start) || /^(?:\xff\xfe|\xfe\xff)/.test(start)
@@ -94,7 +94,7 @@ function isNix(bytes: Uint8Array): boolean {
   return /^\s*(?:#|\/\*|\{|\(|let\b)/.test(text) && parseDocument(text).errors.length === 0
 }
 
-/** Converts literal Nix by itself; anything else is evaluated by Nix, if it is installed. */
+/** Converts literal Nix directly. Nix evaluates everything else, if it is installed. */
 function xmlOfNix(doc: NixDocument, context: Context): string {
   const xml = toXml(doc)
   if (xml.ok) return xml.value
@@ -112,7 +112,7 @@ function xmlOf({ root }: XmlDocument): ReturnType<typeof toXml> {
   return xml
 }
 
-/** Checks that the domain survives the conversion, by this program and by Nix. */
+/** Checks with this program and with Nix that converting the domain loses nothing. */
 function compare({ document, kind }: Source, request: DomainRequest, context: Context): Report {
   const text = orThrow(toNix(document), it => domainMessage(it, context))
   const evaluated = evaluateDomain(text, undefined)
@@ -143,11 +143,11 @@ function printChanges({ changes, remarks }: DomainBody, modernizes: boolean): vo
   const placeOfIt = ({ path, line }: { path: string; line: number | null }) =>
     [...(path === '' ? [] : [path]), ...(line === null ? [] : [`line ${line}`])].join(', ')
   for (const it of changes) {
-    printNotice(`modernized ${placeOfIt(it)}:`)
+    printNotice(`fixed ${placeOfIt(it)}:`)
     if (it.before !== null) printNotice(`  - ${it.before}`)
     if (it.after !== null) printNotice(`  + ${it.after}`)
     printNotice(`  Why: ${it.why}.`)
   }
-  if (modernizes && changes.length === 0) printNotice(NOTHING_TO_MODERNIZE)
+  if (modernizes && changes.length === 0) printNotice(NOTHING_TO_FIX)
   for (const it of remarks) printNotice(`note: ${placeOfIt(it)}: ${it.what}.`)
 }

@@ -16,8 +16,8 @@ import { inMiB } from './files.ts'
 import { GUEST_WORDS } from './guests.ts'
 
 /**
- * What the toolkit refuses, with the line that it is about. `isReadOnly` is for a command that writes
- * nothing anyway.
+ * Why the toolkit refuses, with the source line. `isReadOnly` is for a command that never writes, so that the message
+ * does not say that nothing was written.
  */
 export function nixMessage(
   error: NixError,
@@ -26,7 +26,7 @@ export function nixMessage(
 ): Message {
   const { file, color, width } = context
   const { line, column } = error.at
-  // The excerpt is indented, follows the number of its line, and may be cut off on both sides.
+  // The excerpt is indented, begins with its line number, and may be cut off on both sides.
   const taken = 4 + `${line} | `.length + 2
   const rendered = drawnByToolkit(error.render({ color, width: width - taken })).split('\n')
   const isBug = error.code === 'VERIFICATION_FAILED'
@@ -49,7 +49,7 @@ export function nixMessage(
   return message
 }
 
-/** Why a run can't go on. `guest` is the XML file of its guest. */
+/** Why there is no plan. `guest` is the XML file of the run's guest. */
 export function applyMessage(problem: ApplyProblem, context: Context, guest = 'FILE.xml'): Message {
   if (problem.code === 'NIX') return nixMessage(problem.error, context)
   return { code: problem.code, ...wordsOf(APPLY_WORDS, problem, { context, guest }) }
@@ -63,10 +63,10 @@ interface About {
 const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words> = {
   ...GUEST_WORDS,
   NOTHING_CHOSEN: ({ path }, { context }) => ({
-    what: `nothing to set up was chosen, and ${path} does not use vfio-patch yet.`,
-    why: 'vfio-patch does not guess which card you want to give away.',
+    what: `no card or setting was chosen, and ${path} does not use vfio-patch yet.`,
+    why: 'vfio-patch does not guess which card to pass through.',
     remedy: [
-      'find a card that can go to a guest with "vfio-patch scan", then name it by its address:',
+      'find the address of a card that a guest can have with "vfio-patch scan", then:',
       `${callOn(context.file, context)} --gpu ADDR`
     ].join('\n')
   }),
@@ -80,21 +80,21 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
       'or'
     )
     return {
-      what: `${context.file} sets up ${list(entries)}, and these flags can apply to only one.`,
+      what: `${context.file} has options in ${list(entries)}, but these flags can apply to only one of them.`,
       nothingWritten: true,
       remedy: everywhere
-        ? `add ${flags};\nto change the options of every boot entry: vfio-patch option set`
+        ? `add ${flags};\nor, to change the options of every boot entry: vfio-patch option set`
         : `add ${flags}`
     }
   },
   GIVEN_EVERYWHERE: ({ path, name, at }, { context }) => {
     const file = at.path === path ? context.file : at.path
     return {
-      what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already.`,
+      what: `${file}:${at.line}:${at.column}: these options already pass devices through in every boot entry.`,
       nothingWritten: true,
       at: { ...at, path: file },
-      why: `specialisation.${name} would inherit that, and the usual boot entry would still not have them.`,
-      remedy: `remove it, then run this again: ${callOn(context.file, context, 'remove')}`
+      why: `specialisation.${name} would inherit them, and the default boot entry would still not have the devices.`,
+      remedy: `before you run this again, remove them: ${callOn(context.file, context, 'remove')}`
     }
   },
   TAKE_OVER_FIRST: (problem, { context }) => {
@@ -102,10 +102,10 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
     const { line, column, spelling, option, ...at } = problem.import
     const file = at.path === path ? context.file : at.path
     return {
-      what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch.`,
+      what: `${file}:${line}:${column}: ${spelling} and vfio-patch's modules both declare ${option}.`,
       nothingWritten: true,
       at: { path: file, line, column },
-      why: `they would replace it in every boot entry, and --specialisation ${name} must not change the usual one.`,
+      why: `vfio-patch would replace ${spelling} in every boot entry, but --specialisation ${name} must not change the default boot entry.`,
       remedy: `first replace it without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
     }
   },
@@ -113,17 +113,17 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
   FOREIGN_FOLDER: ({ path, found }) => ({
     what:
       found === path
-        ? `${path} is not a folder, and the modules of vfio-patch need a folder there.`
+        ? `${path} is not a folder, but vfio-patch's modules need a folder with this name.`
         : `the folder ${path} does not belong to vfio-patch: it contains ${found}.`,
     nothingWritten: true,
-    why: 'your own files are never overwritten.',
+    why: 'vfio-patch never overwrites your own files.',
     remedy: 'choose another folder for the modules, e.g. --modules-dir vfio-patch'
   }),
   MODULES_EDITED: ({ path, names }, { context }) => ({
     what: `${names.join(' and ')} in ${path} ${names.length === 1 ? 'has' : 'have'} local edits.`,
     nothingWritten: true,
     why: 'an update would overwrite these edits.',
-    remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
+    remedy: `move your edits into your own configuration, then: ${context.line} --replace-modules`
   }),
   DECLARED_ELSEWHERE: ({ declaration, importer, option }, { context }) => {
     const isOwn = importer === undefined
@@ -131,20 +131,20 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
       what: `${isOwn ? context.file : declaration} already declares ${option}.`,
       nothingWritten: true,
       why: isOwn
-        ? "two modules can't declare the same option, and the modules of vfio-patch declare this one too."
-        : `two modules can't declare the same option; ${context.file} imports this one through ${importer}.`,
+        ? "vfio-patch's modules declare it too, and two modules can't declare the same option."
+        : `${context.file} imports that file through ${importer}, and two modules can't declare the same option.`,
       remedy: isOwn
         ? 'pass the configuration of a machine, not a module that others import'
-        : `omit --keep-obsolete so that ${importer} is replaced, or remove it from imports (your settings under virtualisation can stay)`
+        : `omit --keep-obsolete so that vfio-patch replaces ${importer}, or remove ${importer} from imports (you can keep your settings under virtualisation)`
     }
   },
   NOT_TAKEN_OVER: ({ path, obstacles }, { context }) => notTakenOver(obstacles, context, path),
   IMPORTED_ELSEWHERE: ({ path, folder, importer }, { context }) => {
     const direct = importer === path
     return {
-      what: `${importer} already imports the modules of vfio-patch, from ${folder}.`,
+      what: `${importer} already imports vfio-patch's modules from ${folder}.`,
       nothingWritten: true,
-      why: 'with modules from two folders every option would be declared twice.',
+      why: 'with modules from two folders, every option would be declared twice.',
       remedy: direct
         ? `omit --modules-dir, or remove that import first`
         : `pass that file: vfio-patch ${context.command} ${importer}`
@@ -163,9 +163,9 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
   })
 }
 
-// Other modules with the same options that those of vfio-patch can't replace.
+// Other modules that declare the same options, and that vfio-patch can't replace.
 
-// Nobody fixes more of them in one go.
+// Nobody fixes more obstacles at a time.
 const MOST_SHOWN = 8
 
 /** Every obstacle with its place. `configuration` is the path of the file without symlinks. */
@@ -195,7 +195,7 @@ function notTakenOver(
   const { line, column } = placeOf(first.text, first.range.start)
   const what = isOne
     ? `${nameOf(first.path)}:${line}:${column}: ${first.what}.`
-    : `${obstacles.length} things keep the modules of vfio-patch from replacing those that ${context.file} has.`
+    : `other modules that ${context.file} uses can't be replaced, for ${obstacles.length} reasons.`
   return {
     what,
     nothingWritten: true,
@@ -203,7 +203,7 @@ function notTakenOver(
     excerpt: [...excerpt, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'),
     why: obstacles.every(it => it.kind === 'flake')
       ? "two modules can't declare the same option, and vfio-patch does not edit a flake."
-      : "two modules can't declare the same option, so the others have to be removed, and this would be lost with them.",
+      : "two modules can't declare the same option. Removing the other modules would lose what is marked here.",
     remedy: isOne
       ? `${first.advice ?? ADVICE[first.kind]};\nthen run this again`
       : 'fix these, then run this again'
@@ -211,12 +211,12 @@ function notTakenOver(
 }
 
 const ADVICE: Record<Obstacle['kind'], string> = {
-  option: 'remove what vfio-patch has no option for',
+  option: 'remove this setting, for which vfio-patch has no option',
   value: 'write a value that vfio-patch accepts',
   extra:
     'move the rest of the module into your own configuration, or remove it if you do not need it',
-  import: 'remove the module from imports there',
-  flake: 'remove it from this list'
+  import: 'remove the module from these imports',
+  flake: 'remove the module from this list'
 }
 
 function report({ line }: Context): string {
@@ -235,7 +235,7 @@ function wrongKind(kind: ForeignKind, context: Context): Words {
     'flake-parts': {
       what: 'is a module of flake-parts, not of NixOS',
       remedy:
-        'pass a NixOS module, { config, pkgs, ... }: { … }; if yours are all written inside modules of flake-parts, create such a file and import it in one of them'
+        'pass a NixOS module, { config, pkgs, ... }: { … }; if all your NixOS modules are written inside flake-parts modules, create a file for a new one and import it there'
     },
     'home-manager': {
       what: 'is a module of home-manager, not of NixOS',
@@ -254,17 +254,17 @@ function wrongKind(kind: ForeignKind, context: Context): Words {
   return { what: `${file} ${what}.`, nothingWritten: true, ...more }
 }
 
-/** What to do about an error of the toolkit: its hint, or the same in terms of the command line. */
+/** What to do about an error of the toolkit: its hint, or the hint in terms of the command line. */
 export function remedyFor(error: NixError, context: Context): string | undefined {
   return error.remedy === undefined ? error.hint : REMEDIES[error.remedy](error, context)
 }
 
 const REMEDIES: Record<Remedy, (error: NixError, context: Context) => string> = {
   MOVE_OR_CHOOSE: (error, context) =>
-    `define it in a module of its own and import that, or ${editLine(error, context)}`,
+    `define it in a separate module and import that module, or ${editLine(error, context)}`,
   WRITE_OUT_OR_CHOOSE: (error, context) => `write the name out, or ${editLine(error, context)}`,
   KEEP_ONE_OR_CHOOSE: () => 'keep one definition, then run this again',
-  ONE_STRING_PER_LINE: () => 'pass lines, each as one value, with --string',
+  ONE_STRING_PER_LINE: () => 'pass each line as a separate value, with --string',
   SET_STRING_OR_PASS_LINES: () =>
     'set the whole string with "option set", or add --lines if its items are lines',
   OMIT_LINES: () => 'omit --lines to add items to the list',
@@ -278,11 +278,11 @@ function editLine({ at }: NixError, context: Context): string {
 
 // Notes on imported files that were not read.
 
-/** A note on each file that is too big to be read, whose content is not known therefore. */
+/** A note on each imported file that was too big to be read. */
 export function tooBigNotes({ unread }: { unread: readonly UnreadImport[] }): string[] {
   const files = new Map(unread.flatMap(({ oversize: it }) => (it ? [[it.path, it.size]] : [])))
   return [...files].map(
     ([path, size]) =>
-      `Note: ${path} was not read: it is ${inMiB(size)}, and the limit for a Nix file is ${inMiB(MAX_BYTES)}. Its content is not known here.`
+      `Note: ${path} was not read or checked: it is ${inMiB(size)}, and the limit for a Nix file is ${inMiB(MAX_BYTES)}.`
   )
 }

@@ -1,11 +1,11 @@
-// The sentences about values and combinations of flags that a command cannot use.
+// Why a command can't use the values or the combination of its flags.
 
 import type { NixError } from '../../nix/index.ts'
 import type { BadSetting } from '../../settings/parse.ts'
 import { type Message, usage } from '../message.ts'
 
 export function quietQuestion(): Message {
-  return usage('--quiet hides the change that a question is about.', {
+  return usage('--quiet would hide the change that you are asked to confirm.', {
     remedy: 'add --yes, or omit --quiet'
   })
 }
@@ -14,14 +14,14 @@ export function badLineCount(value: string): Message {
   return usage(`-U needs a number of lines, got "${value}".`, { remedy: 'e.g. -U 5' })
 }
 
-const ROOT = 'pass the directory where the system is mounted, e.g. --root /mnt'
+const ROOT = 'pass the folder where the system is mounted, e.g. --root /mnt'
 
 export function relativeRoot(root: string): Message {
-  return usage(`--root needs an absolute directory, got "${root}".`, { remedy: ROOT })
+  return usage(`--root needs an absolute path, got "${root}".`, { remedy: ROOT })
 }
 
 export function missingRoot(root: string): Message {
-  return usage(`--root: there is no directory ${root}.`, { remedy: ROOT })
+  return usage(`--root: there is no folder ${root}.`, { remedy: ROOT })
 }
 
 export function badModulesDir(folder: string): Message {
@@ -51,7 +51,7 @@ export function repeatedMemory(name: string): Message {
 /** A flag that needs a file, with standard input. */
 export function noFileToWrite(flag: string): Message {
   return usage(`--${flag} needs a file, got "-".`, {
-    why: 'the result of standard input goes to standard output.',
+    why: 'if the module is read from standard input, the result is only printed.',
     remedy: `pass the name of a file, or omit --${flag}`
   })
 }
@@ -60,7 +60,7 @@ export function noFileToWrite(flag: string): Message {
 export function missingPath(): Message {
   return usage('"option get" needs PATH or --flat.', {
     remedy:
-      'vfio-patch option get FILE PATH\nor all options of the file: vfio-patch option get FILE --flat'
+      'vfio-patch option get FILE PATH\nor, for all options of the file: vfio-patch option get FILE --flat'
   })
 }
 

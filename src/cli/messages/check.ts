@@ -33,9 +33,9 @@ export function notFixedLine({ code, message }: Finding, where: string): string 
   return `Not fixed: ${where}: ${code}, ${message}.`
 }
 
-/** No file has the name of its machine. */
+/** No file names the machine that the configuration is for. */
 export const MACHINE_NOT_CHECKED =
-  'The machine was not checked, as no networking.hostName says that this configuration is for this machine. To check it anyway: --sysfs /'
+  'This machine was not checked, because no networking.hostName shows that the configuration is for it. To check it anyway: --sysfs /'
 
 /** The title of what is active on the machine. */
 export function thingsTitle({ entry }: MachineComparison): string {
@@ -72,7 +72,7 @@ function verdictOf({ verdict, because }: SettingStatus, isNixOS: boolean): strin
     case 'not-active':
       return `not active because ${because}`
     case 'unknown':
-      return `not known, as ${because}`
+      return `unknown, because ${because}`
   }
 }
 

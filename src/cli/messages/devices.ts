@@ -30,7 +30,7 @@ export function whyNot(reason: Reason): string {
     case 'ONLY_KEYBOARD':
       return `your only keyboard is plugged into ${briefDevice(reason.device)}`
     case 'ONLY_DISPLAY':
-      return 'no other card could show a picture'
+      return 'the host has no other card for its display output'
     case 'SHOWS_SCREEN':
       return `it ${showsWord(reason.device)} your screen${places(monitorsAt(reason.device))}`
     case 'SHARED_GROUP': {
@@ -70,12 +70,12 @@ export const VIRTUAL_WORDS: Wording<VirtualProblem, { names: Names }, Words> = {
     return refusal(
       `${id} is the ID of ${whose}${others.length > 0 ? `, and of ${list(others.map(briefDevice))}` : ''}.`,
       others.length > 0
-        ? `an ID selects all devices that have it: vfio-pci would take ${list(others.map(briefDevice))} at boot${isLost ? ', and without its own driver a device has no virtual functions' : ''}.`
+        ? `an ID selects every device with that ID: vfio-pci would bind ${list(others.map(briefDevice))} at boot${isLost ? ', and a device has no virtual functions without its own driver' : ''}.`
         : `${TOO_LATE}.`,
       [
         ...free.map(
           it =>
-            `to give away ${callDevice(it, names)}: --${isDisplay(it) ? 'gpu' : 'address'} ${it.address}`
+            `to pass through ${callDevice(it, names)}: --${isDisplay(it) ? 'gpu' : 'address'} ${it.address}`
         ),
         inDomain(virtual[0]?.address)
       ].join(';\n')
@@ -84,27 +84,27 @@ export const VIRTUAL_WORDS: Wording<VirtualProblem, { names: Names }, Words> = {
   HAS_VIRTUAL_FUNCTIONS: ({ device, virtual, isNeeded }, { names }) =>
     refusal(
       `${callDevice(device, names)} has ${plural(virtual.length, 'virtual function')}, which would be gone.`,
-      'its own driver makes them, and vfio-pci would replace that driver.',
+      'its own driver creates them, but vfio-pci would replace that driver.',
       isNeeded
         ? inDomain(virtual[0]?.address)
         : [
             inDomain(virtual[0]?.address),
             `or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/${device.address}/sriov_numvfs`,
-            'or keep them in the usual boot entry: add --specialisation vfio'
+            'or keep them in the default boot entry: add --specialisation vfio'
           ].join(';\n')
     ),
   PHYSICAL_FUNCTION_GIVEN: ({ device, physical }, { names }) =>
     refusal(
-      `${callDevice(device, names)} is a virtual function of ${physical.address}, which is given away itself.`,
-      `vfio-pci would take ${physical.address} from its own driver, and without that it has no virtual functions.`,
+      `${callDevice(device, names)} is a virtual function of ${physical.address}, which is itself passed through.`,
+      `vfio-pci would replace the driver of ${physical.address}, which creates the virtual functions.`,
       `remove one of the two: ${device.address} from the domain, or ${physical.address} from the flags and virtualisation.vfio`
     )
 }
 
 const TOO_LATE =
-  'a virtual function is made by the driver of its device, after vfio-pci binds devices at boot'
+  'the driver of the device creates virtual functions only after vfio-pci binds devices at boot'
 
-/** How a guest gets the virtual function at `address`, or any of several if that is undefined. */
+/** How a guest gets the virtual function at `address`, or one of several if `address` is undefined. */
 function inDomain(address: string | undefined): string {
   const [, domain, bus, slot, part] =
     /^([0-9a-f]+):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(address ?? '') ?? []
@@ -113,7 +113,7 @@ function inDomain(address: string | undefined): string {
       ? '<address …/>'
       : `<address domain='0x${domain}' bus='0x${bus}' slot='0x${slot}' function='0x${part}'/>`
   return [
-    `to give a guest ${address ?? 'one of them'} while it runs, add this to its domain:`,
+    `to give ${address ?? 'a virtual function'} to a guest while it runs, add this to the guest's domain:`,
     `<hostdev mode='subsystem' type='pci' managed='yes'><source>${place}</source></hostdev>`,
     'then: vfio-patch apply --domain GUEST.xml'
   ].join('\n')
@@ -128,16 +128,16 @@ function callVirtual(devices: readonly PciDevice[]): string {
   return `the virtual ${addresses.length === 1 ? 'function' : 'functions'} ${list(addresses)}`
 }
 
-/** Why a virtual function with these in its group can't go to a guest, and what to do. */
+/** Why a guest can't have a virtual function with these devices in its group, and what to do. */
 export function groupOfVirtual(others: readonly PciDevice[], physical: string | undefined) {
   const isOwn = others.some(it => it.address === physical)
   const areVirtual = others.every(it => it.physicalFunction !== undefined)
   return {
     why: isOwn
-      ? "the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function."
-      : "the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other.",
+      ? "the IOMMU can't isolate them from each other: a guest can't start with one device while a host driver uses the other, and without that driver there is no virtual function."
+      : "the IOMMU can't isolate them from each other: a guest can't start with one device while a host driver uses the other.",
     remedy: areVirtual
-      ? 'keep drivers of the host from the virtual functions (sriov_drivers_autoprobe), then run this again'
-      : 'put the card into another slot, or check whether the firmware has a setting for ACS: vfio-patch scan'
+      ? 'keep host drivers from binding the virtual functions (sriov_drivers_autoprobe), then run this again'
+      : 'put the card into another slot, or look for an ACS setting in the firmware setup, then: vfio-patch scan'
   }
 }

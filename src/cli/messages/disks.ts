@@ -14,7 +14,7 @@ import { list } from './devices.ts'
 /** The name of a file of the configuration in messages. */
 export type NameOf = (path: string) => string
 
-/** Why a guest is refused: the first disk that the host uses in full, then the others. */
+/** Why a guest is refused: a message about the first disk that the host uses, with a line for each other disk. */
 export function diskMessage(
   used: readonly UsedDisk[],
   guest: Pick<Guest, 'name' | 'file' | 'xml'>,
@@ -40,23 +40,23 @@ export function diskMessage(
 /** `win10 would get /dev/sda, which this system uses: / (sda2) and swap (sda3)` */
 export function usedBy({ name, uses, folder }: UsedDisk, guest: string, nameOf: NameOf): string {
   if (folder !== undefined) {
-    const inside = folder === name ? '' : `, which is part of ${folder} or contains it`
+    const inside = folder === name ? '' : `, which is inside ${folder} or contains it`
     return `${guest} could write to the system of this host: it shares ${name}${inside}`
   }
   return `${guest} would get ${name}, which this system uses: ${callAll(uses, nameOf)}`
 }
 
-/** A note on a guest of the configuration that has disks of the host; the run does not concern it. */
+/** A note on a guest that has disks of the host, and that the configuration already had before the run. */
 export function presentNote(
   used: readonly UsedDisk[],
   { name, file }: Pick<Guest, 'name' | 'file'>,
   nameOf: NameOf
 ): string {
   const all = list(used.map(it => usedBy(it, name, nameOf)))
-  return `Note: ${file}: ${all}. Once ${name} writes to it, files of this system are destroyed. Change that before ${name} starts.`
+  return `Note: ${file}: ${all}. What ${name} writes can destroy files of this system. Change the guest before it starts.`
 }
 
-/** Why a guest must not have it. */
+/** Why a guest must not have the disk or folder. */
 export function whyNot({ folder }: Pick<UsedDisk, 'folder'>): string {
   return folder === undefined
     ? 'QEMU opens a disk even if it is mounted, and two systems that write to the same disk destroy its data.'
@@ -68,7 +68,7 @@ function remedyFor(
   { name, file }: Pick<Guest, 'name' | 'file'>
 ): string {
   if (folder !== undefined) {
-    return `add <readonly/> to that <filesystem> in ${file},\nor share a folder without files of the system`
+    return `add <readonly/> to that <filesystem> in ${file},\nor share a folder without system files`
   }
   const other = `give ${name} another disk or an image file: change it in ${file}`
   const isSystem = uses.some(it => it.kind === 'mount' && SYSTEM.test(it.name))
@@ -80,7 +80,7 @@ function remedyFor(
 
 const SYSTEM = /^\/(?:boot.*|efi|etc|home|nix.*|persist|root|usr|var.*)?$/
 
-/** The name of each use of a disk, and how to end it; both take the name of the mount, pool, …, empty if unknown. */
+/** How each use of a disk is called and ended. Both functions take the name of the mount, pool, …; empty if unknown. */
 const USES: Record<
   DiskUse['kind'],
   { word: (name: string) => string; letGo: (name: string) => string }
@@ -117,9 +117,9 @@ const USES: Record<
   },
   loop: { word: name => named('the loop device', name), letGo: name => `losetup -d /dev/${name}` },
   mapping: { word: name => named('the mapping', name), letGo: name => `dmsetup remove ${name}` },
-  btrfs: { word: () => 'btrfs', letGo: () => 'remove it from its btrfs' },
-  bcachefs: { word: () => 'bcachefs', letGo: () => 'remove it from its bcachefs' },
-  bcache: { word: () => 'bcache', letGo: () => 'remove it from its bcache' }
+  btrfs: { word: () => 'btrfs', letGo: () => 'remove it from its btrfs file system' },
+  bcachefs: { word: () => 'bcachefs', letGo: () => 'remove it from its bcachefs file system' },
+  bcache: { word: () => 'bcache', letGo: () => 'remove it from its bcache device' }
 }
 
 function named(what: string, name: string): string {
@@ -145,7 +145,7 @@ function groupOf(mapping: string): string {
 
 /** `/ (nvme0n1p2), swap (nvme0n1p3) and /data (hardware-configuration.nix:12)` */
 function callAll(uses: readonly DiskUse[], nameOf: NameOf): string {
-  // A mount tells more than the layers between it and the disk.
+  // A mount says more than the layers between the mount and the disk.
   const isBetween = ({ by, kind }: DiskUse) =>
     by === 'machine' && /^(?:luks|lvm|md|mapping|loop|bcache)$/.test(kind)
   const ends = uses.filter(it => !isBetween(it))
@@ -180,29 +180,29 @@ function noteLine(note: DiskNote, guest: string, nameOf: NameOf): string {
   const { name } = note
   switch (note.code) {
     case 'DISK_READ':
-      return `${guest} can read ${name}, which this system uses: ${callAll(note.uses, nameOf)}. The host changes the data meanwhile, so the guest may see damage that does not exist.`
+      return `${guest} can read ${name}, which this system uses: ${callAll(note.uses, nameOf)}. The host changes the data while the guest reads it, so the data may look damaged to the guest.`
     case 'DISK_IN_FLOPPY':
-      return `${guest} has ${name} as a floppy disk, and this system uses it: ${callAll(note.uses, nameOf)}. Whatever ${guest} writes to it destroys data. Use an image file.`
+      return `${guest} has ${name} as a floppy disk, but this system uses it: ${callAll(note.uses, nameOf)}. Anything that ${guest} writes to it destroys data. Use an image file.`
     case 'DISK_OF_ENTRY':
-      return `${name}, a disk of ${guest}, is used in another boot entry: ${callAll(note.uses, nameOf)}. Don't run ${guest} there.`
+      return `${name}, a disk of ${guest}, is used in another boot entry: ${callAll(note.uses, nameOf)}. Don't run ${guest} in that boot entry.`
     case 'DISK_UNSEEN':
-      return `${name}, a disk of ${guest}, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`
+      return `${name}, a disk of ${guest}, was not checked: the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`
     case 'DISK_NOT_IN_DUMP':
       return note.devices.length === 0
         ? `${name}, a disk of ${guest}, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before ${guest} starts.`
         : `${name}, a disk of ${guest}, was not compared with ${list(note.devices.map(it => `${it.device} (${placeIn(it, nameOf)})`))}: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before ${guest} starts.`
     case 'DISK_MISSING':
-      return `this machine does not have ${name}, a disk of ${guest}, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.`
+      return `this machine does not have ${name}, a disk of ${guest}, so vfio-patch could not check whether the host uses it. Plug it in and run this again, or change the disk.`
     case 'DISK_REMOVABLE':
-      return `${name}, a disk of ${guest}, is removable, so the host may mount it when it is plugged in. Make sure that it does not while ${guest} runs.`
+      return `${name}, a disk of ${guest}, is removable, so the host may mount it when it is plugged in. Make sure that the host does not mount it while ${guest} runs.`
     case 'DISK_DORMANT':
       return `${name}, a disk of ${guest}, contains ${contentWord(note.content)}. It is not in use now; make sure that the host does not use it while ${guest} runs.`
     case 'DISK_MAY_BE_POOL':
-      return `${name}, a disk of ${guest}, may be part of a ZFS pool of the host: the disks of the pool are not known here. Check first: zpool status -P`
+      return `${name}, a disk of ${guest}, may be part of a ZFS pool of the host: vfio-patch could not find out the disks of the pool. Check first: zpool status -P`
     case 'DISK_RENUMBERED':
-      return `${name} can be another disk after the next boot, even one that this system uses (${list(note.others)}). Use ${note.link ?? 'a path in /dev/disk/by-id'} instead.`
+      return `${name} can be another disk after the next boot, possibly a disk that this system uses (${list(note.others)}). Use ${note.link ?? 'a path in /dev/disk/by-id'} instead.`
     case 'VOLUME_UNSEEN':
-      return `${name}, a disk of ${guest}, was not checked: the disks of its storage pool are not known here. The host may use it. Check: virsh vol-path`
+      return `${name}, a disk of ${guest}, was not checked: vfio-patch could not find out the disks of its storage pool. The host may use it. Check: virsh vol-path`
   }
 }
 

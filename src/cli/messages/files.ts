@@ -7,17 +7,17 @@ import type { OnDisk } from '../../storage/work.ts'
 import { type Context, callOn, stateFolderHere, undoCallOn } from '../context.ts'
 import { type Message, shellWord, type Wording, type Words, wordsOf } from '../message.ts'
 
-/** What the command does to the files that a problem is about, and what became of them. */
+/** What a message says about the files: that nothing was written, or the state of each file. */
 type Effect = Pick<Message, 'nothingWritten' | 'onDisk'>
 
 const STATES: Record<OnDisk['state'], string> = {
   before: 'as before',
   after: 'with the change',
-  other: 'something else',
+  other: 'with other content',
   unknown: 'unreadable'
 }
 
-/** A problem with reading, in a command that had nothing to write yet. */
+/** A problem with reading, before there was anything to write. */
 export function readMessage(problem: FileProblem, context: Context): Message {
   return fileMessage(problem, context, {})
 }
@@ -38,13 +38,13 @@ export function commitMessage(problem: CommitProblem, context: Context): Message
     : { onDisk: problem.onDisk.map(it => `${it.path} (${STATES[it.state]})`) }
   const message = fileMessage(problem, context, effect)
   if (problem.leftovers.length === 0) return message
-  const left = `not deleted: ${problem.leftovers.join(', ')}; the next command that writes does that`
+  const left = `not deleted: ${problem.leftovers.join(', ')}; the next command that writes deletes this`
   return { ...message, remedy: message.remedy ? `${message.remedy}\n${left}` : left }
 }
 
 /** A problem after the change was made. */
 export function warningMessage(problem: FileProblem, context: Context): Message {
-  // The backup itself exists by then.
+  // The backup itself was saved before the change.
   const cause = problem.code === 'BACKUP_FAILED' ? problem.cause : problem
   const { code, what, remedy } = readMessage(cause, context)
   const warning: Message = { code, isWarning: true, what }
@@ -70,7 +70,7 @@ function tooBig(name: string, size: number | undefined, most: number): Words {
     nothingWritten: true,
     why: 'editing a bigger file and proving the edit would take minutes and gigabytes of memory; files that people write are far smaller.',
     remedy:
-      'check that it is the right file; move big tables or texts into files of their own, and read these with import or builtins.readFile'
+      'check that this is the right file; move big tables or texts into separate files, and read these with import or builtins.readFile'
   }
 }
 
@@ -87,18 +87,19 @@ export function inMiB(bytes: number): string {
 interface About {
   context: Context
   command: string
-  /** The command whose run is undone, and the command as its record has it. */
-  done: string
+  /** The command of the run that is undone. */
+  undone: string
+  /** The current command as its record has it. */
   record: string
   /** The same call with sudo. */
   sudo: string
 }
 
 function fileMessage(problem: FileProblem, context: Context, effect: Effect): Message {
-  const { command, undoes: done = 'apply', record = command } = context
-  const about = { context, command, done, record, sudo: `sudo ${context.line}` }
+  const { command, undoes: undone = 'apply', record = command } = context
+  const about = { context, command, undone, record, sudo: `sudo ${context.line}` }
   const words = wordsOf(FILE_WORDS, problem, about)
-  // Where restoring has begun, some of it may be done.
+  // A restore that failed may already have written some files.
   const isStuck = problem.code === 'INTERRUPTED' && problem.why === 'STUCK'
   return { code: problem.code, ...words, ...(isStuck ? {} : effect) }
 }
@@ -119,7 +120,7 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
           : `${path} does not exist.`,
       remedy: [
         `pass the file: vfio-patch ${command} PATH`,
-        `In an installer: nixos-generate-config --root ${mnt}, then vfio-patch ${command} --root ${mnt}`
+        `or, in an installer: nixos-generate-config --root ${mnt}, then vfio-patch ${command} --root ${mnt}`
       ].join('\n')
     }
   },
@@ -129,7 +130,8 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
   }),
   NOT_DIRECTORY: ({ path }) => ({
     what: `${path} is not a folder.`,
-    remedy: 'check the path; if a folder has to be created there, rename the file first'
+    remedy:
+      'check the path; if vfio-patch has to create a folder with this name, rename the file first'
   }),
   NOT_REGULAR: ({ path }) => ({
     what: `${path} is not a regular file.`,
@@ -168,7 +170,7 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
   }),
   MOUNT_POINT: ({ path, source }, { context }) => ({
     what: `${path} is a mount point and cannot be replaced safely.`,
-    why: 'a single file is bind-mounted, as impermanence does.',
+    why: 'the file itself is bind-mounted, e.g. by impermanence.',
     remedy:
       source === null
         ? 'edit the file that is mounted there'
@@ -197,10 +199,10 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
     const isOwn = uid === process.geteuid?.()
     return {
       what: isOwn
-        ? `the folder ${path} has your backups, and other users have access to it (mode ${mode.toString(8)}).`
-        : `the folder ${path} is for your backups, and belongs to another user (${uid}).`,
+        ? `other users have access to ${path}, the folder with your backups (mode ${mode.toString(8)}).`
+        : `${path}, the folder for your backups, belongs to another user (${uid}).`,
       why: 'undo restores files from this folder.',
-      remedy: isOwn ? `chmod 700 ${shellWord(path)}` : 'move it out of the way'
+      remedy: isOwn ? `chmod 700 ${shellWord(path)}` : 'rename that folder'
     }
   },
   NO_SPACE: ({ path, needed }) => ({
@@ -212,7 +214,7 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
     remedy: 'check the disk (dmesg) before trying again'
   }),
   NOT_AS_WRITTEN: ({ path }) => ({
-    what: `${path} could not be written: reading it back gave other bytes.`,
+    what: `${path} could not be written: reading it back returned other bytes.`,
     remedy: 'check the disk (dmesg) before trying again'
   }),
   BACKUP_FAILED: (problem, { context, command }) => {
@@ -241,8 +243,8 @@ const FILE_WORDS: Wording<FileProblem, About, Words> = {
     return {
       what:
         found === null
-          ? `${path} was removed after the last ${about.done}.`
-          : `${path} was edited after the last ${about.done}, so ${isRedo ? 'redo' : 'undo'} would lose those edits.`,
+          ? `${path} was removed after the last ${about.undone}.`
+          : `${path} was edited after the last ${about.undone}, so ${isRedo ? 'redo' : 'undo'} would lose those edits.`,
       nothingWritten: true,
       remedy: found === null ? 'restore the file, then run this again' : remedyForEdit(about)
     }
@@ -280,29 +282,30 @@ function backupRemedy(cause: FileProblem, remedy: string | undefined): string {
   }
 }
 
-function remedyForEdit({ context, done, record }: About): string {
+function remedyForEdit({ context, undone, record }: About): string {
   if (record === 'undo --redo') return 'revert your edit, or run the undone command again'
-  if (done !== 'apply') return 'revert the change in an editor'
+  if (undone !== 'apply') return 'revert the change in an editor'
   const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
   return `remove vfio-patch and keep your edits: ${sudo}${callOn(context.file, context, 'remove')}`
 }
 
-/** Another run that holds a lock: its process, the folder, since when, and its command line. */
+/** Another run holds a lock: its process, the locked folder, the start time, and its command line. */
 function lockedWords({ folder, pid, command, since }: LockedProblem, context: Context): Words {
   const isShared = folder === stateFolderHere(context.root)
   const who = `another vfio-patch (pid ${pid})`
   const when = since === null ? '' : ` since ${secondOf(since)} UTC`
-  const called = command === null ? '' : `, by: ${command}`
+  const holds = since === null ? 'holds' : 'has held'
+  const called = command === null ? '' : `, and runs: ${command}`
   const lock = shellWord(join(folder, '.vfio-patch.lock'))
   return {
-    // The lock is on the folder, and the file may be a module that does not exist yet.
+    // The lock is on a folder, and the file in the context may be a module that does not exist yet.
     what: isShared
       ? `${who} is writing another configuration, and did not finish within ${WAITED} seconds.`
       : `${who} is working on ${context.file}.`,
     nothingWritten: true,
     why: isShared
-      ? `all configurations share the backups in ${folder}, which are locked${when}${called}`
-      : `it holds the lock of ${folder}${when}${called}`,
+      ? `all configurations share the backup folder ${folder}; it ${holds} the lock${when}${called}`
+      : `it ${holds} the lock of ${folder}${when}${called}`,
     remedy:
       command === null
         ? `wait until it ends, then run this again; if process ${pid} is not vfio-patch: rm ${lock}`
@@ -310,10 +313,10 @@ function lockedWords({ folder, pid, command, since }: LockedProblem, context: Co
   }
 }
 
-/** How long a run waits for one on another configuration, in seconds. */
+/** How many seconds a run waits for a run on another configuration. */
 export const WAITED = 5
 
-/** An earlier run that this one can't finish or undo. */
+/** An interrupted run that can't be finished or rolled back now. */
 function interruptedWords(
   problem: Extract<FileProblem, { code: 'INTERRUPTED' }>,
   context: Context
@@ -336,20 +339,20 @@ function interruptedWords(
         ...(caused === undefined ? {} : { why: caused.what }),
         remedy: [
           caused?.remedy ?? 'make it readable and writable, then run this again',
-          `to keep everything as it is: ${removeJournal}`
+          `or, to keep everything as it is: ${removeJournal}`
         ].join('\n')
       }
     case 'OTHERS':
-      // Root can read every record: this one is not trusted.
+      // Root can read every record, so this record is not trusted.
       return process.geteuid?.() === 0
         ? {
             what: `${earlier}, and another user could have written its record ${path}.`,
             nothingWritten: true,
-            why: "with sudo, such a record is accepted only for that user's own folders",
+            why: "with sudo, a record by another user is accepted only for that user's own folders.",
             remedy: `run this as that user without sudo; or check that your files are as you want them, then: ${removeJournal}`
           }
         : {
-            what: `${earlier}, which another user had started.`,
+            what: `${earlier}; another user had started it.`,
             nothingWritten: true,
             remedy: `run this as that user, e.g. sudo ${context.line}`
           }
@@ -363,12 +366,12 @@ function interruptedWords(
       return {
         what: `${earlier} just now.`,
         nothingWritten: true,
-        remedy: 'run this again; it first finishes or undoes that run'
+        remedy: 'run this again; it first finishes that run or rolls it back'
       }
   }
 }
 
-/** A time of ISO 8601 in local time: `2026-11-22 16:03`. */
+/** An ISO 8601 time in local time: `2026-11-22 16:03`. */
 export function dateOf(time: string): string {
   const date = new Date(time)
   if (Number.isNaN(date.getTime())) return 'at an unknown time'
@@ -377,7 +380,7 @@ export function dateOf(time: string): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`
 }
 
-/** A time of ISO 8601 with seconds, as it is. */
+/** The date and the time with seconds of an ISO 8601 time, not converted. */
 function secondOf(time: string): string {
   return time.replace('T', ' ').slice(0, 19)
 }

@@ -1,4 +1,4 @@
-// Devices that must stay with the host or do not exist, and the notes on the devices that were chosen.
+// Devices that the host needs or the machine does not have, and notes on the devices that were chosen.
 
 import { hasUnknownMonitors, monitorsAt } from '../../machine/cards.ts'
 import type { Caution } from '../../machine/gates.ts'
@@ -21,7 +21,7 @@ import {
 
 const OTHER_CARD = 'choose another card: vfio-patch scan'
 
-/** The first problem in full, then what is wrong in the others. `call` is the whole call as typed. */
+/** A message about the first problem, with a line for each other one. `call` is the whole call as typed. */
 export function problemMessage(
   problems: readonly ChoiceProblem[],
   call: string,
@@ -38,7 +38,7 @@ interface About {
   /** The whole call as typed. */
   call: string
   names: Names
-  /** The host loses the device only while the guest runs. */
+  /** Whether the host loses the device only while the guest runs. */
   isLater: boolean
 }
 
@@ -54,8 +54,8 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
       `this system uses a disk of ${callDevice(device, names)}: ${describeUses(uses)}.`,
       isLater
         ? 'while the guest runs, the host would not find its files.'
-        : 'after the next boot it would belong to the guest, and the host would not find its files.',
-      `leave ${device.address} with the host; ${OTHER_CARD}`
+        : 'after the next boot vfio-pci would have the device, and the host would not find its files.',
+      `do not pass ${device.address} through; ${OTHER_CARD}`
     ),
   ONLY_NETWORK: (problem, { names, isLater }) =>
     refusal(
@@ -63,7 +63,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
       isLater
         ? 'while the guest runs, this machine would have no network.'
         : 'after the next boot this machine would have no network.',
-      'install another one for the host first, or leave this one with the host'
+      'first install another network card for the host, or do not pass this card through'
     ),
   ONLY_KEYBOARD: (problem, { names, isLater }) =>
     refusal(
@@ -77,29 +77,29 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
     if (problem.others.length > 0) {
       const all = [problem.device, ...problem.others]
       return refusal(
-        `the host would have no card left to show a picture: ${list(all.map(it => callDevice(it, names)))} would be given away.`,
-        `after the next boot the host would have no picture${isByID(problem, call) ? '; an ID selects all cards that have it' : ''}.`,
-        `name only the card for the guest, e.g. --gpu ${unseen(all)?.address}`
+        `the host would have no card left for its display output: ${list(all.map(it => callDevice(it, names)))} would be passed through.`,
+        `after the next boot the host would have no display output${isByID(problem, call) ? '; an ID selects every card with that ID' : ''}.`,
+        `name only the card for the guest, e.g. --gpu ${cardWithoutScreen(all)?.address}`
       )
     }
     return refusal(
-      `${callDevice(problem.device, names)} is the only card that can show a picture.`,
-      'after the next boot the host would have no picture.',
-      'leave it with the host until a guest starts: add --bind hooks;\nor put it in a separate boot entry: add --specialisation vfio'
+      `${callDevice(problem.device, names)} is the only card that the host has for its display output.`,
+      'after the next boot the host would have no display output.',
+      'let the host use it until a guest starts: add --bind hooks;\nor use a separate boot entry: add --specialisation vfio'
     )
   },
   SHOWS_SCREEN: ({ device, others }, { call, names }) =>
     refusal(
       hasUnknownMonitors(device)
-        ? `${device.address} may be the card that shows your screen: its driver does not report monitors. If it is, you would have no picture after the next boot.`
-        : `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
+        ? `${device.address} may be the card that shows your screen: its driver does not report monitors. If so, the screen would stay dark after the next boot.`
+        : `${device.address} is the card that shows this screen. After the next boot the screen would stay dark.`,
       `no monitor is plugged into ${list(
         others.map(it => callDevice(it, names)),
         'or'
-      )}, which would be left to the host.`,
+      )}, which the host would keep.`,
       [
-        `plug your monitor in there, ${OTHER_CARD},`,
-        'put it in a separate boot entry (add --specialisation vfio),',
+        `plug your monitor into a card that the host keeps, ${OTHER_CARD},`,
+        'use a separate boot entry (add --specialisation vfio),',
         `or confirm with: ${call} --confirm ${device.address}`
       ].join('\n')
     ),
@@ -113,13 +113,13 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
     return refusal(
       what,
       "the IOMMU can't isolate them from each other, so a guest gets all of them or none.",
-      `put the card in another slot, or ${OTHER_CARD}${canGiveOthers ? `;\nor give them away as well, if the host does not need them: ${call}${along}` : ''}`
+      `put the card in another slot, or ${OTHER_CARD}${canGiveOthers ? `;\nor, if the host does not need the other devices, pass them through as well: ${call}${along}` : ''}`
     )
   },
   IOMMU_OFF: ({ machine }) =>
     refusal(
       'the IOMMU is off: /sys/kernel/iommu_groups is empty.',
-      'the firmware does not offer one to the kernel, and without it a guest cannot get a device.',
+      'the firmware does not offer an IOMMU to the kernel, and passthrough needs one.',
       `switch on ${iommuName(machine)} in the firmware setup, reboot, then: vfio-patch scan`
     ),
   NO_SUCH_DEVICE: (problem, { names }) => {
@@ -133,18 +133,18 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
     what: `${callDevice(device, names)} is not a graphics card.`,
     remedy:
       card === undefined
-        ? `to give it away anyway: --address ${device.address}`
-        : `it is part of one: --gpu ${card.display.address}`
+        ? `to pass it through anyway: --address ${device.address}`
+        : `it is part of a graphics card: --gpu ${card.display.address}`
   })
 }
 
-/** The last card that does not show the picture of the host, else the last one. */
-function unseen(cards: readonly PciDevice[]): PciDevice | undefined {
+/** The last card that shows no screen of the host, else the last card. */
+function cardWithoutScreen(cards: readonly PciDevice[]): PciDevice | undefined {
   const dark = cards.filter(it => it.bootVga !== true && monitorsAt(it).length === 0)
   return dark.at(-1) ?? cards.at(-1)
 }
 
-/** Whether one ID selects several of the cards, so that more would go than the user meant. */
+/** Whether one ID selects several of the cards, so that more are passed through than the user meant. */
 function isByID(
   { device, others }: { device: PciDevice; others: readonly PciDevice[] },
   call: string
@@ -156,37 +156,37 @@ function isByID(
 
 /** The configuration expects another device than the machine has. */
 export function otherDevice({ address, expected, found }: MovedDevice, context: Context): Message {
-  const here = found === undefined ? 'nothing there' : `${found} there`
+  const here = found === undefined ? 'no device there' : `${found} there`
   return {
     code: 'OTHER_DEVICE',
     what: `the configuration expects ${expected} at ${address}, but this machine has ${here}.`,
     nothingWritten: true,
-    why: 'cards were moved, or this is another machine.',
+    why: 'a card was moved, or this is another machine.',
     remedy: `vfio-patch scan, then: vfio-patch ${context.command} --gpu ADDR`
   }
 }
 
 // The same problems with devices that the configuration already names.
 
-/** Virtual functions whose ID the configuration gives to vfio-pci at these places. */
+/** The configuration assigns the ID of virtual functions to vfio-pci, at these places. */
 export function virtualNamedAlready(message: Message, places: string): Message {
   return {
     ...message,
-    why: `${message.why ?? ''}\n${places} gives it to vfio-pci.`,
+    why: `${message.why ?? ''}\nvfio-pci gets it from ${places}.`,
     remedy: `remove it from ${places};\n${message.remedy ?? ''}`
   }
 }
 
-/** Devices that the configuration gives to vfio-pci at these places, which vfio-pci does not have now. */
+/** The configuration already assigns devices to vfio-pci, at these places, but vfio-pci does not have them now. */
 export function namedAlready(message: Message, places: string): Message {
   return {
     ...message,
-    why: `${message.why ?? ''}\n${places} already gives it to vfio-pci. vfio-pci does not have it now; with the modules of vfio-patch it will have it from the next boot on.`,
+    why: `${message.why ?? ''}\nIt is already assigned to vfio-pci in ${places}. vfio-pci does not have it now, but with vfio-patch's modules it will have it from the next boot on.`,
     remedy: `${message.remedy ?? ''};\nor remove it from ${places}`
   }
 }
 
-/** Devices that other files give away at these places, some of them with these addresses. */
+/** Other files already pass the devices at these addresses through, at these places. */
 export function namedElsewhere(
   message: Message,
   addresses: readonly string[],
@@ -194,17 +194,17 @@ export function namedElsewhere(
 ): Message {
   return {
     ...message,
-    why: `${message.why ?? ''}\n${list(addresses)} ${addresses.length === 1 ? 'is' : 'are'} already given away by ${places}.`,
-    remedy: `remove it from ${places} first, or leave the other with the host`
+    why: `${message.why ?? ''}\n${list(addresses)} ${addresses.length === 1 ? 'is' : 'are'} already passed through by ${places}.`,
+    remedy: `first remove it from ${places}, or do not pass the other device through`
   }
 }
 
-/** Devices that a guest needs, by the domain in `file`. */
+/** A guest needs the devices, according to its domain in `file`. */
 export function neededByGuest(message: Message, file: string, guest: string): Message {
   return {
     ...message,
-    why: `${message.why ?? ''}\n${file} gives it to ${guest}.`,
-    remedy: `${message.remedy ?? ''};\nor change the addresses in ${file}, if it is from another machine`
+    why: `${message.why ?? ''}\n${file} assigns it to ${guest}.`,
+    remedy: `${message.remedy ?? ''};\nor change the addresses in ${file}, if that file is from another machine`
   }
 }
 
@@ -221,7 +221,7 @@ function decisionLine(decision: Decision, names: Names): string {
     case 'WHOLE_CARD': {
       const { display, functions } = decision.card
       const others = functions.filter(it => it !== display).map(briefDevice)
-      const along = others.length > 0 ? `, with ${list(others)}: a guest gets a whole card` : ''
+      const along = others.length > 0 ? `, with ${list(others)}: a guest gets the whole card` : ''
       return `Card: ${callDevice(display, names)}${along}.`
     }
     case 'DEVICE':
@@ -259,7 +259,7 @@ function virtualLine({ device, physical, isUnmanaged }: VirtualDecision, names: 
 function firstPart(specialisation: string | undefined, device: PciDevice, names: Names): string {
   const card = callDevice(device, names)
   // A virtual function is not bound at boot; all that is left to do is to inspect its group.
-  const aim = isVirtual(device) ? `see whether ${card} can go to a guest` : `give ${card} away`
+  const aim = isVirtual(device) ? `see whether a guest can have ${card}` : `pass through ${card}`
   return specialisation === undefined
     ? `The IOMMU is off, so this run only turns it on. Reboot, then run this again to ${aim}.`
     : `The IOMMU is off, so this run only turns it on. Reboot into the boot entry "${specialisation}", then run this again to ${aim}; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
@@ -267,10 +267,10 @@ function firstPart(specialisation: string | undefined, device: PciDevice, names:
 
 function sharedGroup(device: PciDevice, others: readonly PciDevice[]): string {
   const isOwn = others.every(it => slotOf(it.address) === slotOf(device.address))
-  const why = `${device.address} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}, and a guest gets all of a group or nothing`
+  const why = `${device.address} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}, and a guest gets the whole group or nothing`
   return isOwn
     ? `${why}; ${others.length === 1 ? 'that is part' : 'these are parts'} of the same card, so name ${others.length === 1 ? 'it' : 'them'} too.`
-    : `${why}. Put it into another slot, or check whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.`
+    : `${why}. Put the card into another slot, or look for an ACS setting in the firmware setup; "vfio-patch scan" shows the groups.`
 }
 
 function cautionLine(caution: Caution, names: Names): string {
@@ -279,29 +279,29 @@ function cautionLine(caution: Caution, names: Names): string {
       const { device, isOnly } = caution
       const other = isOnly
         ? ''
-        : " Choose the host's card as the primary display in the firmware setup;"
-      return `the firmware shows its first screen on ${device.address}${device.holdsFramebuffer ? ', and the kernel still draws on it' : ''}${isOnly ? ';' : '.'}${other} if a guest can't start because of that, use --disable-efifb.`
+        : " Choose the host's card as the primary display in the firmware setup."
+      return `the firmware draws the boot screen on ${device.address}${device.holdsFramebuffer ? ', and the kernel still draws on it' : ''}.${other} If the boot screen keeps a guest from starting, use --disable-efifb.`
     }
     case 'NO_PICTURE':
       return caution.others.length === 0
-        ? 'in that boot entry the host has no picture; make sure that you can reach it over ssh.'
-        : `in that boot entry the monitor at ${caution.device.address} shows the guest; for the host, plug one into ${list(caution.others.map(it => callDevice(it, names)))}.`
+        ? 'in that boot entry the host has no display output; make sure that you can reach it over SSH.'
+        : `in that boot entry the monitor at ${caution.device.address} shows the guest; for the host, plug a monitor into ${list(caution.others.map(it => callDevice(it, names)))}.`
     case 'MONITOR_GOES':
-      return `the monitor at ${list(caution.monitors)} goes dark for the host.`
+      return `the host can no longer use the monitor at ${list(caution.monitors)}.`
     case 'NO_RESET':
       return `${caution.device.address} can't be reset, so a guest may get it only once after each boot.`
     case 'AMD_RESET':
-      return `${callDevice(caution.device, names)} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.`
+      return `${callDevice(caution.device, names)} may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.`
     case 'SHARED_GROUP':
       return sharedGroup(caution.device, caution.others)
     case 'HOST_WITHOUT_DRIVER':
-      return `${callDevice(caution.device, names)} stays with the host and has no driver yet; check first that it shows a picture.`
+      return `the host keeps ${callDevice(caution.device, names)}, which has no driver yet; check first that its display output works.`
     case 'HOST_BLACKLISTED':
-      return `--blacklist-nvidia also takes the driver from ${callDevice(caution.device, names)}, which stays with the host.`
+      return `--blacklist-nvidia also blocks the driver of ${callDevice(caution.device, names)}, which the host keeps.`
     case 'NETWORK_IN_USE':
       return `you lose your network connection (${list(caution.names)}); the host keeps other network cards, but none is connected.`
     case 'HAS_VIRTUAL_FUNCTIONS':
-      return `in that boot entry ${caution.device.address} has no virtual functions, as vfio-pci replaces its own driver.`
+      return `in that boot entry ${caution.device.address} has no virtual functions, because vfio-pci replaces its own driver.`
     case 'NO_VIRTUALISATION':
       return 'the processor offers no virtualisation; switch on SVM or VT-x in the firmware setup.'
   }

@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 import type { GitProblem, Registration } from '../../storage/git.ts'
 import { type Message, plural, shellWord } from '../message.ts'
 
-/** What will be registered, for the plan; a line each. */
+/** The lines about git in a plan: what it will register, remove and ignore. */
 export function registrationLines(registrations: readonly Registration[]): string[] {
   return registrations.flatMap(({ add, forget, ignored, problem }) => [
     ...(add.length > 0 && problem ? [problemLine(add, problem)] : []),
@@ -18,7 +18,7 @@ export function registrationLines(registrations: readonly Registration[]): strin
       : []),
     ...(ignored.length > 0
       ? [
-          `git: ${plural(ignored.length, 'new file')} will not be registered, as git ignores ${ignored.length === 1 ? 'it' : 'them'}.`
+          `git: ${plural(ignored.length, 'new file')} will not be registered, because git ignores ${ignored.length === 1 ? 'it' : 'them'}.`
         ]
       : [])
   ])
@@ -28,7 +28,7 @@ function problemLine(add: readonly string[], problem: GitProblem): string {
   // Only root can run git as the owner of the repository.
   const needsSudo = problem.code === 'OTHER_OWNER' && process.geteuid?.() !== 0
   return needsSudo
-    ? `git: sudo is needed to register ${plural(add.length, 'new file')}, as the repository belongs to another user.`
+    ? `git: sudo is needed to register ${plural(add.length, 'new file')}, because the repository belongs to another user.`
     : `git: ${plural(add.length, 'new file')} cannot be registered: ${reasonOf(problem)}.`
 }
 
@@ -50,7 +50,7 @@ export function ignoredMessage({ tree, ignored }: Registration): Message {
     remedy: [
       `find the rule and remove it: ${git} check-ignore -v ${words(names)}`,
       `then: ${git} add -N ${words(names)}`,
-      'or, if this is not a flake, next time: --no-git-add'
+      'or, if this is not a flake, add next time: --no-git-add'
     ].join('\n')
   }
 }
@@ -66,7 +66,7 @@ export function registerMessage({ tree, add, forget }: Registration, problem: Gi
     what: `git could not ${isAdding ? 'register' : 'unregister'} ${names.join(', ')}: ${reasonOf(problem)}.`,
     why: isAdding
       ? 'a flake only sees files known to git.'
-      : 'until then git reports them as deleted.',
+      : 'git reports them as deleted until they are unregistered.',
     remedy: `${git} ${isAdding ? 'add -N' : 'rm --cached'} ${words(names)}`
   }
 }

@@ -68,40 +68,40 @@ export function computedMessage(
   if (evaluated.status === 'missing') {
     return {
       ...domainMessage(error, context),
-      why: `it has to be computed, and ${evaluated.detail}.`,
-      remedy: 'write it out, or run this on a machine with Nix'
+      why: `only Nix can compute this value, but ${evaluated.detail}.`,
+      remedy: 'write the value literally, or run this on a machine with Nix'
     }
   }
   return {
     code: 'EVALUATION_FAILED',
     what: `${nameOfFile(context)}: Nix cannot evaluate the domain.`,
     why: evaluated.output,
-    remedy: 'make the file independent of others'
+    remedy: 'make the file independent of other files and options'
   }
 }
 
-/** Nix evaluates the converted domain to another one; `output` if it fails. */
+/** Nix does not evaluate the converted domain to the same domain; `output` is its error, if any. */
 export function notLossless(output: string | undefined, context: Context): Message {
   return {
     code: 'NOT_LOSSLESS',
-    what: `${nameOfFile(context)}: Nix evaluates to another domain.`,
+    what: `${nameOfFile(context)}: Nix does not evaluate the result to the same domain.`,
     ...(output === undefined ? {} : { why: output }),
     remedy: `please report it, with the file and this call: ${context.line}`
   }
 }
 
-/** Both forms of a domain are equal; `detail` is how that was found, or why Nix was not asked. */
+/** A domain converts without loss; `detail` is the result of Nix, or why Nix was not asked. */
 export function sameDomain(kind: 'nix' | 'xml', detail: string, context: Context): string {
-  const forms = kind === 'xml' ? 'the XML and its Nix' : 'the Nix and its XML'
-  return `${nameOfFile(context)}: ${forms} are equal (${detail}).`
+  const target = kind === 'xml' ? 'Nix' : 'XML'
+  return `${nameOfFile(context)} converts to ${target} without loss (${detail}).`
 }
 
 export const SAME_BY_NIX = 'nix-instantiate renders the same'
 
-export const NOTHING_TO_MODERNIZE = 'There was nothing to modernize.'
+export const NOTHING_TO_FIX = 'There was nothing to fix.'
 
-/** A processing instruction, which is lost. */
-export const INSTRUCTION_OMITTED = 'the instruction "<?…?>" is omitted: libvirt does not use it'
+/** A processing instruction is omitted from the result. */
+export const INSTRUCTION_OMITTED = 'the instruction "<?…?>" is omitted, because libvirt ignores it'
 
 /** What to do if nothing comes from standard input. */
 export const PIPE_GUEST = 'pass the guest, e.g. with < win10.xml'
@@ -115,20 +115,20 @@ export function inputMessage(errno: string, remedy: string): Message {
 
 type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>
 
-/** `guest` is the XML file that the guest is made from. */
+/** `guest` is the XML file of the guest. */
 export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: string }, Words> = {
   GUEST_DEFINED: ({ path, name, at }) => ({
     what: `${path}:${at.line}:${at.column}: your configuration already defines the guest ${name}.`,
     nothingWritten: true,
     at: { path, ...at },
     why: 'the two definitions would be merged into one guest.',
-    remedy: `remove it there, then run this again; or omit --domain, and edit it there`
+    remedy: `remove that definition, then run this again; or omit --domain, and edit that definition`
   }),
   GUEST_UUID: ({ path, name, uuid }) => ({
-    what: `${path} is another guest with the UUID of ${name}, ${uuid}.`,
+    what: `${path} defines another guest with the UUID of ${name}, ${uuid}.`,
     nothingWritten: true,
     why: 'libvirt identifies guests by their UUIDs, so it would treat the two as one guest.',
-    remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} another UUID, e.g. from uuidgen`
+    remedy: `if that guest was renamed to ${name}, delete that file, then run this again; otherwise give ${name} another UUID, e.g. from uuidgen`
   }),
   GUEST_EDITED: ({ path, name, hasStamp }, { context, guest }) => ({
     what: `${path} ${hasStamp ? 'has local edits' : 'was not made by vfio-patch'}, and the XML differs from it.`,
@@ -137,7 +137,7 @@ export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: strin
     remedy: [
       'edit the file yourself; this shows the XML as Nix:',
       `vfio-patch domain ${shellWord(guest)} --mend`,
-      `or replace the file by the XML: ${context.line} --replace-modules`
+      `or replace the file with the converted XML: ${context.line} --replace-modules`
     ].join('\n')
   }),
   GUEST_NOT_CONVERTED: ({ message }, { context }) => ({
@@ -148,16 +148,16 @@ export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: strin
   })
 }
 
-/** The domain in `file` has no name, or one that a guest can't have. */
+/** The domain in `file` has no name, or a name that is not valid for a guest. */
 export function badName(name: string | undefined, file: string): Message {
   return {
     code: 'GUEST_NAME',
-    what: `${file}: ${name === undefined ? 'the domain has no <name>' : `a guest cannot be called "${name}" here`}.`,
+    what: `${file}: ${name === undefined ? 'the domain has no <name>' : `"${name}" is not a valid name for a guest`}.`,
     nothingWritten: true,
     why:
       name === undefined
         ? 'libvirt identifies guests by their names.'
-        : 'a name has no slash, does not begin with a dot, and is not a number or a UUID.',
+        : 'a valid name has no slash, does not begin with a dot, and is not a number or a UUID.',
     remedy: `give it ${name === undefined ? 'a' : 'another'} <name>, such as win10`
   }
 }
@@ -176,7 +176,7 @@ export function otherMonitor(type: string, file: string): Message {
 export function passwordIn(file: string, line: number | undefined): Message {
   return {
     code: 'PASSWORD',
-    what: `${file}${line === undefined ? '' : `:${line}`}: there is a password here.`,
+    what: `${file}${line === undefined ? '' : `:${line}`}: the domain contains a password.`,
     nothingWritten: true,
     why: 'a configuration is copied to the Nix store, which everybody on this machine can read.',
     remedy: `remove it from ${shellWord(file)}; a display that only listens on 127.0.0.1 needs no password`
@@ -185,7 +185,7 @@ export function passwordIn(file: string, line: number | undefined): Message {
 
 // Notes on a guest that is added to the configuration.
 
-/** The guest, what was modernized in it, and warnings; none if its file stays as it is. */
+/** Lines on the guest, what was fixed in it, and warnings; none if the plan does not change its file. */
 export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
   const { before, after, isEdited } = plan
   const { name, file, needs } = guest
@@ -201,8 +201,8 @@ export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
     ...(needs.memory === undefined ? [] : [`${GiB(needs.memory)} of memory`])
   ]
   return [
-    `Guest: ${[name, ...size].join(', ')}; its file is yours to edit.`,
-    ...changes.map(it => `Modernized ${it.path}${line(it)}: ${changeText(it)}. Why: ${it.why}.`),
+    `Guest: ${[name, ...size].join(', ')}; you may edit its file.`,
+    ...changes.map(it => `Fixed ${it.path}${line(it)}: ${changeText(it)}. Why: ${it.why}.`),
     ...remarks.map(
       it => `Note: ${file}${line(it)}${it.path === '' ? '' : ` (${it.path})`}: ${it.what}.`
     )
@@ -215,7 +215,7 @@ export function reportGuest(plan: GuestPlan, { xml }: Guest): GuestReport {
   return { name, path, changes: withLines(changes, xml), remarks: withLines(warnings, xml) }
 }
 
-/** Changes or remarks with lines of the XML instead of offsets; null if no text is given. */
+/** Changes or remarks with lines of the XML instead of offsets; the lines are null without the XML. */
 export function withLines<T extends { start?: number | undefined }>(
   all: readonly T[],
   xml: string | undefined
@@ -231,7 +231,7 @@ function changeText({ before, after }: GuestReport['changes'][number]): string {
   return after === null ? `removes ${before}` : `${before} becomes ${after}`
 }
 
-/** How the needs of the guest were understood, and which of them can't be met. */
+/** What was derived from the guest's needs, and which of them can't be met. */
 export function needNotes(
   notes: readonly GuestNote[],
   { name, file }: Guest,
@@ -244,7 +244,7 @@ export function needNotes(
 }
 
 function hostCpusLine({ guest, host }: { guest: string; host: string }, name: string): string {
-  return `Processors: while ${name} runs, the host keeps ${host}, as ${name} is pinned to ${guest}.`
+  return `Processors: while ${name} runs, the host keeps ${host}, because ${name} is pinned to ${guest}.`
 }
 
 interface About {
@@ -256,45 +256,45 @@ interface About {
 
 const NOTES: Wording<Exclude<GuestNote, { code: 'HOST_CPUS' }>, About, string> = {
   DEVICES_UNSEEN: ({ addresses }, { name }) =>
-    `${list(addresses)} of ${name} ${addresses.length === 1 ? 'is' : 'are'} not set up, as the configuration is for another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`,
+    `${list(addresses)} of ${name} ${addresses.length === 1 ? 'is' : 'are'} not set up, because the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`,
   DEVICE_MISSING: ({ address, others }, { name, file, names }) =>
-    `this machine has no device at ${address}, which ${name} needs${others.length > 0 ? `, but ${list(others.map(it => callDevice(it, names)))}` : ''}. Install it, or change the address in ${file}; "vfio-patch scan" lists the devices.`,
+    `${name} needs the device at ${address}, but this machine has ${others.length > 0 ? `only ${list(others.map(it => callDevice(it, names)))} in that slot` : 'no device there'}. Install the device, or change the address in ${file}; "vfio-patch scan" lists the devices.`,
   VIRTUAL_FUNCTION_MISSING: ({ address, physical }, { name, names }) =>
-    `${address}, which ${name} needs, is a virtual function that ${callDevice(physical, names)} does not have at the moment. Make its driver${physical.driver === undefined ? '' : `, ${physical.driver},`} create it before ${name} starts: write a number into /sys/bus/pci/devices/${physical.address}/sriov_numvfs`,
+    `${name} needs ${address}, a virtual function that ${callDevice(physical, names)} does not have at the moment. Let its driver${physical.driver === undefined ? '' : `, ${physical.driver},`} create it before ${name} starts: write the number of virtual functions to /sys/bus/pci/devices/${physical.address}/sriov_numvfs`,
   VIRTUAL_FUNCTIONS_UNMADE: ({ physical }, { name }) =>
-    `nothing in the configuration creates virtual functions, so after a restart ${list(physical)} ${physical.length === 1 ? 'has' : 'have'} none. Have a number written into ${list(physical.map(it => `/sys/bus/pci/devices/${it}/sriov_numvfs`))} before ${name} starts.`,
+    `nothing in the configuration creates virtual functions, so after a restart ${list(physical)} ${physical.length === 1 ? 'has' : 'have'} none. Let the configuration write their number to ${list(physical.map(it => `/sys/bus/pci/devices/${it}/sriov_numvfs`))} before ${name} starts.`,
   INTERFACE_NOT_VIRTUAL: ({ device }, { file, names }) =>
-    `${callDevice(device, names)} is not a virtual function, and libvirt accepts nothing else for <interface type='hostdev'>. In ${file}, use <hostdev> instead.`,
+    `${callDevice(device, names)} is not a virtual function, but libvirt requires one for <interface type='hostdev'>. In ${file}, use <hostdev> instead.`,
   DEVICE_IS_BRIDGE: ({ device }, { name, file }) =>
-    `${briefDevice(device)}, which ${name} needs, can't be given away; ${file} seems to be from another machine. "vfio-patch scan" lists the devices.`,
+    `${name} needs ${briefDevice(device)}, which can't be passed through; ${file} seems to be from another machine. "vfio-patch scan" lists the devices.`,
   FUNCTIONS_LEFT: ({ device, others }, { name }) =>
-    `${name} gets ${device.address} without ${list(others.map(briefDevice))} of the same card, which the host gives away too. Add a <hostdev> for it if ${name} should have it.`,
+    `${name} gets ${device.address}, but not ${list(others.map(briefDevice))} of the same card, which the host can't use either. Add a <hostdev> for each function that ${name} should have.`,
   NOT_MANAGED: ({ addresses }, { name, file }) =>
-    `${list(addresses)}: nothing detaches it from the host's driver when ${name} starts. In ${file}, add managed='yes' there.`,
+    `nothing detaches ${list(addresses)} from the host's driver when ${name} starts. In ${file}, add managed='yes' to the element of the device.`,
   DEVICE_ARGUMENT: ({ addresses }, { name }) =>
-    `${list(addresses)} is given to ${name} by a <qemu:arg>, so libvirt does not prepare it. Use a <hostdev> instead.`,
+    `${name} gets ${list(addresses)} by a <qemu:arg>, so libvirt does not prepare the device. Use a <hostdev> instead.`,
   VIRTUAL_FUNCTION_ARGUMENT: ({ addresses }, { name }) =>
-    `${list(addresses)} is a virtual function that ${name} gets by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know of it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.`,
+    `${name} gets the virtual function ${list(addresses)} by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know about it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.`,
   MEMORY_OVER: ({ needed, total }, { name }) =>
-    `${name} needs ${GiB(needed)} of memory, and this machine has ${GiB(total)}. Make <memory> smaller.`,
+    `${name} needs ${GiB(needed)} of memory, but this machine has ${GiB(total)}. Make <memory> smaller.`,
   PAGES_UNUSABLE: ({ sizes }, { name, file }) =>
-    `no huge pages are reserved for ${name}: ${sizes.length > 1 ? 'it needs several sizes' : 'x86 has none of that size'}, and the options support 2M and 1G. Change <hugepages> in ${file}, or add --hugepages.`,
+    `no huge pages are reserved for ${name}: ${sizes.length > 1 ? 'it needs several sizes, but the options support one' : 'x86 has no pages of that size, only 2M and 1G'}. Change <hugepages> in ${file}, or add --hugepages.`,
   PAGES_1G_MISSING: (_, { name, file }) =>
-    `no huge pages are reserved for ${name}: this processor has none of 1G. Remove <page size=…> from ${file}, or make it 2M.`,
+    `no huge pages are reserved for ${name}: this processor has no pages of 1G. Remove <page size=…> from ${file}, or change it to 2M.`,
   PAGES_OVER: (note, { name }) =>
     `no huge pages are reserved for ${name}: ${pages(note.pages)} would leave the host less than 4 GiB of ${GiB(note.total)}. Make <memory> smaller, or remove <hugepages>; or add --hugepages ${note.pages.pageSize}:${note.pages.numPages} to reserve them anyway.`,
   PAGES_OTHER: (note, { name }) =>
-    `${name} needs ${pages(note.pages)}, and the configuration reserves huge pages by other options. Check that there are enough.`,
+    `${name} needs ${pages(note.pages)}, but the configuration reserves huge pages with other options. Check that it reserves enough.`,
   CPUS_MISSING: ({ missing, online }, { name, file }) =>
-    `${name} is pinned to the processors ${missing}, and this machine has ${online}. It can't start: change <cputune> and <vcpu> in ${file}.`,
+    `${name} is pinned to the processors ${missing}, but this machine has only ${online}. The guest can't start: change <cputune> and <vcpu> in ${file}.`,
   HOST_CPUS_UNKNOWN: ({ pinned }, { name, hostCPUs }) =>
-    `${name} is pinned to the processors ${pinned}. To keep the host off these while it runs, set ${hostCPUs} to those that the host keeps.`,
+    `${name} is pinned to the processors ${pinned}. To keep the host off these processors while ${name} runs, set ${hostCPUs} to those that the host keeps.`,
   HOST_CPUS_NONE: (_, { name }) =>
-    `${name} is pinned to all processors, so the host has none for itself. Leave it one or two if it gets slow.`,
+    `${name} is pinned to all processors, so the host has none for itself. Leave the host one or two if it gets slow.`,
   HOST_CPUS_OTHER: ({ configured, host }, { hostCPUs }) =>
-    `${hostCPUs} is ${configured} and stays; its <cputune> suggests "${host}".`,
+    `${hostCPUs} keeps its value, ${configured}; the guest's <cputune> suggests "${host}".`,
   NETWORK: ({ names }, { name }) =>
-    `${name} needs ${names.length === 1 ? 'the network' : 'the networks'} ${list(names)} of libvirt. Check that it exists and is started: virsh net-list --all`,
+    `${name} needs libvirt's ${names.length === 1 ? 'network' : 'networks'} ${list(names)}. Check that ${names.length === 1 ? 'it is' : 'they are'} defined and started: virsh net-list --all`,
   BRIDGE_MISSING: (note, { name }) => {
     if (note.isMasked)
       return `${name} needs the bridge ${note.name}, which no option declares. A dump does not contain bridge names like this one, so check on the machine whether it has the bridge: ip link`
@@ -305,13 +305,13 @@ const NOTES: Wording<Exclude<GuestNote, { code: 'HOST_CPUS' }>, About, string> =
       ? `${name} is connected to ${note.name}, which this machine does not have. Change it in ${file}.`
       : `${name} is connected to ${note.name} directly, so host and guest can't reach each other over it. With a bridge they can.`,
   KVMFR_UNUSABLE: (_, { file }) =>
-    `the kvmfr devices are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in ${file}.`,
+    `the kvmfr devices are not set up: the first one has to be /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in ${file}.`,
   KVMFR_SAID: ({ sizes }, { name }) =>
-    `virtualisation.kvmfr.devices stays as it is; ${name} needs ${list(sizes.map(it => `${it} MiB`))}, in this order. Check that it fits.`,
+    `virtualisation.kvmfr.devices keeps its value. Check that it fits ${name}, which needs ${list(sizes.map(it => `${it} MiB`))}, in this order.`,
   NODE_UNUSABLE: ({ node }) =>
-    `QEMU can't get access to ${node}, as the option does not accept such a path. Use <input>, <disk> or <hostdev> instead.`,
+    `QEMU can't get access to ${node}, because virtualisation.libvirtd.deviceACL does not accept such a path. Use <input>, <disk> or <hostdev> instead.`,
   INPUT_GROUP: () =>
-    'QEMU does not run as root here. To open /dev/input it needs: users.users.qemu-libvirtd.extraGroups = [ "input" ];'
+    'QEMU does not run as root in this configuration. To open /dev/input, it needs: users.users.qemu-libvirtd.extraGroups = [ "input" ];'
 }
 
 /** A size in KiB, as GiB. */

@@ -14,7 +14,7 @@ export function noConfiguration(hasFlake: boolean, context: Context): Message {
       code: 'WRONG_KIND',
       what: `${folder} contains a flake and no configuration.nix.`,
       nothingWritten: true,
-      why: 'the flake only lists the modules; the settings go into one of them.',
+      why: 'the flake only lists modules; the settings have to be in one of these modules.',
       remedy: `pass the module that flake.nix lists under modules, e.g. ${example}`
     }
   }
@@ -38,7 +38,7 @@ export function emptyFile(context: Context): Message {
 /** `--assume-isolated` without `--specialisation`. */
 export function isolatedEverywhere(): Message {
   return usage('--assume-isolated needs --specialisation.', {
-    why: 'the IOMMU groups are not known yet, so the usual boot entry must not change.',
+    why: 'the IOMMU groups are not known yet, so the default boot entry must not change.',
     remedy: 'add --specialisation vfio'
   })
 }
@@ -48,9 +48,9 @@ export function sysfsMessage(problem: MachineProblem, folder: string | undefined
   const remedy = 'pass the folder that "vfio-patch scan --dump FOLDER" wrote'
   switch (problem.code) {
     case 'NOT_A_FOLDER':
-      return usage(`--sysfs: there is no directory ${folder}.`, { remedy })
+      return usage(`--sysfs: there is no folder ${folder}.`, { remedy })
     case 'NO_MACHINE':
-      return usage(`--sysfs: ${folder} contains neither a dump nor a "sys".`, { remedy })
+      return usage(`--sysfs: ${folder} contains neither a dump nor a folder "sys".`, { remedy })
     case 'BAD_DUMP':
       return usage(`--sysfs: ${folder} has a line that is not part of a dump: ${problem.line}`, {
         remedy

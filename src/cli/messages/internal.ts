@@ -36,7 +36,7 @@ export function outputLost(errno: string | undefined, isWritten: boolean): Messa
     code: 'IO_ERROR',
     isWarning: isWritten,
     what: `the output could not be written (${errno}).`,
-    remedy: 'check whether its device has space left'
+    remedy: 'check whether the output device has space left'
   }
 }
 

@@ -34,7 +34,7 @@ function gapsOf(build: Build): string[] {
     : [`HOST is the system that this file is for: ${list(hosts, 'or')}.`]
 }
 
-/** The reference to a system in a flake, quoted for a shell. Only zsh with extended globs reads an unquoted `#`. */
+/** The reference to a system in a flake, quoted for a shell if necessary. `#` needs no quotes, except in zsh with extended globs. */
 function flakeWord(folder: string, host = 'HOST'): string {
   const isPlain = shellWord(folder) === folder && shellWord(host) === host
   return isPlain ? `${folder}#${host}` : shellWord(`${folder}#${host}`)
@@ -43,7 +43,7 @@ function flakeWord(folder: string, host = 'HOST'): string {
 /** Whether a system was installed below the root before. */
 function isInstalled(root: string): boolean {
   try {
-    // The symlink leads to a path of that system.
+    // The target of the symlink is a path in the mounted system, so the symlink itself is inspected.
     return lstatSync(join(root, 'nix/var/nix/profiles/system')).isSymbolicLink()
   } catch {
     return false
@@ -64,7 +64,7 @@ function argumentsOf(build: Build): string {
   }
 }
 
-/** The command for a mounted system: it is installed, or builds itself if it was installed before. */
+/** The command for a mounted system: it installs the system, or rebuilds a system that was installed before. */
 function below(build: Build, root: string): string {
   const at = `--root ${shellWord(root)}`
   if (isInstalled(root)) {

@@ -10,7 +10,7 @@ import { upToDate } from './plan.ts'
 /** What to do if nothing comes from standard input. */
 export const PIPE_MODULE = 'pass the module, e.g. with < configuration.nix'
 
-/** Why an edit can't be made; a wrong value is a wrong argument. */
+/** Why an edit can't be made; a wrong value is a usage error. */
 export function planMessage(error: NixError, context: Context): Message {
   if (error.code !== 'BAD_VALUE') return nixMessage(error, context)
   const remedy = remedyFor(error, context)
@@ -33,7 +33,7 @@ export function checkMessage(problem: ApplyProblem, context: Context): Message {
 /** Nothing has to change. */
 export function nothingToEdit(isRemoval: boolean, context: Context): string {
   const name = nameOfFile(context)
-  return isRemoval ? `Nothing to do: ${name} has none of this.` : upToDate(name)
+  return isRemoval ? `Nothing to do: ${name} has nothing to remove.` : upToDate(name)
 }
 
 /** The file does not define the option, or any option if it is undefined. */
@@ -44,7 +44,7 @@ export function undefinedHere(path: readonly string[] | undefined, context: Cont
   }
 }
 
-/** What has to hold for a definition, its priority, and whether it is inherited. */
+/** The conditions of a definition, its priority, and whether it is inherited. */
 export function definitionFacts(
   conditions: readonly string[],
   priorities: readonly string[],

@@ -14,13 +14,13 @@ import { type Message, shellWord, usage } from '../message.ts'
 
 /** A patch that would replace a Nix file or a file of the configuration. */
 export function replacesMessage(target: string): Message {
-  return usage(`-o would replace ${target} by a patch.`, {
+  return usage(`-o would replace ${target} with a patch.`, {
     nothingWritten: true,
     remedy: 'choose another name for the patch, e.g. -o vfio.patch'
   })
 }
 
-/** The file or folder for `flag` is in a folder of root, and a folder or symlink of another user leads there. */
+/** The path for `flag` leads through another user's folder or symlink to a place where only root can write. */
 export function redirectedOutputMessage(flag: string, path: string, target: string): Message {
   return {
     code: 'LED_TO_ROOT',
@@ -31,7 +31,7 @@ export function redirectedOutputMessage(flag: string, path: string, target: stri
   }
 }
 
-/** A patch can't be saved at `path`, as the user wrote it. */
+/** The patch can't be saved at `path`, which is as the user typed it. */
 export function patchMessage(path: string, problem: FileProblem, isLink: boolean): Message {
   if (problem.code === 'IS_DIRECTORY') {
     return usage(`-o ${path} is a folder.`, {
@@ -46,7 +46,7 @@ export function patchMessage(path: string, problem: FileProblem, isLink: boolean
       why: 'the patch is written to a new file, which replaces the old one.',
       remedy: [
         'choose another name for the patch, e.g. -o vfio.patch',
-        'without -o the patch is on standard output: vfio-patch diff … | less'
+        'or omit -o to print the patch: vfio-patch diff … | less'
       ].join('\n')
     })
   }
@@ -58,7 +58,7 @@ export function patchMessage(path: string, problem: FileProblem, isLink: boolean
   }
 }
 
-/** A dump can't be saved in `folder`, as the user wrote it. */
+/** The dump can't be saved in `folder`, which is as the user typed it. */
 export function dumpMessage(folder: string, problem: FileProblem, isLink: boolean): Message {
   if (isLink) {
     return usage(`--dump: ${folder} is a symlink.`, {
@@ -95,7 +95,7 @@ const ERRORS: Partial<Record<FileProblem['code'], string>> = {
   MOUNT_POINT: 'EBUSY'
 }
 
-/** A folder or symlink of another user leads to a file that only root can change; undefined if not. */
+/** The error if another user's folder or symlink leads to a file that only root can change. */
 export function redirectedFileMessage(context: Context, realpath: string): Message | undefined {
   if (!isRedirectedToRootOnly(context.file, realpath)) return undefined
   return {
@@ -107,10 +107,7 @@ export function redirectedFileMessage(context: Context, realpath: string): Messa
   }
 }
 
-/**
- * A configuration in a folder of another user leads to one of these paths, which only root can change;
- * undefined if not.
- */
+/** The error if a configuration in another user's folder leads to one of these paths, and only root can change it. */
 export function redirectedChangeMessage(
   { file }: Context,
   { realpath }: TargetFile,
@@ -128,18 +125,18 @@ export function redirectedChangeMessage(
   }
 }
 
-/** A note that others can replace this configuration, as they can write to a folder on its path; undefined if not. */
+/** A note if other users can write to a folder on the path to this configuration, and so replace it. */
 export function writableByOthersNote({ realpath, uid }: TargetFile): string | undefined {
   const open = findOpenParents(realpath, uid, knownPeople())
   const [first] = open
   if (first === undefined) return undefined
   const folders = open.map(
     it =>
-      `${it.path} (${(it.mode & 0o022) === 0 ? `of user ${it.uid}` : `mode ${it.mode.toString(8)}`})`
+      `${it.path} (${(it.mode & 0o022) === 0 ? `owned by user ${it.uid}` : `mode ${it.mode.toString(8)}`})`
   )
   const isByMode = (first.mode & 0o022) !== 0
   const remedy = isByMode
     ? `chmod go-w ${shellWord(first.path)}`
     : `chown root: ${shellWord(first.path)}`
-  return `other users can write to ${folders.join(' and ')} and could replace ${realpath}, which is built as root: sudo ${remedy}`
+  return `other users can write to ${folders.join(' and ')} and could replace ${realpath}, which is built as root. To prevent this: sudo ${remedy}`
 }

@@ -15,25 +15,25 @@ export function upToDate(file: string): string {
   return `Nothing to do: ${file} is already up to date.`
 }
 
-/** What was checked. */
+/** How the result was checked. */
 export function checkLine(check: ParseCheck): string {
   return check.status === 'skipped'
-    ? `Checked: parses (own parser only; ${check.detail}).`
+    ? `Checked: parses (built-in parser only; ${check.detail}).`
     : 'Checked: parses (nix-instantiate).'
 }
 
-/** `Replaces configuration.nix:8: PCI_NOMSI, pci=nomsi turns off …`; `code` as it is shown. */
+/** `Replaces configuration.nix:8: PCI_NOMSI, pci=nomsi turns off …`; `code` may have a style. */
 export function replacementLine({ message, at }: ReplacedReport, code: string): string {
   return `Replaces ${basename(at.path)}:${at.line}: ${code}, ${message}.`
 }
 
-/** An import that the modules of vfio-patch replace. */
+/** Why an import is replaced. */
 export function replacedImport(name: string, option: string): string {
-  return `${name} declares ${option}, and so do the modules of vfio-patch`
+  return `${name} and vfio-patch's modules both declare ${option}`
 }
 
 /**
- * What happens to the modules that vfio-patch replaces, and what its modules do otherwise. Paths are shown
+ * What happens to the modules that vfio-patch replaces, and what vfio-patch's modules do differently. Paths are shown
  * relative to `folder`.
  */
 export function takeOverNotes(
@@ -65,16 +65,16 @@ export function takeOverNotes(
 function takeOverNote(note: TakeOverNote): string {
   switch (note.code) {
     case 'DARK_BOOT':
-      return 'virtualisation.vfio.disableEFIfb now has an effect, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Remove the option if the guest gets its card without it.'
+      return 'virtualisation.vfio.disableEFIfb now has an effect: it sets initcall_blacklist=sysfb_init, so the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Remove the option if the guest can use its card without it.'
     case 'NO_ACS_PATCH':
-      return 'virtualisation.vfio.applyACSpatch no longer patches the kernel, as those patches do not apply to any current kernel. Choose a kernel that has the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or the IOMMU groups are those of the machine.'
+      return 'virtualisation.vfio.applyACSpatch no longer patches the kernel, because the old patches do not apply to any current kernel. Choose a kernel that has the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen; otherwise the IOMMU groups are not split.'
     case 'NO_DEVICE_GROUP':
-      return 'the group kvm can no longer open the devices in /dev/vfio, which libvirt does not need. If you start QEMU yourself: virtualisation.vfio.deviceGroup = "kvm"'
+      return 'the group kvm can no longer open the devices in /dev/vfio; libvirt does not need this. If you start QEMU yourself, set virtualisation.vfio.deviceGroup = "kvm"'
     case 'INPUT_GROUP':
       return 'qemu-libvirtd stays in the group input, for the devices in /dev/input that deviceACL lists.'
     case 'SHARED_BY_KVM': {
       const { names } = note
-      return `${list(names.map(it => `/dev/shm/${it}`))} ${names.length === 1 ? 'belongs' : 'belong'} to the group kvm with the mode 0660 by default; before it was root with 0600.`
+      return `${list(names.map(it => `/dev/shm/${it}`))} ${names.length === 1 ? 'belongs' : 'belong'} to the group kvm with mode 0660 by default; the default before was root with mode 0600.`
     }
   }
 }
@@ -84,7 +84,7 @@ export function doubtNote({ path, line, name }: PossibleDeclaration, folder: str
   return `Note: ${pathIn(folder, path)}:${line} has ${name}. If this system uses that file too, remove it there: two modules can't declare the same option.`
 }
 
-/** The boot entry that the options are in; none if that is the usual one. */
+/** Notes on the separate boot entry that has the options; none if the options are for every boot entry. */
 export function entryNotes(
   { specialisation = null, configuration, keptObsolete = [] }: ApplyPlan,
   takeOver: TakeOver | undefined,
@@ -92,9 +92,9 @@ export function entryNotes(
 ): string[] {
   if (specialisation === null || !configuration.changed) return []
   // The modules that are replaced were imported for every boot entry.
-  const usual = takeOver ? '' : '; the usual boot entry does not change'
+  const others = takeOver ? '' : '; the default boot entry does not change'
   return [
-    `Boot entry: the options are in specialisation.${specialisation}${usual}.`,
+    `Boot entry: the options are in specialisation.${specialisation}${others}.`,
     ...keptObsolete.map(
       it =>
         `Not replaced: ${basename(file)}:${it.line}, which is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
@@ -102,25 +102,25 @@ export function entryNotes(
   ]
 }
 
-/** How to start the boot entry, or to go back if there is no picture. */
+/** How to start the boot entry, or to go back if the screen stays dark. */
 export function bootHint(specialisation: string | null | undefined): string {
   return specialisation === undefined || specialisation === null
-    ? 'If there is no picture, choose the previous generation in the boot menu.'
-    : `In the boot menu, choose the entry with "${specialisation}" in its name; the usual one is as before.`
+    ? 'If the screen stays dark, choose the previous generation in the boot menu.'
+    : `In the boot menu, choose the entry with "${specialisation}" in its name; the default entry is unchanged.`
 }
 
-/** Shared memory that would belong to root, as no user is known. */
+/** Shared memory that would belong to root, because no user is known. */
 export function rootOwnsNote(names: readonly string[]): string {
   const [verb, them] = names.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
   return `Note: ${list(names)} ${verb} to root, so nobody else can open ${them}. Name the user who views the guest: --user NAME.`
 }
 
-/** `--user` names people that the configuration does not define; `known` are those that it defines. */
+/** `--user` names people that the configuration does not define; `known` are the people that it defines. */
 export function unknownUsersNote(unknown: readonly string[], known: readonly string[]): string {
-  return `Note: no user ${list(unknown, 'or')} is defined in the files that could be read; they define ${list(known)}.`
+  return `Note: the files that could be read define no user ${list(unknown, 'or')}, only ${list(known)}.`
 }
 
-/** What to do before the restart; `call` is undefined if no edit is sure to help. */
+/** What to do before the reboot; `call` is undefined if no edit is sure to help. */
 export function darkReminder(call: string | undefined): string {
   const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
   return call === undefined
@@ -134,7 +134,7 @@ export const OTHER_MACHINE =
 
 /** The configuration is below another root, and the devices are those of the running machine. */
 export function thisMachineNote(what: 'cards' | 'devices'): string {
-  return `Note: the ${what} are those of the machine that this runs on.`
+  return `Note: the ${what} are those of the machine on which vfio-patch runs.`
 }
 
 /** A device that the machine does not have; it may be installed later. */
@@ -144,5 +144,5 @@ export function absentNote(device: string): string {
 
 /** Devices that vfio-pci already has, so that the host loses nothing. */
 export function alreadyBoundNote(addresses: readonly string[]): string {
-  return `Note: vfio-pci already has ${list(addresses)}, so the host loses nothing that it has today.`
+  return `Note: vfio-pci already has ${list(addresses)}, so the host loses no device that it has now.`
 }

@@ -11,24 +11,24 @@ export function nothingToRemove(file: string): string {
   return `Nothing to do: ${file} does not use vfio-patch.`
 }
 
-/** A module with local edits that is renamed. */
+/** A module with local edits is renamed. */
 export function renamedModule(name: string, kept: string): string {
   return `Renamed: ${name}, which has local edits, is kept as ${kept}`
 }
 
-/** The folder with the guests. */
+/** The folder with the guests is kept. */
 export function guestsKept(folder: string): string {
   return `Kept: ${folder}/, your guests; libvirt keeps them too`
 }
 
-/** A file in the folder of the modules that is not a module of vfio-patch. */
+/** A file in the folder of the modules is kept because it is not a module of vfio-patch. */
 export function foreignFileKept(name: string): string {
   return `Kept: ${name}, which does not belong to vfio-patch`
 }
 
-/** A folder of modules, kept because another file imports the folder. */
+/** A folder of modules is kept because another file imports the folder. */
 export function importedFolderKept(folder: string, importer: string): string {
-  return `Kept: ${folder}/, as ${importer} imports it`
+  return `Kept: ${folder}/, because ${importer} imports it`
 }
 
 const AGAIN = 'then run this again'
@@ -62,27 +62,27 @@ export function removeMessage(
     ...message,
     code,
     why: isElsewhere
-      ? `${context.file} does not import this file, so it is not edited; a system that uses it would no longer evaluate.`
+      ? `${context.file} does not import this file, so vfio-patch does not edit it; but a system that imports it would no longer evaluate.`
       : WHY[first.kind],
     remedy: `${isElsewhere ? remedyElsewhere(first, context) : REMEDIES[first.kind]}${also}`
   }
 }
 
 const WHY: Record<UsePlace['kind'], string> = {
-  definition: 'without the modules of vfio-patch this option does not exist.',
-  reading: 'without the modules of vfio-patch this option does not exist.',
-  module: 'this path would lead to nothing.'
+  definition: "only vfio-patch's modules declare this option.",
+  reading: "only vfio-patch's modules declare this option.",
+  module: 'this path would no longer exist.'
 }
 
 const REMEDIES: Record<UsePlace['kind'], string> = {
-  definition: `remove it there, ${AGAIN}`,
-  reading: `write its value there, or remove it, ${AGAIN}`,
-  module: `remove it there, ${AGAIN}`
+  definition: `remove the definition, ${AGAIN}`,
+  reading: `replace this with the value of the option, or remove it, ${AGAIN}`,
+  module: `remove this path, ${AGAIN}`
 }
 
 function remedyElsewhere({ kind, path }: UsePlace, context: Context): string {
   return kind === 'definition'
-    ? `first: ${callOn(path, context)}\nor remove it there yourself`
+    ? `first: ${callOn(path, context)}\nor remove the definition yourself`
     : REMEDIES[kind]
 }
 

@@ -21,13 +21,13 @@ export const ON_THAT_MACHINE = 'on that machine'
 
 const SCAN = 'vfio-patch scan'
 
-function apply(flags: string): string {
+function applyCall(flags: string): string {
   return `sudo vfio-patch apply${flags}`
 }
 
 /** The machine has no graphics card. */
 export const NO_CARD_HERE: Advice = {
-  text: 'This machine has no graphics card to give to a guest.',
+  text: 'This machine has no graphics card.',
   command: SCAN,
   where: 'on the machine that has the card'
 }
@@ -35,13 +35,13 @@ export const NO_CARD_HERE: Advice = {
 /** The firmware does not offer an IOMMU; `name` is its name there. */
 export function iommuOffAdvice(name: string): Advice {
   return {
-    text: `The IOMMU is off: switch on ${name} in the firmware setup, as a guest cannot get a device without it.`,
+    text: `The IOMMU is off, and passthrough needs it: switch on ${name} in the firmware setup.`,
     command: SCAN,
     where: 'after the reboot'
   }
 }
 
-/** A card that vfio-pci has. */
+/** A card that vfio-pci has already. */
 export function reservedAdvice(card: string, address: string): Advice {
   return {
     text: `${card} is already reserved for guests.`,
@@ -49,62 +49,62 @@ export function reservedAdvice(card: string, address: string): Advice {
   }
 }
 
-/** The card to choose; `isOff` is whether the IOMMU is off. */
+/** The card to pass through; `isOff` is whether the IOMMU is off. */
 export function cardAdvice(card: string, address: string, isOff: boolean): Advice {
   return {
     text: isOff
-      ? `The IOMMU is off: the first run turns it on, and after a reboot the same command gives ${card} away.`
-      : `${card} can go to a guest.`,
-    command: apply(` --gpu ${address}`)
+      ? `The IOMMU is off: the first run turns it on, and after a reboot the same command passes ${card} through.`
+      : `${card} can be passed through.`,
+    command: applyCall(` --gpu ${address}`)
   }
 }
 
-/** Several cards, of which none is the obvious choice. */
+/** Several cards, none of which is the obvious choice. */
 export function severalCardsAdvice(addresses: readonly string[]): Advice {
   return {
-    text: `${addresses.length} cards can go to a guest (${list(addresses)}); apply asks which.`,
-    command: apply('')
+    text: `${addresses.length} cards can be passed through (${list(addresses)}); apply asks which one you want.`,
+    command: applyCall('')
   }
 }
 
 /** A card that shows the screen. */
 export function screenAdvice(card: string, address: string, why: string): Advice {
   return {
-    text: `${card} can go to a guest, but ${why}: plug the monitor into the other card first, or use a separate boot entry.`,
-    command: apply(` --gpu ${address} --specialisation vfio`)
+    text: `${card} can be passed through, but ${why}: first plug the monitor into the other card, or use a separate boot entry.`,
+    command: applyCall(` --gpu ${address} --specialisation vfio`)
   }
 }
 
-/** The only card that can show a picture. */
+/** The only card that the host has for its display output. */
 export function lastCardAdvice(card: string, address: string, why: string): Advice {
   return {
-    text: `${card} can't be given away for good: ${why}. A guest can have it while it runs, or in a separate boot entry.`,
-    command: apply(` --gpu ${address} --bind hooks`)
+    text: `${card} can't be passed through permanently: ${why}. A guest can have it while the guest runs, or in a separate boot entry.`,
+    command: applyCall(` --gpu ${address} --bind hooks`)
   }
 }
 
-/** No card can go to a guest; `card` is the one that comes closest. */
+/** No card can be passed through; `card` is the best candidate. */
 export function noCardAdvice(card: string, why: string): Advice {
   return {
-    text: `No card can go to a guest: ${card} must stay with the host because ${why}.`,
+    text: `No card can be passed through; the best candidate is ${card}, but ${why}.`,
     command: SCAN,
     where: 'with the card in another slot'
   }
 }
 
-/** No card can go to a guest, but `count` virtual functions can, such as `example`. */
+/** No card can be passed through, but `count` virtual functions can, such as `example`. */
 export function virtualAdvice(count: number, example: string): Advice {
   const what =
     count === 1
       ? `the virtual function ${example} can`
       : `${count} virtual functions can, such as ${example}`
   return {
-    text: `No card can go to a guest, but ${what}. Add <hostdev> with managed='yes' and its address to the domain of the guest.`,
+    text: `No card can be passed through, but ${what}. Add a <hostdev> with managed='yes' and its address to the guest's domain.`,
     command: 'sudo vfio-patch apply --domain GUEST.xml'
   }
 }
 
-/** Where the dump is, what was replaced by placeholders in it, and what it still has. */
+/** Where the dump is, which names it has placeholders for, and what else it contains. */
 export function dumpNotes(
   folder: string,
   replaced: ReadonlyMap<NameKind, number>,
@@ -124,7 +124,7 @@ export function dumpNotes(
   return [
     `Saved the machine in ${folder}.`,
     counts.length === 0
-      ? 'No name in it had to be replaced.'
+      ? 'It had no names to replace.'
       : `Replaced by placeholders: ${list(counts)}.`,
     `It still has ${list(kept)}.`,
     'Read it before you send it.'

@@ -35,7 +35,7 @@ export const STATE_WORDS = [
   ['interrupted', 'it changed nothing']
 ] as const
 
-/** Why an `undo` or a redo ends after an interrupted run was finished or undone. */
+/** Why an `undo` or a redo stops after an interrupted run was finished or rolled back. */
 export function stoppedLines(request: HistoryRequest, because: InterruptedRun): string[] {
   const { kind, outcome, subject, command = '' } = because
   const run = subject === undefined ? 'the run' : `run ${subject}`
@@ -49,26 +49,22 @@ export function stoppedLines(request: HistoryRequest, because: InterruptedRun): 
     return [`The interrupted ${kind} is complete: ${run} ${state}.`, again]
   }
   if (kind === 'undo') {
-    return [`The interrupted undo was reverted: ${run} is in effect.`, again]
+    return [`The interrupted undo was rolled back: ${run} is in effect.`, again]
   }
   const name = kind === 'redo' ? 'redo' : nameOfCommand(command)
-  const done = `The interrupted ${name} was reverted: your files are as they were before it.`
+  const done = `The interrupted ${name} was rolled back: your files are as they were before it.`
   return request.kind === 'undo' || kind === 'redo'
     ? [done, again]
     : [done, `To make that change, run its command again. ${again}`]
 }
 
 /** What an `undo` or a redo would do about an interrupted run, for `--dry-run`. */
-export function foreseenLine(
-  request: HistoryRequest,
-  followUp: FollowUp,
-  { outcome }: InterruptedRun
-): string {
-  const first = outcome === 'finished' ? 'finish it' : 'revert it'
+export function foreseenLine(request: HistoryRequest, followUp: FollowUp, { outcome }: InterruptedRun): string {
+  const first = outcome === 'finished' ? 'finish it' : 'roll it back'
   const verb = request.kind === 'undo' ? 'undo' : 'redo'
   const what =
     'run' in followUp && followUp.run !== undefined ? `run ${followUp.run}` : 'the last run'
-  const then = followUp.stops ? 'and stop there' : `and then ${verb} ${what}`
+  const then = followUp.stops ? 'and stop' : `and then ${verb} ${what}`
   return `An earlier run was interrupted: ${WORDS[request.kind].call} would ${first} ${then}.`
 }
 
@@ -81,7 +77,7 @@ export function nothingLines(
   if (request.kind === 'redo') {
     return [
       known
-        ? `Nothing to redo: no run that changed ${file} is undone, or a later run replaced it.`
+        ? `Nothing to redo for ${file}: no run is undone, or a later run replaced the undone runs.`
         : `Nothing to redo: no known run changed ${file}.`
     ]
   }
@@ -93,7 +89,7 @@ export function nothingLines(
   ]
 }
 
-/** Where the other account has runs; none if it has none in effect. */
+/** The runs that the other account has in effect, and how to undo them; no lines without such runs. */
 export function otherAccountLines(
   account: OtherAccount | null,
   runs: readonly string[] | null,
@@ -108,7 +104,7 @@ export function otherAccountLines(
     runs === null || newest === undefined
       ? `Runs of ${name} are in ${stateFolder}`
       : `${name} has ${plural(runs.length, 'run')}, the newest of which is ${newest}`
-  return [`${what}. To undo those, run this ${how}: ${call}`]
+  return [`${what}. To undo these runs, run this ${how}: ${call}`]
 }
 
 /** Another run changed the file since, so that run has to be undone first. */
@@ -157,15 +153,15 @@ export function noSuchFile(file: string): Message {
 
 /** A file that somebody changed during a run that is complete. */
 export function changedMeanwhile(path: string): string {
-  return `${path} was changed meanwhile and is not touched.`
+  return `${path} was changed meanwhile and is kept as it is.`
 }
 
 /** A file that imports a folder of modules that an undo deletes. */
 export function stillImports(path: string, folder: string): string {
-  return `${path} imports ${folder}, which is deleted: without it that file fails.`
+  return `${path} imports ${folder}, which is deleted, so that file no longer evaluates.`
 }
 
-/** The runs that an undo or a redo changes. */
+/** The run that is undone or redone. */
 export function reversalTitle(run: { id: string; command: string }, will: string): string {
   return `Run ${run.id} (${run.command}) ${will}:`
 }

@@ -1,4 +1,4 @@
-// The sentences about a command line that is not accepted.
+// Why a command line is not accepted.
 
 import { formatFlag } from '../../settings/flag.ts'
 import {
@@ -52,7 +52,7 @@ export function emptyValue(name: string, place: Operands): Message {
   if (name !== 'root') {
     return usage(`--${name} needs a value, got "".`, { why: UNSET_VALUE, remedy: helpOf(place) })
   }
-  return usage('--root needs an absolute directory, got "".', {
+  return usage('--root needs an absolute path, got "".', {
     why: 'an empty value would mean the running system.',
     remedy: 'check the variable you passed, e.g. --root /mnt'
   })
@@ -93,7 +93,7 @@ export function invalidChoice(name: string, values: readonly string[]): Message 
   return usage(`--${name} takes ${all}, got "${wrong}".`)
 }
 
-/** Why one flag needs another, by the first one. */
+/** Why a flag needs another flag, by the name of the first flag. */
 const NEEDED: Record<string, string> = {
   'no-backup': 'a run without a backup cannot be undone.'
 }
@@ -106,7 +106,7 @@ export function missingFlag(key: string, needed: string): Message {
   })
 }
 
-/** Why a flag excludes others, by the first one. */
+/** Why a flag excludes other flags, by the name of the first flag. */
 const EXCLUDED: Record<string, string> = {
   redo: '--redo repeats the run that was undone last.',
   check: '--check only reports whether FILE converts without loss, and prints nothing else.'
@@ -120,7 +120,7 @@ export function conflict(key: string, other: string): Message {
   })
 }
 
-/** The first operand after those that were given is missing. */
+/** An operand is missing: the next one after the operands that were typed. */
 export function missingOperand(place: Operands): Message {
   const call: Call = place.call ?? CALLS.option
   const next = call.operands[place.operands.length]

@@ -1,4 +1,4 @@
-// Asking for a plan, evaluating and writing it.
+// Confirming, evaluating and writing a plan.
 
 import type { evalCheck } from '../../plan/evaluate.ts'
 import type { Message } from '../message.ts'
@@ -33,7 +33,7 @@ export function backupLine(folder: string, call: string): string {
 
 /** The folder of the configuration belongs to another user. */
 export function lenderNote(folder: string, uid: number): string {
-  return `${folder} belongs to user ${uid}, who can change it meanwhile.`
+  return `${folder} belongs to user ${uid}, who can change it while this runs.`
 }
 
 // `--eval`
@@ -44,7 +44,7 @@ export function evaluatingLine(command: string): string {
   return `Evaluating a copy: ${command}`
 }
 
-/** The system does not evaluate with the change; `isOld` is whether it did not without it either. */
+/** The system does not evaluate with the change; `isOld` is whether it does not evaluate without the change either. */
 export function failedMessage(output: string, isOld: boolean): Message {
   return {
     code: 'EVAL_FAILED',
@@ -53,7 +53,7 @@ export function failedMessage(output: string, isOld: boolean): Message {
     ...(output === '' ? {} : { excerpt: output }),
     ...(isOld ? { why: 'it does not evaluate without the change either.' } : {}),
     remedy: isOld
-      ? 'fix that first, or omit --eval; -v shows the whole output of the command'
+      ? 'fix that error first, or omit --eval; -v shows the whole output of the command'
       : 'fix the error; -v shows the whole output of the command'
   }
 }
@@ -82,7 +82,7 @@ export function notCopiedMessage(
 
 /** A run on another configuration holds the lock. */
 export function waitingNote(pid: number): string {
-  return `waiting for another vfio-patch (pid ${pid}) on another configuration.`
+  return `waiting for another vfio-patch (pid ${pid}), which is writing another configuration.`
 }
 
 /** An interrupted run that this command does not recover. */
@@ -93,5 +93,6 @@ export function pendingNote(started: string | null): string {
 
 /** An interrupted run that was recovered. */
 export function recoveredNote(started: string, outcome: 'finished' | 'reverted'): string {
-  return `an earlier run was interrupted (${dateOf(started)}); it was ${outcome}.`
+  const done = outcome === 'finished' ? 'finished' : 'rolled back'
+  return `an earlier run was interrupted (${dateOf(started)}); it was ${done}.`
 }

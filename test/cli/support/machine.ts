@@ -52,7 +52,7 @@ export const CHANGE: string = patch`
 export const CHECKED: string =
   spawnSync('sh', ['-c', 'command -v nix-instantiate']).status === 0
     ? 'Checked: parses (nix-instantiate).'
-    : 'Checked: parses (own parser only; nix-instantiate was not found).'
+    : 'Checked: parses (built-in parser only; nix-instantiate was not found).'
 
 /** A place where this is the configuration, and our modules stand beside it. */
 export function makeInstalled(configuration: string): Place {
