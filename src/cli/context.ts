@@ -6,20 +6,20 @@ import { stateFolder } from '../storage/stateFolder.ts'
 import type { CommandRequest } from './args/request.ts'
 import { shellWord } from './message.ts'
 
-/** What messages name: the command as it was called, and its file. */
+/** What messages refer to: the command as it was called, and its file. */
 export interface Context {
   command: string
   file: string
   root: string
-  /** The file that is used if none is named. */
+  /** The file that the command uses if the call names none; undefined if the call names one. */
   unnamed: string | undefined
-  /** The whole call as typed, for typing it again. */
+  /** The whole call as typed, so that a message can repeat it. */
   line: string
   /** The arguments after the file with their flags; may be empty. */
   tail: string
-  /** The command whose run is undone, once that is known. */
+  /** The command of the run that is undone, if that run is known. */
   undoes?: string
-  /** The command in the record of its run, if that is not `command`. */
+  /** The command in the record of this run, if it differs from `command`. */
   record?: string
   color: boolean
   width: number
@@ -33,7 +33,7 @@ export function contextOf(
 ): Context {
   const { command, root, line, screens } = request
   const { color, width } = screens.err
-  // If a file was named, $NIXOS_CONFIG may name another one.
+  // If the call named a file, a repeated call must name it too: $NIXOS_CONFIG may be another file.
   const unnamed = request.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
   return { command, file, root, unnamed, line, tail, color, width }
 }
@@ -43,12 +43,12 @@ export function nameOfFile({ file }: Context): string {
   return file === '-' ? 'standard input' : file
 }
 
-/** The call of `undo` for the runs of this account. */
+/** The call of `undo` for this account's runs. */
 export function undoCallOn(file: string | undefined, context: Context): string {
   return `${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(file, context, 'undo')}`
 }
 
-/** The call of a command, by default the same, on a file of the same system, or on none. */
+/** The call of a command, by default the current one, on a file of the same system, or without a file. */
 export function callOn(
   file: string | undefined,
   { root, unnamed, command: own, tail }: Context,
@@ -61,7 +61,7 @@ export function callOn(
   return words.join(' ')
 }
 
-/** The folder with the backups of this process. */
+/** The folder in which this process keeps backups. */
 export function stateFolderHere(root: string): string {
   const folder = stateFolder({
     root,
@@ -69,7 +69,7 @@ export function stateFolderHere(root: string): string {
     home: homedir(),
     env: process.env
   })
-  // Symlinks are resolved inside that root; a folder outside of it is used as it is.
+  // Symlinks are resolved inside the root. A folder outside of the root is used as it is.
   const inside = root === '/' ? undefined : locateTarget(folder, { root })
   return inside?.ok ? inside.value.realpath : folder
 }

@@ -6,7 +6,7 @@ import type { ChoiceProblem } from '../plan/devices.ts'
 import type { RemoveProblem } from '../plan/problem.ts'
 import type { FileProblem } from '../storage/problem.ts'
 
-/** The exit codes. 0 and 1 mean that the tool worked; only 8 means that it changed something and failed. */
+/** The exit codes. 0 and 1 mean success. Only 8 means that the command made its change and failed afterwards. */
 export const EXIT = {
   done: 0,
   differences: 1,
@@ -49,7 +49,7 @@ export type ErrorCode =
   | ChoiceProblem['code']
   | Exclude<RemoveProblem['code'], 'NIX'>
 
-/** The exit code of each error, unless it is a warning about a change that was made. */
+/** The exit code of each error. As a warning about a change that was made, every error has exit code 8. */
 export const EXIT_OF_ERROR: Record<ErrorCode, keyof typeof EXIT> = {
   USAGE: 'usage',
   INTERNAL: 'bug',
@@ -108,7 +108,7 @@ export const EXIT_OF_ERROR: Record<ErrorCode, keyof typeof EXIT> = {
   GUEST_NOT_CONVERTED: 'invalid',
   PASSWORD: 'refused',
 
-  // Devices that must stay with the host, and devices that are not there.
+  // Devices that the host needs, and devices that the machine does not have.
   CARRIES_DISK: 'hardware',
   ONLY_NETWORK: 'hardware',
   ONLY_KEYBOARD: 'hardware',

@@ -40,7 +40,7 @@ function reportOf(error: unknown, { args, earlierRuns = [] }: Progress): Report 
     : fail(bug(error, args))
 }
 
-/** Prints the JSON document, or without `--json` the error; the rest is already printed. */
+/** Prints the JSON document, or the error without `--json`; everything else is already printed. */
 function end({ exit, error }: Report, document: string | undefined): void {
   process.exitCode = exit
   if (document !== undefined) process.stdout.write(document)
@@ -71,9 +71,9 @@ function documentKind(command: Command, args: Arguments): DocumentKind {
 }
 
 /**
- * Watches for output that can't be written, except if the reader closes it early (`| head -1`). The exit code
- * is then an error, so that truncated output is not taken for the whole. It is reported at the end, when it is
- * known whether the change was made; the caller sets `isWritten` of the result.
+ * Watches for output that can't be written. Such output makes the exit code an error, so that nobody takes truncated
+ * output for complete. Output that the reader closes early (`| head -1`) is no error. The error is printed at the
+ * end, when it is known whether the change was made; the caller sets `isWritten` of the result.
  */
 function watchOutput(): { isWritten: boolean; isLost: boolean } {
   const state = { isWritten: false, isLost: false }
@@ -92,7 +92,7 @@ function watchOutput(): { isWritten: boolean; isLost: boolean } {
   return state
 }
 
-/** Undefined for the help or the version. */
+/** Runs the command; undefined if only the help or the version was printed. */
 async function runWords(words: readonly string[], progress: Progress): Promise<Report | undefined> {
   const args = await parseArguments(words)
   progress.args = args

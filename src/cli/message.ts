@@ -7,13 +7,13 @@ export interface Message {
   code: ErrorCode
   /** What is wrong, in sentences. */
   what: string
-  /** The sentence "Nothing was written." follows. */
+  /** Whether the sentence "Nothing was written." follows. */
   nothingWritten?: boolean
-  /** The files that are not as they were, each with its state; a sentence with them follows. */
+  /** The files of the run, each with its state on the disk; a sentence with this list follows. */
   onDisk?: readonly string[]
-  /** It went wrong after the change was made, so the exit code is 8. */
+  /** Whether it went wrong after the change was made; the exit code is then 8. */
   isWarning?: boolean
-  /** The place in a file that it is about. */
+  /** The place of the problem in a file. */
   at?: { path: string; line: number; column: number }
   /** A source line with a caret below it, ready to be shown. */
   excerpt?: string
@@ -21,7 +21,7 @@ export interface Message {
   remedy?: string
 }
 
-/** The message about wrong arguments. */
+/** A message about wrong arguments. */
 export function usage(what: string, more: Omit<Partial<Message>, 'code' | 'what'> = {}): Message {
   return { code: 'USAGE', what, ...more }
 }
@@ -38,20 +38,20 @@ export function sentenceOf({ what, nothingWritten, onDisk, isWarning }: Message)
   return nothingWritten ? `${what} Nothing was written.` : what
 }
 
-/** A message without its code, which is that of the problem. */
+/** A message without its code; the problem has the code. */
 export type Words = Omit<Message, 'code'>
 
-/** The words for a problem because of which nothing was written. */
+/** The words for a problem that keeps a run from writing anything. */
 export function refusal(what: string, why: string, remedy: string): Words {
   return { what, nothingWritten: true, why, remedy }
 }
 
-/** For each code of a problem the function that words it; `about` has the other values it needs. */
+/** For each problem code, the function that words the problem; `about` has all values that are not in the problem. */
 export type Wording<P extends { code: string }, About, Words> = {
   [C in P['code']]: (problem: Extract<P, { code: C }>, about: About) => Words
 }
 
-/** Words a problem. */
+/** The words for a problem. */
 export function wordsOf<P extends { code: string }, About, Words>(
   wording: Wording<P, About, Words>,
   problem: P,
@@ -109,8 +109,8 @@ export function plural(count: number, noun: string): string {
 }
 
 /**
- * A word quoted for a shell: as it is if that is safe, else in single quotes. With characters that a terminal
- * does not show, in the quotes `$'…'` of bash and zsh.
+ * A word quoted for a shell: unchanged if that is safe, else in single quotes. If a terminal would not show all its
+ * characters, it is written as `$'…'`, which bash and zsh understand.
  */
 export function shellWord(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word
@@ -122,7 +122,7 @@ function isShown(text: string): boolean {
   return visible(text) === text && !/[\n\r\t]/.test(text)
 }
 
-/** A character for `$'…'`; one that is not shown as octal bytes, which have a fixed length. */
+/** A character for `$'…'`. An invisible one becomes octal bytes, because these escapes have a fixed length. */
 function escapeCharacter(character: string): string {
   if (character === "'" || character === '\\') return `\\${character}`
   if (isShown(character)) return character

@@ -416,9 +416,9 @@ test('apply explains why no card can go to a guest', async () => {
   const words = ['apply', '--root', place.top, '--sysfs', 'machine', '--color=never']
   expect(await onTerminal(place, words)).toMatchObject({
     terminal: text`
-        -  0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: no
-           other card could show a picture; it shares IOMMU group 15 with 0000:02:00.0
-           (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network)
+        -  0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: the
+           host has no other card for its display output; it shares IOMMU group 15
+           with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network)
       vfio-patch: no card of this machine can be passed through. Nothing was written.
         Why: the host needs each card, see above.
         Do:  vfio-patch scan

@@ -308,16 +308,14 @@ needing('python3')(
       head: text`
       ${FILE}: 5 changes; vfio/: ${COUNT} new files
       Replaces configuration.nix:5: <bold>OLD_MODULE</>,
-        ./vfio.nix declares virtualisation.vfio, and so
-        do the modules of vfio-patch.
+        ./vfio.nix and vfio-patch's modules both declare
+        virtualisation.vfio.
       Replaces configuration.nix:6: <bold>OLD_MODULE</>,
-        ./libvirt.nix declares
-        virtualisation.libvirtd.deviceACL, and so do the
-        modules of vfio-patch.
+        ./libvirt.nix and vfio-patch's modules both
+        declare virtualisation.libvirtd.deviceACL.
       Replaces configuration.nix:7: <bold>OLD_MODULE</>,
-        ./virtualisation.nix declares
-        virtualisation.sharedMemoryFiles, and so do the
-        modules of vfio-patch.
+        ./virtualisation.nix and vfio-patch's modules
+        both declare virtualisation.sharedMemoryFiles.
       Replaces configuration.nix:17: <bold>OVMF_OPTION</>, NixOS
         no longer has options for OVMF.
       Replaces configuration.nix:18: <bold>RENAMED_OPTION</>,

@@ -138,14 +138,14 @@ Below the findings, each thing that the configuration requests has a line: the I
 devices with their drivers, huge pages, the ACS override, and whether the latest build is booted.
 
 If the machine is known, \`check\` decides \`DARK_PASSPHRASE\` for every boot entry from its data: which card the
-firmware draws on, which cards the host keeps, and their drivers. When vfio-pci binds the card that the firmware
-draws on in the initrd, the firmware's framebuffer disappears. Then the prompt is only visible if the driver of
-a card that the host keeps is in \`boot.initrd.kernelModules\` or \`boot.initrd.availableKernelModules\`. The text
-alone shows only whether the firmware's framebuffer is off. The finding is a note instead of a problem if it is
-not certain that a passphrase is asked for (a pool may be encrypted), if the device or the driver depends on a
-condition, if the initrd may have more drivers than the files show, or if the passphrase can also be entered
-over SSH or a serial line. Devices that unlock by themselves are not reported: with a key file, TPM2 without a
-PIN, or clevis.
+firmware draws on, which cards the host keeps, and their drivers. When the initrd binds the card that the
+firmware draws on to vfio-pci, the firmware's framebuffer disappears. Then the prompt is only visible if the
+driver of a card that the host keeps is in \`boot.initrd.kernelModules\` or \`boot.initrd.availableKernelModules\`.
+The text alone shows only whether the firmware's framebuffer is off. The finding is a note instead of a problem
+if it is not certain that a passphrase is asked for (a pool may be encrypted), if the device or the driver
+depends on a condition, if the initrd may have more drivers than the files show, or if the passphrase can also
+be entered over SSH or a serial line. Devices that unlock by themselves are not reported: with a key file, TPM2
+without a PIN, or clevis.
 
 | | |
 | --- | --- |

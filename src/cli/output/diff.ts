@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, relative } from 'node:path'
 import type * as Diff from 'diff'
 import { stampOf } from '../../configuration/stamp.ts'
+// Not from nix/index.ts: undo has to work without the parser.
 import { diffTexts } from '../../nix/text/diff.ts'
 import type { PlannedFile } from '../../plan/changes.ts'
 import type { TargetFile } from '../../storage/read.ts'
@@ -45,8 +46,8 @@ interface FileGroup<T> {
 }
 
 /**
- * Groups the modules (`isModule`) by folder and by `kindOf`, each group in the place of its first file. A single
- * module keeps its own name, and so do all other files. Files in `_lib` belong to the parent folder.
+ * Groups the modules (`isModule`) by folder and by `kindOf`. Each group takes the place of its first file. Other
+ * files, and a single module in a folder, keep their own names. Files in `_lib` belong to the parent folder.
  */
 export function groupFiles<T>(
   files: readonly T[],
@@ -74,8 +75,6 @@ export function folderOfModule(path: string): string {
   return basename(folder) === '_lib' ? dirname(folder) : folder
 }
 
-// Not imported from nix/index.ts: undo has to work without the parser.
-
 /** The change of a file: `before` is undefined for a new file, `after` for a deleted one. */
 interface ShownFile {
   /** The name in the patch, relative to the folder that it applies in. */
@@ -84,9 +83,9 @@ interface ShownFile {
   after: string | undefined
 }
 
-/** A patch that `git apply` and `patch -p1` take in the folder of the configuration. */
+/** A patch that `git apply` and `patch -p1` accept in the folder of the configuration. */
 export function patchOf({ name, before, after }: ShownFile, context: number): string {
-  // `patch` reads a name with a space up to a tab, which git writes.
+  // Like git: `patch` needs a tab after a name with a space.
   const file = name.includes(' ') ? `${name}\t` : name
   const patch = withQuotes(diffTexts(before ?? '', after ?? '', { file, context }), name)
   if (before === undefined) return patch.replace(/^--- .*/, '--- /dev/null')
@@ -105,8 +104,8 @@ function withQuotes(patch: string, name: string): string {
 }
 
 /**
- * A patch with colors; if one line replaced another, the changed words are in reverse. Without colors it is the
- * patch itself.
+ * A patch with colors. If one line replaces another, the changed words are in reverse. On a screen without colors,
+ * the patch itself.
  */
 export function paintPatch(patch: string, screen: Screen): string {
   if (!screen.color || patch === '') return patch
@@ -130,7 +129,7 @@ function isHeader(lines: readonly string[], i: number): boolean {
   return line.startsWith('---') ? next.startsWith('+++ ') : last.startsWith('--- ')
 }
 
-/** The line that replaced this one or that it replaced, if one line was removed here and one was added. */
+/** The other line of a pair: if exactly one line is removed and one is added at this place, the two form a pair. */
 function pairOf(lines: readonly string[], i: number, step: 1 | -1): string | undefined {
   const [own, other] = step === 1 ? ['-', '+'] : ['+', '-']
   const at = (k: number) => (lines[k] ?? ' ')[0]

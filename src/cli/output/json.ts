@@ -22,7 +22,7 @@ import { patchOf } from './diff.ts'
 
 const SCHEMA_VERSION = 1
 
-/** The kind of a command's document, so that its failures have the same fields. */
+/** The kind of a command's document. If the command fails, its document still has all fields of this kind. */
 export type DocumentKind = 'scan' | 'plan' | 'runs' | 'option' | 'domain' | 'check' | 'error'
 
 const EMPTY = {
@@ -39,8 +39,8 @@ const EMPTY = {
 } as const
 
 /**
- * The document that `--json` prints, with a line ending. docs/json.md describes its fields, which are only ever
- * added to. Characters that could control a terminal are escaped.
+ * The document that `--json` prints, with a line ending. docs/json.md describes its fields; new ones may be added,
+ * but none may change. Characters that could control a terminal are escaped.
  */
 export function jsonDocument(report: Report, command: string | null, kind: DocumentKind): string {
   const { exit, outcome, error, warnings = [], earlierRuns = [], body } = report
@@ -73,11 +73,11 @@ function plain(message: Message) {
   }
 }
 
-// From a plan to its report. Nothing here needs the parser: undo has to work without it.
+// From a plan to its report. None of this may need the parser: undo has to work without the parser.
 
 /** A file that changes: `before` is undefined for a new file, `after` for a deleted one. */
 export interface ChangedFile {
-  /** As the user named it; `realpath` is without symlinks. */
+  /** The path as the user typed it; `realpath` is without symlinks. */
   path: string
   realpath: string
   /** The name in the patch. */
@@ -131,15 +131,15 @@ function fileState(path: string, text: string): FileState {
   return { ...content, mode, uid: stat.uid, gid: stat.gid }
 }
 
-/** The reasons for edits. */
+/** What the reasons for edits are derived from. */
 interface EditReasons {
-  /** The command, which is the rule if there is no other. */
+  /** The command; it is the rule of an edit that has no other. */
   command: string
   /** The options whose values come from `--gpu`. */
   byCard?: readonly string[] | undefined
   /** The options whose values, or those below them, come from `--domain`. */
   byGuest?: readonly string[] | undefined
-  /** What is replaced, and the options that this edits. */
+  /** The settings that are replaced, and the options that each replacement edits. */
   replaced?: readonly { code: string; options: readonly string[]; at: { line: number } }[]
 }
 
@@ -156,7 +156,7 @@ function optionsAt(document: NixDocument, start: number, length: number): string
     .map(it => formatPathPattern(it.path))
 }
 
-/** The rules for an edit of this option: a flag, the codes of what is replaced, else the command. */
+/** The rules for an edit of this option: a flag, the codes of the replaced settings, else the command. */
 function rulesOf(option: string, reasons: EditReasons): string[] {
   const { command, byCard = [], byGuest = [], replaced = [] } = reasons
   if (command !== 'apply' && command !== 'diff') return [command]
@@ -171,7 +171,7 @@ function rulesOf(option: string, reasons: EditReasons): string[] {
   return [rule ?? command]
 }
 
-/** The edits of a plan with their reasons: the options that each changes, and the rules for these (`rulesOf`). */
+/** The edits of a plan with their reasons: the options that each edit changes, and the rules for them (`rulesOf`). */
 export function reportEdits(
   before: NixDocument,
   edits: readonly Edit[],

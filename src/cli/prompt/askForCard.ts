@@ -1,5 +1,5 @@
-// The questions of an `apply` whose flags leave open what to set up. Plain lines, so that they work over ssh and
-// on a serial console.
+// The questions of an `apply` whose flags do not say what to set up. They are plain lines, so that they work over SSH
+// and on a serial console.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,15 +36,15 @@ import { type ApplyInputs, declaredUsers } from '../request/inputs.ts'
 import { choose, NO, YES } from './prompt.ts'
 
 /**
- * Asks for the card, the user, Looking Glass and the boot entry. Returns the request with the flags that mean
- * the same. `otherwise` is the message if there is no card to ask for.
+ * Asks for the card, the user, Looking Glass and the boot entry. Returns the request with equivalent flags added.
+ * `noCards` is the error if the machine has no card.
  */
-export async function askForCard(inputs: ApplyInputs, otherwise: Message): Promise<ApplyRequest> {
+export async function askForCard(inputs: ApplyInputs, noCards: Message): Promise<ApplyRequest> {
   const { request, reader } = inputs
   const { screens, line, words } = request
   const { machine, names } = reader.read()
   const candidates = candidateCards(machine)
-  if (candidates.length === 0) throw new CommandError(otherwise)
+  if (candidates.length === 0) throw new CommandError(noCards)
   if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
     throw new CommandError(problemMessage([{ code: 'IOMMU_OFF', machine }], line, names))
   }
@@ -91,9 +91,9 @@ async function askUser(inputs: ApplyInputs): Promise<string[]> {
   const { root, screens } = inputs.request
   const { declared, isPartial } = declaredIn(inputs)
   const accounts = peopleOf(root)
-  // The system will have the users of the configuration.
+  // The users of the configuration come first: the built system will have these.
   const people = declared.length > 0 ? declared : accounts
-  // --user does not accept other names.
+  // `--user` accepts only valid names.
   const users = people.filter(it => parseUser(it).ok)
   if (users.length === 0) return []
   let named: string | undefined
@@ -120,7 +120,7 @@ async function askUser(inputs: ApplyInputs): Promise<string[]> {
   return user === undefined ? [] : ['--user', user]
 }
 
-/** The people that the configuration and its imports declare. */
+/** The people among the users that the configuration and its imports declare. */
 function declaredIn({ configuration }: ApplyInputs) {
   const { people, isComputed } = declaredUsers(configuration.files)
   const isPartial =
@@ -128,7 +128,7 @@ function declaredIn({ configuration }: ApplyInputs) {
   return { declared: people, isPartial }
 }
 
-/** The names of the accounts of people. */
+/** The names of the accounts that belong to people. */
 function peopleOf(root: string): string[] {
   let text = ''
   try {
@@ -164,8 +164,8 @@ export async function askForDriver(
   return (await choose(question, [YES, NO], screen, { preset: 0 })) === 0
 }
 
-// The last question of an `apply` without flags: the usual boot entry, or a separate one, which is the default if
-// the picture could be lost.
+// The last question of an `apply` without flags: every boot entry, or a separate one? A separate boot entry is the
+// default answer if the screen could stay dark.
 
 /** Asks for the boot entry, unless a flag names it; returns the flags for the answer. */
 async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<string[]> {

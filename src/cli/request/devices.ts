@@ -1,4 +1,4 @@
-// Which devices a run gives away, and which must stay with the host, according to the machine.
+// Which devices a run passes through, and which devices of the machine the host needs.
 
 import { basename } from 'node:path'
 import { deviceReferencesIn } from '../../check/requirements.ts'
@@ -42,15 +42,15 @@ export interface HostChoice {
   notes: readonly string[]
   /** The options whose values come from the cards. */
   byCard: readonly string[]
-  /** The earlier IDs that devices of the host have too, and the devices that they mean. */
+  /** Earlier IDs that devices of the host have too, each with the devices that the ID is meant for. */
   byAddress: ReadonlyMap<string, readonly ExpectedDevice[]>
 }
 
 /**
- * Resolves `--gpu`, and refuses devices without which the user would be locked out. Devices that the flags
- * name are checked if the machine has them, unless the configuration is for another machine. The `earlier`
- * IDs are checked in the same way, except for devices that vfio-pci has now. Devices that other files give
- * away count as lost for the host.
+ * Resolves `--gpu`, and refuses devices without which the user would be locked out. Devices that the flags name are
+ * checked if the machine has them, unless the configuration is for another machine. The `earlier` IDs are checked in
+ * the same way, except for devices that vfio-pci has now. The checks assume that the host can't use devices that
+ * other files pass through.
  */
 export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostChoice {
   const { request, configuration, context, entry: specialisation, match } = inputs
@@ -89,7 +89,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
   }
 }
 
-/** A note on whose devices they are, if the configuration is below another root folder. */
+/** A note that the devices are those of this machine, if the configuration is below another root folder. */
 export function noteOnMachine(
   what: 'cards' | 'devices',
   { root, sysfs }: Pick<ApplyRequest, 'root' | 'sysfs'>
@@ -103,21 +103,21 @@ export function changedOptions(before: Settings, after: Settings): string[] {
   return names.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`)
 }
 
-// IDs that the configuration gives to vfio-pci by other options than those of vfio-patch.
+// IDs that the configuration assigns to vfio-pci with other options than those of vfio-patch.
 
-/** What the file already gives to vfio-pci. */
+/** The IDs that the file already assigns to vfio-pci. */
 export interface EarlierDevices {
-  /** IDs by other options than those of vfio-patch. */
+  /** IDs in other options than those of vfio-patch. */
   ids: readonly string[]
-  /** IDs by the options of vfio-patch, if other modules declared these until now. */
+  /** IDs in the options of vfio-patch, if other modules declared these options until now. */
   named: readonly string[]
-  /** The lines that have them, for a sentence. */
+  /** The lines that have the IDs, for a sentence. */
   places: string
 }
 
 /**
- * The devices that the earlier IDs mean; the settings do not change. Refuses devices without which the
- * user would be locked out, unless vfio-pci has them now, and IDs of virtual functions.
+ * Finds the devices that the earlier IDs select; the settings do not change. Refuses IDs of virtual functions, and
+ * devices without which the user would be locked out, unless vfio-pci has these devices now.
  */
 function chooseEarlier(
   { request, reader, context, match }: ApplyInputs,
@@ -155,9 +155,9 @@ function chooseEarlier(
   }
 }
 
-// Devices that other files give to guests.
+// Devices that other files pass through.
 
-/** Devices that are already given away, whatever the run writes. */
+/** Devices that are already passed through, whatever the run writes. */
 interface GivenElsewhere {
   /** Their addresses. */
   devices: ReadonlySet<string>
@@ -166,9 +166,9 @@ interface GivenElsewhere {
 }
 
 /**
- * The devices of the machine that these files give away in every boot entry, and in the boot entry
- * `specialisation` if there is one. Definitions under a condition are ignored, and so are the cards with the
- * addresses in `asked`, which the run is about.
+ * The devices of the machine that these files pass through in every boot entry, and in the boot entry
+ * `specialisation` if there is one. Ignores definitions under a condition, and the cards at the addresses in `asked`,
+ * which the run itself passes through.
  */
 export function givenElsewhere(
   files: readonly SourceFile[],
@@ -180,7 +180,7 @@ export function givenElsewhere(
   const except = new Set([...asked, ...own.map(it => it.address)])
   const views = viewsOf(files, { importsModules: true })
   const view = views.find(it => it.name === specialisation) ?? views[0]
-  // If they are not bound at boot, the host has them until a guest starts.
+  // The host has devices that are not bound at boot until a guest starts.
   const isLater = view?.definitionsWith('virtualisation.vfio.bindAtBoot', false).length !== 0
   const named = view && !isLater ? deviceReferencesIn(view, machine, machine.kernelParams) : []
   const others = named
@@ -200,7 +200,7 @@ export function givenElsewhere(
   }
 }
 
-/** The message with the places in other files that give away some of these devices. */
+/** The message, with the places in other files that pass some of these devices through. */
 function withPlaces(
   message: Message,
   problems: readonly ChoiceProblem[],
@@ -215,8 +215,8 @@ function withPlaces(
 }
 
 /**
- * What the configuration gives to vfio-pci by other options than those of vfio-patch below the prefix. Nothing
- * if the run only updates the modules.
+ * The IDs that the configuration assigns to vfio-pci with other options than those of vfio-patch below the prefix.
+ * None if the run only updates the modules.
  */
 export function earlierDevices({
   source: { doc },
@@ -226,7 +226,7 @@ export function earlierDevices({
   context,
   isEdited
 }: ApplyInputs): EarlierDevices {
-  // They have an effect from now on, even if they are kept.
+  // With the shipped modules, these IDs have an effect from now on, even if the run keeps them as they are.
   if (!isEdited && !takeOver) return { ids: [], named: [], places: '' }
   const home = innerModule(doc, prefix)?.doc ?? doc
   const found = obsoleteSettingsIn(home, request.release, prefix).filter(

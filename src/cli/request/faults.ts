@@ -35,13 +35,13 @@ import { shortName } from '../output/diff.ts'
 import { type ApplyInputs, hostMatch } from './inputs.ts'
 import type { Host, MachineReader } from './machine.ts'
 
-/** What was read of the machine that a configuration is for. */
+/** The machine that a configuration is for, and how the two compare. */
 export interface Inspection {
   /** Undefined if the machine was not read. */
   host?: Host
-  /** Undefined also if the configuration gives nothing to guests. */
+  /** Undefined also if the configuration passes nothing through. */
   on?: MachineComparison | undefined
-  /** Why it was not read, in a sentence. */
+  /** Why the machine was not read, in a sentence. */
   note?: string
 }
 
@@ -51,7 +51,7 @@ export function inspectAgain(inspection: Inspection, { files, facts }: Faults): 
   return host && on ? { host, on: compareWithMachine(files, facts, host.machine) } : inspection
 }
 
-/** The findings in the files, and those of the machine if it was read. */
+/** Adds the findings on the machine, if it was read. */
 export function withMachine(faults: Faults, { on, host }: Inspection): Faults {
   if (!host) return faults
   const { files, facts, findings } = faults
@@ -61,8 +61,8 @@ export function withMachine(faults: Faults, { on, host }: Inspection): Faults {
 }
 
 /**
- * Compares a configuration with its machine: that of `--sysfs`, else this one if the files are for it. A
- * configuration that gives nothing to guests is not compared. `file` is the configuration as the user named it.
+ * Compares a configuration with its machine: the one of `--sysfs`, else this machine if the files are for it. A
+ * configuration that passes nothing through is not compared. `file` is the configuration as the user named it.
  */
 export function inspectMachine(
   { files, facts }: Faults,
@@ -70,10 +70,10 @@ export function inspectMachine(
   request: { root: string; sysfs: string | undefined },
   reader: MachineReader
 ): Inspection {
-  // A folder of --sysfs has to be valid, whatever the files contain.
+  // The folder of `--sysfs` is read in any case, because it has to be valid.
   const isNamed = request.sysfs !== undefined
-  const givesDevices = viewsOf(files.flatMap(withInnerModules), facts).some(passesDevices)
-  if (!givesDevices && !isNamed) return {}
+  const hasDevices = viewsOf(files.flatMap(withInnerModules), facts).some(passesDevices)
+  if (!hasDevices && !isNamed) return {}
   const owners = new Set(files.map(it => hostMatch(it.doc, request)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
   if (owner === 'other' || (request.root !== '/' && !isNamed)) return {}
@@ -86,7 +86,7 @@ export function inspectMachine(
 
 // What a plan would make worse: findings in its result that the files do not have now.
 
-// Others have their own notes, are refused, or concern what was not built yet.
+// Other findings on the machine have their own notes, are refused, or concern what was not built yet.
 const OF_MACHINE: readonly LintCode[] = ['HUGEPAGES_TOO_MANY', 'SHARED_ID']
 
 /** What `check` finds in the result of a plan. */
@@ -98,8 +98,8 @@ interface Regressions {
 }
 
 /**
- * The problems that the plan adds to the files. An invisible passphrase prompt that they already have is
- * included if the run names devices. Places refer to the result of the plan.
+ * The problems that the plan adds to the files. An invisible passphrase prompt that the files already have is included
+ * if the run names devices. Places refer to the result of the plan.
  */
 export function regressions(inputs: ApplyInputs, planned: Configuration): Regressions {
   const { target, configuration, request, context } = inputs
@@ -154,8 +154,8 @@ function namesDevices({ gpus, settings, domain }: ApplyRequest): boolean {
 }
 
 /**
- * Inspects the machine that `check` would inspect; otherwise the one that has the devices of the run.
- * `isForced` if only the flags tell that the files are for it.
+ * Inspects the machine that `check` would inspect, else the machine that has the devices of the run. `isForced` means
+ * that only the flags show that the files are for this machine.
  */
 function inspectForRun(
   faults: Faults,
@@ -167,7 +167,7 @@ function inspectForRun(
   return isChosen ? { host: reader.read(), isForced: true } : {}
 }
 
-/** Problems, and notes on a prompt that may be invisible. */
+/** The problems among the findings, and also notes on a prompt that may be invisible. */
 function faultsOf(faults: Faults, inspection: Inspection): Finding[] {
   const ofText = new Set(faults.findings)
   return withMachine(faults, inspection).findings.filter(
@@ -180,9 +180,9 @@ export interface DarkPrompt {
   /** The message and reason of the finding. */
   message: string
   why: string
-  /** The kernel modules that make it visible if the initrd loads them; empty if none is sure to. */
+  /** The kernel modules that make the prompt visible if the initrd loads them; empty if none is sure to help. */
   drivers: readonly string[]
-  /** The call that writes them; absent if no edit is sure to help. */
+  /** The call that adds these modules; absent if no edit is sure to help. */
   call?: string
 }
 
@@ -204,9 +204,9 @@ function fixingCall(context: Context, sysfs: string | undefined): string {
 // The disks of guests, compared with the machine and the configuration.
 
 /**
- * The disks of a host. `host` is undefined for another machine. The disks that the configuration uses are those
- * of its files, and of the hardware-configuration.nix in the same folder, which a flake may list. `entry` is the
- * separate boot entry for the options, if any.
+ * The disks of a host. `host` is undefined for another machine. The disks that the configuration uses are those in its
+ * files and in the hardware-configuration.nix next to it, which a flake may list. `entry` is the separate boot entry
+ * for the options, if any.
  */
 export function diskHost(
   host: Host | undefined,
@@ -244,9 +244,9 @@ export function guestsOf(files: readonly SourceFile[], listing: FolderListing): 
 // What `check` finds in the guests of a configuration: disks that the host uses.
 
 /**
- * Each disk that the host uses and a guest can write to: of the guests in the files of a configuration and in the
- * modules' folder, with the files there that have one. Without a machine (`host`) only disks that the configuration
- * uses are found.
+ * Finds each disk that the host uses and a guest can write to. The guests are those in the files of the configuration
+ * and in the modules' folder; files of this folder that have a finding are returned with it. Without a machine
+ * (`host`), only disks that the configuration uses are found.
  */
 export function guestFaults(
   configuration: Configuration,
@@ -258,7 +258,7 @@ export function guestFaults(
   const guests = [
     ...guestsOf(own, 'absent'),
     ...folders.flatMap(folder => {
-      // A folder that can't be read is reported where it is needed.
+      // Other code reports a folder that can't be read.
       const read = sources.folder(folder)
       return read.ok ? guestsOf([], read.value.listing) : []
     })
@@ -286,7 +286,7 @@ function findingOf(used: UsedDisk, guest: DefinedGuest, nameOf: NameOf): Finding
     remedy:
       used.folder === undefined
         ? `give ${guest.name} another disk or an image file`
-        : 'add readonly to it, or share a folder without files of the system'
+        : 'add readonly to it, or share a folder without system files'
   }
 }
 

@@ -37,8 +37,8 @@ function readDomainPath(path: string, context: Context): Uint8Array {
 }
 
 /**
- * Reads standard input to its end, or until more than `most` bytes were read; `remedy` is for the message if it
- * can't be read.
+ * Reads standard input to its end, or until more than `most` bytes were read. `remedy` is part of the message if
+ * standard input can't be read.
  */
 export async function readInput(remedy: string, most: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
@@ -70,7 +70,7 @@ export function readGuest(file: string, context: Context): Guest {
   const domain = orThrow(readDomain(bytes), it => domainMessage(it, { ...context, file }))
   const { text: xml, document } = domain
   const name = guestName(document)
-  // Other names are rejected by libvirt or by the modules.
+  // libvirt or the modules would reject other names.
   if (name === undefined || !isName(name)) throw new CommandError(badName(name, file))
   const type = attributeOf(document.root, 'type') ?? 'kvm'
   if (!['kvm', 'qemu'].includes(type)) throw new CommandError(otherMonitor(type, file))
@@ -85,7 +85,7 @@ export function readGuest(file: string, context: Context): Guest {
 }
 
 function isName(name: string): boolean {
-  // virsh takes these for an ID or a UUID.
+  // virsh would read these names as an ID or a UUID.
   const isTakenForAnother = /^\s*\+?\d+$|^[\da-f-]{36}$/i.test(name)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are not allowed in a name
   return !isTakenForAnother && /^[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$/.test(name)

@@ -31,20 +31,20 @@ import { identities } from './guest.ts'
 import type { ApplyInputs } from './inputs.ts'
 import type { Host } from './machine.ts'
 
-/** The settings with the needs of a guest added to those that were chosen without it. */
+/** The settings of a `HostChoice`, with the needs of a guest added. */
 export interface GuestChoice {
   settings: Settings
   notes: readonly string[]
   /** The options whose values come from the guest. */
   byGuest: readonly string[]
-  /** The addresses of virtual functions that libvirt is to manage; undefined if the machine was not read. */
+  /** The addresses of the virtual functions that libvirt should manage; undefined if the machine was not read. */
   virtual: ReadonlySet<string> | undefined
 }
 
 /**
- * Adds the needs of a guest to the settings. Its devices are checked like those that flags name, except for
- * devices that the configuration already gives away. If the configuration is for another machine, this one
- * is not read.
+ * Adds the needs of a guest to the settings. The guest's devices are checked like devices that flags name, except for
+ * those that the configuration already passes through. If the configuration is for another machine, the machine is not
+ * read.
  */
 export function chooseForGuest(
   guest: Guest,
@@ -68,7 +68,7 @@ export function chooseForGuest(
   const isNew = (address: string) => {
     const device = machine?.devices.find(it => it.address === address)
     if (device === undefined) return false
-    // No option gives a virtual function away.
+    // No option passes a virtual function through, so it is always checked.
     return isVirtual(device) || (!earlierIDs.has(idOf(device)) && !named.includes(address))
   }
   const virtual = machine && managedVirtualFunctions(guest.needs, machine)
@@ -78,7 +78,7 @@ export function chooseForGuest(
     return { settings: needed.settings, notes, byGuest, virtual }
   }
   const choice = chooseGuestDevices(guest, devices, needed, inputs)
-  // Devices that flags name replace those of the file; those of a guest are added.
+  // Devices that flags name replace those in the file, but a guest's devices are added.
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const all = isNamed ? choice.settings : { ...choice.settings, addsDevices: true }
   return {
@@ -120,7 +120,7 @@ function chooseGuestDevices(
   return { ...choice, decisions }
 }
 
-/** The machine that the configuration is for; undefined for another one than this. */
+/** The machine, unless the configuration is for another one. */
 function hostFor({ match, reader }: ApplyInputs): Host | undefined {
   return match === 'other' ? undefined : reader.read()
 }
@@ -145,8 +145,8 @@ function optionsByGuest(before: Settings, after: Settings): string[] {
 }
 
 /**
- * Plans the file of a guest, which is in the folder of the modules (`folder`). `virtual` are the addresses of the
- * virtual functions of the machine that libvirt is to manage; undefined if the machine was not read.
+ * Plans the file of a guest; `folder` is the folder of the modules. `virtual` are the addresses of the virtual
+ * functions that libvirt should manage; undefined if the machine was not read.
  */
 export function guestFile(
   { name, document, file }: Guest,
@@ -164,11 +164,11 @@ export function guestFile(
   return orThrow(plan, it => applyMessage(it, context, file))
 }
 
-// The guests that a configuration has before a run, which may have disks of the host too.
+// The guests that a configuration has before a run. They may have disks of the host too.
 
 /**
- * A note on each guest in the files that has a disk of the host; `folder` is that of the modules. The guest of
- * the run (`planned`) is refused instead, if its file has local edits and is kept.
+ * A note on each guest in the files that has a disk of the host; `folder` is the folder of the modules. If the guest
+ * of the run (`planned`) has such a disk, and its file is kept because of local edits, it is refused instead.
  */
 export function presentGuests(
   planned: GuestPlan | undefined,

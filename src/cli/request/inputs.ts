@@ -30,14 +30,15 @@ export interface ApplyInputs extends ModuleFile {
   takeOver: TakeOver | undefined
   guest: Guest | undefined
   match: HostMatch
-  /** The separate boot entry for the options, if any, and the path of its set. */
+  /** The separate boot entry for the options, if any. */
   entry: string | undefined
+  /** The attribute path of the set that gets the options. */
   prefix: readonly string[]
   /** Whether the run does more than update installed modules. */
   isEdited: boolean
 }
 
-/** Reads the files, and not the machine. */
+/** Reads the files, but not the machine. */
 export function readInputs(request: ApplyRequest, reader: MachineReader): ApplyInputs {
   const { settings, specialisation, domain } = request
   const module = readModule(request)
@@ -79,8 +80,8 @@ export interface ModuleFile {
 }
 
 /**
- * Reads the module that the user named, else the usual configuration. `tail` are the arguments after it in the
- * call, for messages. With `store` the file may be in the Nix store, as it is only read.
+ * Reads the module that the user named, else the default configuration. `tail` are the arguments after the file in
+ * the call, for messages. With `store`, the file may be in the Nix store, because it is only read.
  */
 export function readModule(
   request: CommandRequest & { root: string },
@@ -113,8 +114,8 @@ export function configurationOf({ source, sources }: ModuleFile): Configuration 
 }
 
 /**
- * How the modules replace others with the same options, if there are any. Refused if something would be lost,
- * or if a file can't be written.
+ * How the modules replace others with the same options, if there are any. Refuses if something would be lost, or if
+ * a file can't be written.
  */
 function readTakeOver(configuration: Configuration, context: Context): TakeOver | undefined {
   const takeOver = orThrow(planTakeOver(configuration), it => applyMessage(it, context))
@@ -122,15 +123,15 @@ function readTakeOver(configuration: Configuration, context: Context): TakeOver 
   return takeOver
 }
 
-/** Refuses files that can't be edited: imports may lead out of the root, or into the store. */
+/** Refuses files that can't be edited: an imported file may be outside the root or in the Nix store. */
 export function requireWritable(files: readonly { path: string }[], context: Context): void {
   const { root } = context
   for (const { path } of files) orThrow(readTarget(path, { root }), it => readMessage(it, context))
 }
 
 /**
- * A note if `--user` names people that the configuration does not define, though it defines others. None if a
- * name can't be read from the text, or in a flake, which may add modules.
+ * A note if the configuration defines users, but not all whom `--user` names. None if a user name is computed, or in
+ * a flake, which may add modules.
  */
 export function unknownUsers(named: readonly string[], files: readonly SourceFile[]): string[] {
   if (files.some(it => isInFlake(it.path))) return []
@@ -142,10 +143,10 @@ export function unknownUsers(named: readonly string[], files: readonly SourceFil
 
 /** The users that files of a configuration declare, in any boot entry. */
 interface DeclaredUsers {
-  /** Those that are people (`isNormalUser`), in the order of the files. */
+  /** The users that are people (`isNormalUser`), in the order of the files. */
   people: string[]
   all: string[]
-  /** Whether there may be others, whose names are computed. */
+  /** Whether there may be other users, whose names are computed. */
   isComputed: boolean
 }
 
@@ -184,7 +185,7 @@ export function hostMatch(
   if (sysfs !== undefined) return 'this'
   const names = hostNamesIn(doc)
   const [name] = names
-  // During an installation, `hostname` is that of the installer.
+  // During an installation, `hostname` returns the installer's name.
   if (root !== '/' || name === undefined || names.length !== 1) return 'unknown'
   return name === hostname() ? 'this' : 'other'
 }

@@ -16,13 +16,13 @@ export interface Host {
   names: Names
   /** Everything that was read, for a dump. */
   recording: Recording
-  /** The machine itself, for later reads, which are in no dump. */
+  /** For later reads, which a recording does not contain. */
   source: Source
   /** Whether it was read from a dump. */
   isDump: boolean
 }
 
-/** Reads the machine of a command: that of `--sysfs`, else the one that this runs on. */
+/** Reads the machine of a command: the one of `--sysfs`, else the machine that vfio-patch runs on. */
 export class MachineReader {
   readonly #sysfs: string | undefined
   readonly #folder: string | undefined
@@ -41,8 +41,8 @@ export class MachineReader {
   }
 
   /**
-   * The names of devices by their IDs, from the tables of the machine that `--sysfs` names, else of this
-   * system: a comment in the configuration has the same name on whatever system the command runs.
+   * The names of devices by their IDs, from the tables of the machine that `--sysfs` names, else of this system. So a
+   * comment in the configuration is the same, whatever system the command runs on.
    */
   namesOf(ids: readonly string[]): Names {
     const unknown = ids.filter(it => !this.#names.has(it))
