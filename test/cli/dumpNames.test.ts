@@ -231,8 +231,8 @@ test('scan --dump leaves out all private names and lists the kinds that it repla
     1 disk array, 1 LVM volume group, 2 LVM volumes, 1 encrypted volume, 1 ZFS pool,
     2 mount points, 2 ZFS datasets, 1 swap file, 1 driver, 5 kernel parameters and 2
     input devices.
-    It still has the models of the devices, the board and the processor, PCI
-    addresses and IDs, drivers, usual names such as enp5s0 and /home, the kernel
+    The dump contains the models of the devices, the board and the processor, PCI
+    addresses and IDs, drivers, generic names such as enp5s0 and /home, the kernel
     version (6.18.2), the release of NixOS and kernel parameters about devices.
     Read it before you send it.
     `)

@@ -119,9 +119,9 @@ test.concurrent('scan --dump says where the dump is, and refuses a folder that i
     code: 0,
     stderr: [
       'Saved the machine in mine.',
-      'It had no names to replace.',
-      'It still has the models of the devices, the board and the processor, PCI',
-      'addresses and IDs, drivers, usual names such as enp5s0 and /home, the kernel',
+      'No names had to be replaced.',
+      'The dump contains the models of the devices, the board and the processor, PCI',
+      'addresses and IDs, drivers, generic names such as enp5s0 and /home, the kernel',
       'version (6.12.60), the release of NixOS and kernel parameters about devices.',
       'Read it before you send it.\n'
     ].join('\n')

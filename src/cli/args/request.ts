@@ -268,7 +268,8 @@ export function readScanRequest(args: Arguments, screens: Screens): ScanRequest 
 export interface DomainRequest extends CommandRequest {
   file: string
   to: 'nix' | 'xml'
-  modernizes: boolean
+  /** Whether `--mend` was passed: the guest is fixed for NixOS before it is printed. */
+  fixes: boolean
   /** Whether the guest is only converted back and compared. */
   compares: boolean
 }
@@ -279,7 +280,7 @@ export function readDomainRequest(args: Arguments, screens: Screens): DomainRequ
     ...readCommand(args, screens),
     file: args.file ?? '',
     to: args.text('to') === 'xml' ? 'xml' : 'nix',
-    modernizes: args.on('mend') === true,
+    fixes: args.on('mend') === true,
     compares: args.on('check') === true
   }
 }

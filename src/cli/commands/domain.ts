@@ -40,14 +40,14 @@ interface Source {
 /** `domain`: prints the XML of a guest as Nix, or the reverse. Writes no file. */
 export async function domainCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readDomainRequest(args, screens)
-  const { file, to, modernizes, compares } = request
+  const { file, to, fixes, compares } = request
   const path = file === '-' ? file : resolve(file)
   const context = contextOf({ ...request, root: '/' }, path)
   const bytes = await readDomainFile(path, context)
   const source = readSource(bytes, to === 'xml' || compares, context)
   if (compares) return compare(source, request, context)
 
-  const modernized = modernizes ? modernize(source.document.root, identities) : undefined
+  const modernized = fixes ? modernize(source.document.root, identities) : undefined
   const document = modernized ? { ...source.document, root: modernized.root } : source.document
   const converted = to === 'nix' ? toNix(document) : xmlOf(document)
   const text = orThrow(converted, it => domainMessage(it, context))
@@ -61,7 +61,7 @@ export async function domainCommand(args: Arguments, screens: Screens): Promise<
     changes: withLines(modernized?.changes ?? [], source.xml),
     remarks: withLines(remarks, source.xml)
   }
-  if (!request.quiet) printChanges(body, modernizes)
+  if (!request.quiet) printChanges(body, fixes)
   if (!request.json) writeExact(text, screens.out)
   return { exit: EXIT.done, outcome: 'converted', body }
 }
@@ -139,7 +139,7 @@ function instructionRemarks({ instructions }: XmlDocument) {
   return instructions.map(start => ({ ...remark, start }))
 }
 
-function printChanges({ changes, remarks }: DomainBody, modernizes: boolean): void {
+function printChanges({ changes, remarks }: DomainBody, fixes: boolean): void {
   const placeOfIt = ({ path, line }: { path: string; line: number | null }) =>
     [...(path === '' ? [] : [path]), ...(line === null ? [] : [`line ${line}`])].join(', ')
   for (const it of changes) {
@@ -148,6 +148,6 @@ function printChanges({ changes, remarks }: DomainBody, modernizes: boolean): vo
     if (it.after !== null) printNotice(`  + ${it.after}`)
     printNotice(`  Why: ${it.why}.`)
   }
-  if (modernizes && changes.length === 0) printNotice(NOTHING_TO_FIX)
+  if (fixes && changes.length === 0) printNotice(NOTHING_TO_FIX)
   for (const it of remarks) printNotice(`note: ${placeOfIt(it)}: ${it.what}.`)
 }

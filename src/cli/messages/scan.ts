@@ -116,7 +116,7 @@ export function dumpNotes(
   const version = /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(kernel ?? '')?.[0]
   const kept = [
     'the models of the devices, the board and the processor',
-    ...['PCI addresses and IDs', 'drivers', 'usual names such as enp5s0 and /home'],
+    ...['PCI addresses and IDs', 'drivers', 'generic names such as enp5s0 and /home'],
     ...(version === undefined ? [] : [`the kernel version (${version})`]),
     ...(nixos === undefined ? [] : ['the release of NixOS']),
     'kernel parameters about devices'
@@ -124,9 +124,9 @@ export function dumpNotes(
   return [
     `Saved the machine in ${folder}.`,
     counts.length === 0
-      ? 'It had no names to replace.'
+      ? 'No names had to be replaced.'
       : `Replaced by placeholders: ${list(counts)}.`,
-    `It still has ${list(kept)}.`,
+    `The dump contains ${list(kept)}.`,
     'Read it before you send it.'
   ]
 }
