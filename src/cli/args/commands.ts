@@ -189,7 +189,7 @@ export function operandCount({ operands }: Call): { least: number; most: number 
 }
 
 /** The words of a command line that are not part of a flag, by their role. */
-export interface Operands {
+export interface ResolvedCall {
   command: Command | undefined
   /** The action of `option`. */
   action: Action | undefined
@@ -201,7 +201,7 @@ export interface Operands {
 }
 
 /** Finds the command, the action and the operands. Words `after` a `--` are always operands. */
-export function resolveCall(before: readonly string[], after: readonly string[]): Operands {
+export function resolveCall(before: readonly string[], after: readonly string[]): ResolvedCall {
   const [name, word, ...rest] = before
   const command = COMMANDS.find(it => it === name)
   const none = { command, action: undefined, call: undefined, operands: [] }
@@ -217,6 +217,9 @@ export function resolveCall(before: readonly string[], after: readonly string[])
 }
 
 /** The command as messages name it: `apply`, `option set`. */
-export function formatCommand({ command, action }: Pick<Operands, 'command' | 'action'>): string {
+export function formatCommand({
+  command,
+  action
+}: Pick<ResolvedCall, 'command' | 'action'>): string {
   return [command, action].filter(it => it !== undefined).join(' ')
 }

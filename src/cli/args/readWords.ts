@@ -1,7 +1,7 @@
 // Reads words with yargs-parser, without validating them.
 
 import parser from 'yargs-parser'
-import { type Operands, resolveCall } from './commands.ts'
+import { type ResolvedCall, resolveCall } from './commands.ts'
 import { FLAGS, keysOf, takesValue } from './flags.ts'
 
 /** How both parsers read words. All names of each flag are declared, so the parsers need not infer negations. */
@@ -29,7 +29,7 @@ const OPTIONS = {
 }
 
 /** What yargs-parser reads in the words. */
-export interface Reading extends Operands {
+export interface Reading extends ResolvedCall {
   words: readonly string[]
   /** The value of each flag by its name as typed, without dashes; a list if the flag was given more than once. */
   given: ReadonlyMap<string, unknown>

@@ -33,15 +33,15 @@ import { printNotice, type Screens } from '../output/output.ts'
 import { type Prepared, replacementsIn } from '../output/plan.ts'
 import { whyNoQuestion } from '../prompt/prompt.ts'
 import { emptyBody, type Report, unchanged } from '../report.ts'
-import { chooseHost, earlierDevices, type HostChoice } from '../request/devices.ts'
-import { regressions } from '../request/faults.ts'
+import { chooseHost, findEarlierDevices, type HostChoice } from '../request/devices.ts'
+import { findRegressions } from '../request/faults.ts'
 import {
   chooseForGuest,
   type GuestChoice,
-  guestFile,
-  presentGuests
+  planGuestFile,
+  presentGuestNotes
 } from '../request/guestChoice.ts'
-import { type ApplyInputs, readInputs, unknownUsers } from '../request/inputs.ts'
+import { type ApplyInputs, readInputs, unknownUserNotes } from '../request/inputs.ts'
 import { MachineReader } from '../request/machine.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
 
@@ -128,7 +128,7 @@ function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
   const inputs = readInputs(request, reader)
   const { configuration, takeOver, context, guest } = inputs
   const { path } = configuration.target
-  const earlier = earlierDevices(inputs)
+  const earlier = findEarlierDevices(inputs)
   const host = chooseHost(inputs, earlier)
   const forGuest = guest
     ? chooseForGuest(guest, host, inputs, earlier)
@@ -137,7 +137,7 @@ function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
     request.modulesDir ?? installedFolderOf(configuration) ?? freeFolder(path, takeOver)
   const found = inputs.sources.folder(join(dirname(path), modulesDir))
   const folder = orThrow(found, it => readMessage(it, context))
-  const file = guest && guestFile(guest, folder.path, forGuest.virtual, inputs)
+  const file = guest && planGuestFile(guest, folder.path, forGuest.virtual, inputs)
   const names = reader.namesOf([...idsOf(forGuest.settings), ...earlier.ids])
   return { inputs, host, forGuest, modulesDir, folder, file, names }
 }
@@ -164,9 +164,9 @@ function planDraft(
   })
   if (!planned.ok) return planned
   const plan = planned.value
-  const present = presentGuests(file, folder.path, inputs)
+  const present = presentGuestNotes(file, folder.path, inputs)
   const after = withChanges(configuration, plan.files)
-  const faults = regressions(inputs, after)
+  const faults = findRegressions(inputs, after)
   const check = checkWithNix(plan.files, request.checkMode, path)
   if (!check.ok) return check
   return ok({
@@ -207,7 +207,7 @@ function planNotes(
     ...host.notes,
     ...forGuest.notes,
     ...present,
-    ...unknownUsers(request.settings.users ?? [], configuration.files),
+    ...unknownUserNotes(request.settings.users ?? [], configuration.files),
     ...ownerNotes(forGuest.settings, configuration, after, prefix)
   ]
 }

@@ -38,7 +38,7 @@ import {
 } from '../output/output.ts'
 import type { CheckBody, FindingReport, Report } from '../report.ts'
 import {
-  guestFaults,
+  findGuestFaults,
   type Inspection,
   inspectAgain,
   inspectMachine,
@@ -67,7 +67,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   const reader = new MachineReader(request.sysfs)
   const inspection = inspectMachine(inTexts, context.file, request, reader)
   const nameIn = (it: string) => shortName(target, it)
-  const inGuests = guestFaults(configuration, inspection.host, nameIn)
+  const inGuests = findGuestFaults(configuration, inspection.host, nameIn)
   const all = { ...inTexts, files: [...inTexts.files, ...inGuests.files] }
   const faults = withFindings(withMachine(all, inspection), [
     ...findGitFaults(inTexts.files, sources),

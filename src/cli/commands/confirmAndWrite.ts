@@ -35,7 +35,7 @@ import {
   EVALUATES,
   evaluatingLine,
   failedMessage,
-  lenderNote,
+  folderOwnerNote,
   notCopiedMessage,
   WRITE_QUESTION,
   writtenLine
@@ -105,10 +105,10 @@ function obstacleTo({ plan, target, context }: Prepared): Message | undefined {
 /** Notes on other users who can change the configuration. */
 function accessNotes(target: TargetFile, writes: boolean): string[] {
   const folder = dirname(target.realpath)
-  const lender = writes ? sudoCallerOwning(folder, knownPeople()) : null
+  const owner = writes ? sudoCallerOwning(folder, knownPeople()) : null
   const open = writableByOthersNote(target)
   return [
-    ...(lender === null ? [] : [lenderNote(folder, lender)]),
+    ...(owner === null ? [] : [folderOwnerNote(folder, owner)]),
     ...(open === undefined ? [] : [open])
   ]
 }

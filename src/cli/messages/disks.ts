@@ -26,19 +26,23 @@ export function diskMessage(
   const place = start === undefined ? undefined : placeOf(guest.xml, start)
   const { file } = guest
   const where = place === undefined ? file : `${file}:${place.line}`
-  const others = rest.map(it => `also: ${usedBy(it, guest.name, nameOf)}.`)
+  const others = rest.map(it => `also: ${describeUsedDisk(it, guest.name, nameOf)}.`)
   return {
     code: 'CARRIES_DISK',
-    what: `${where}: ${usedBy(first, guest.name, nameOf)}.`,
+    what: `${where}: ${describeUsedDisk(first, guest.name, nameOf)}.`,
     nothingWritten: true,
     ...(place === undefined ? {} : { at: { path: file, ...place } }),
-    why: [whyNot(first), ...others].join('\n'),
+    why: [whyDiskRefused(first), ...others].join('\n'),
     remedy: remedyFor(first, guest)
   }
 }
 
 /** `win10 would get /dev/sda, which this system uses: / (sda2) and swap (sda3)` */
-export function usedBy({ name, uses, folder }: UsedDisk, guest: string, nameOf: NameOf): string {
+export function describeUsedDisk(
+  { name, uses, folder }: UsedDisk,
+  guest: string,
+  nameOf: NameOf
+): string {
   if (folder !== undefined) {
     const inside = folder === name ? '' : `, which is inside ${folder} or contains it`
     return `${guest} could write to the system of this host: it shares ${name}${inside}`
@@ -47,17 +51,17 @@ export function usedBy({ name, uses, folder }: UsedDisk, guest: string, nameOf: 
 }
 
 /** A note on a guest that has disks of the host, and that the configuration already had before the run. */
-export function presentNote(
+export function presentGuestNote(
   used: readonly UsedDisk[],
   { name, file }: Pick<Guest, 'name' | 'file'>,
   nameOf: NameOf
 ): string {
-  const all = list(used.map(it => usedBy(it, name, nameOf)))
+  const all = list(used.map(it => describeUsedDisk(it, name, nameOf)))
   return `Note: ${file}: ${all}. What ${name} writes can destroy files of this system. Change the guest before it starts.`
 }
 
 /** Why a guest must not have the disk or folder. */
-export function whyNot({ folder }: Pick<UsedDisk, 'folder'>): string {
+export function whyDiskRefused({ folder }: Pick<UsedDisk, 'folder'>): string {
   return folder === undefined
     ? 'QEMU opens a disk even if it is mounted, and two systems that write to the same disk destroy its data.'
     : 'the guest could change files of the host, and so take over the host.'

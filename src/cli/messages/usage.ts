@@ -6,8 +6,8 @@ import {
   type Call,
   formatCall,
   formatCommand,
-  type Operands,
-  operandCount
+  operandCount,
+  type ResolvedCall
 } from '../args/commands.ts'
 import { choicesOf, flagOf } from '../args/flags.ts'
 import { type Message, shellWord, usage } from '../message.ts'
@@ -29,8 +29,8 @@ export function unknownAction(word: string, near: string | undefined): Message {
 }
 
 /** `word` and `near` have their dashes. */
-export function unknownFlag(word: string, near: string | undefined, place: Operands): Message {
-  return unknown('flag', word, near, helpOf(place))
+export function unknownFlag(word: string, near: string | undefined, parsed: ResolvedCall): Message {
+  return unknown('flag', word, near, helpOf(parsed))
 }
 
 function unknown(kind: string, word: string, near: string | undefined, remedy: string): Message {
@@ -39,18 +39,18 @@ function unknown(kind: string, word: string, near: string | undefined, remedy: s
 }
 
 /** A flag of another command. */
-export function misplacedFlag(key: string, place: Operands): Message {
-  return usage(`"${formatCommand(place)}" does not take --${key}.`, { remedy: helpOf(place) })
+export function misplacedFlag(key: string, parsed: ResolvedCall): Message {
+  return usage(`"${formatCommand(parsed)}" does not take --${key}.`, { remedy: helpOf(parsed) })
 }
 
 /** `key` is the name or the letter of the flag, here and below. */
-export function missingValue(key: string, place: Operands): Message {
-  return usage(`${typedFlag(key)} needs a value.`, { remedy: helpOf(place) })
+export function missingValue(key: string, parsed: ResolvedCall): Message {
+  return usage(`${typedFlag(key)} needs a value.`, { remedy: helpOf(parsed) })
 }
 
-export function emptyValue(name: string, place: Operands): Message {
+export function emptyValue(name: string, parsed: ResolvedCall): Message {
   if (name !== 'root') {
-    return usage(`--${name} needs a value, got "".`, { why: UNSET_VALUE, remedy: helpOf(place) })
+    return usage(`--${name} needs a value, got "".`, { why: UNSET_VALUE, remedy: helpOf(parsed) })
   }
   return usage('--root needs an absolute path, got "".', {
     why: 'an empty value would mean the running system.',
@@ -59,11 +59,11 @@ export function emptyValue(name: string, place: Operands): Message {
 }
 
 /** Standard input as the value of a flag. */
-export function dashValue(name: string, place: Operands): Message {
+export function dashValue(name: string, parsed: ResolvedCall): Message {
   const remedy =
     name === 'domain'
       ? 'write it to a file first: virsh dumpxml --inactive win10 > win10.xml'
-      : helpOf(place)
+      : helpOf(parsed)
   return usage(`--${name} needs a value, got "-".`, { remedy })
 }
 
@@ -121,11 +121,11 @@ export function conflict(key: string, other: string): Message {
 }
 
 /** An operand is missing: the next one after the operands that were typed. */
-export function missingOperand(place: Operands): Message {
-  const call: Call = place.call ?? CALLS.option
-  const next = call.operands[place.operands.length]
-  return usage(`"${formatCommand(place)}" needs ${next?.name}: ${next?.help}.`, {
-    remedy: callOf(place, call)
+export function missingOperand(parsed: ResolvedCall): Message {
+  const call: Call = parsed.call ?? CALLS.option
+  const next = call.operands[parsed.operands.length]
+  return usage(`"${formatCommand(parsed)}" needs ${next?.name}: ${next?.help}.`, {
+    remedy: callOf(parsed, call)
   })
 }
 
@@ -136,11 +136,11 @@ export function emptyFile(): Message {
   })
 }
 
-export function surplusOperand(place: Operands): Message {
-  const call: Call = place.call ?? CALLS.option
-  const what = `unexpected argument "${place.operands[operandCount(call).most]}".`
-  const remedy = callOf(place, call)
-  switch (place.command) {
+export function surplusOperand(parsed: ResolvedCall): Message {
+  const call: Call = parsed.call ?? CALLS.option
+  const what = `unexpected argument "${parsed.operands[operandCount(call).most]}".`
+  const remedy = callOf(parsed, call)
+  switch (parsed.command) {
     case 'scan':
       return usage(what, { why: '"scan" reads the machine, not a file.', remedy })
     case 'option':
@@ -148,18 +148,18 @@ export function surplusOperand(place: Operands): Message {
     case 'apply':
     case 'diff':
       return usage(what, {
-        why: `"${place.command}" takes one file, and a flag takes one value.`,
+        why: `"${parsed.command}" takes one file, and a flag takes one value.`,
         remedy: 'repeat the flag for each value, e.g. --user alice --user bob'
       })
     default:
-      return usage(what, { why: `"${place.command}" takes one file.`, remedy })
+      return usage(what, { why: `"${parsed.command}" takes one file.`, remedy })
   }
 }
 
-function callOf(place: Operands, call: Call): string {
-  return `vfio-patch ${formatCall(formatCommand(place), call)}`
+function callOf(parsed: ResolvedCall, call: Call): string {
+  return `vfio-patch ${formatCall(formatCommand(parsed), call)}`
 }
 
-function helpOf({ command }: Operands): string {
+function helpOf({ command }: ResolvedCall): string {
   return command === undefined ? 'vfio-patch --help' : `vfio-patch ${command} --help`
 }

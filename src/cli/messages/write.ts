@@ -32,7 +32,7 @@ export function backupLine(folder: string, call: string): string {
 }
 
 /** The folder of the configuration belongs to another user. */
-export function lenderNote(folder: string, uid: number): string {
+export function folderOwnerNote(folder: string, uid: number): string {
   return `${folder} belongs to user ${uid}, who can change it while this runs.`
 }
 

@@ -34,7 +34,7 @@ import {
 } from '../messages/gates.ts'
 import { alreadyBoundNote, OTHER_MACHINE, thisMachineNote } from '../messages/plan.ts'
 import type { ApplyInputs } from './inputs.ts'
-import { absentDevices } from './machine.ts'
+import { absentDeviceNotes } from './machine.ts'
 
 /** The settings with the devices of the cards, and notes on how they were chosen. */
 export interface HostChoice {
@@ -71,7 +71,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
     if (moved !== undefined) throw new CommandError(otherDevice(moved, context))
     return unchanged
   }
-  const others = givenElsewhere(configuration.imported, machine, specialisation, gpus)
+  const others = passedElsewhere(configuration.imported, machine, specialisation, gpus)
   const asked = { gpus, confirmed, specialisation, alreadyPassed: others.devices }
   if (isEarlier) return { ...unchanged, ...chooseEarlier(inputs, earlier, asked, others) }
   const chosen = chooseDevices(machine, settings, { ...asked, assumesIsolated })
@@ -79,7 +79,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
     withPlaces(problemMessage(it, context.line, names), it, others)
   )
   const elsewhere = isAsked ? noteOnMachine('cards', request) : []
-  const absent = match === 'this' ? absentDevices(settings, machine) : []
+  const absent = match === 'this' ? absentDeviceNotes(settings, machine) : []
   const foreign = match === 'other' ? [OTHER_MACHINE] : []
   return {
     ...unchanged,
@@ -123,7 +123,7 @@ function chooseEarlier(
   { request, reader, context, match }: ApplyInputs,
   { ids, named: namedByOptions, places }: EarlierDevices,
   asked: DeviceRequest,
-  others: GivenElsewhere
+  others: PassedElsewhere
 ): Pick<HostChoice, 'notes' | 'byAddress'> {
   const { machine, names } = reader.read()
   const virtual = virtualIDProblems(machine, [...new Set([...ids, ...namedByOptions])])
@@ -150,7 +150,7 @@ function chooseEarlier(
     notes: [
       ...choiceNotes({ ...choice, decisions, cautions }, names),
       ...kept,
-      ...(match === 'this' ? absentDevices(named, machine) : [])
+      ...(match === 'this' ? absentDeviceNotes(named, machine) : [])
     ]
   }
 }
@@ -158,7 +158,7 @@ function chooseEarlier(
 // Devices that other files pass through.
 
 /** Devices that are already passed through, whatever the run writes. */
-interface GivenElsewhere {
+interface PassedElsewhere {
   /** Their addresses. */
   devices: ReadonlySet<string>
   /** The lines that name them, for a sentence. */
@@ -170,12 +170,12 @@ interface GivenElsewhere {
  * `specialisation` if there is one. Ignores definitions under a condition, and the cards at the addresses in `asked`,
  * which the run itself passes through.
  */
-export function givenElsewhere(
+export function passedElsewhere(
   files: readonly SourceFile[],
   machine: Machine,
   specialisation: string | undefined,
   asked: readonly string[]
-): GivenElsewhere {
+): PassedElsewhere {
   const own = asked.flatMap(it => cardWith(machine, it)?.functions ?? [])
   const except = new Set([...asked, ...own.map(it => it.address)])
   const views = viewsOf(files, { importsModules: true })
@@ -204,7 +204,7 @@ export function givenElsewhere(
 function withPlaces(
   message: Message,
   problems: readonly ChoiceProblem[],
-  { devices, places }: GivenElsewhere
+  { devices, places }: PassedElsewhere
 ): Message {
   const all = problems.flatMap(it => [
     ...('device' in it ? [it.device] : []),
@@ -218,7 +218,7 @@ function withPlaces(
  * The IDs that the configuration assigns to vfio-pci with other options than those of vfio-patch below the prefix.
  * None if the run only updates the modules.
  */
-export function earlierDevices({
+export function findEarlierDevices({
   source: { doc },
   takeOver,
   prefix,

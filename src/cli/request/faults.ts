@@ -30,7 +30,7 @@ import type { ApplyRequest } from '../args/request.ts'
 import { type Context, callOn } from '../context.ts'
 import { shellWord } from '../message.ts'
 import { MACHINE_NOT_CHECKED, regressionNote } from '../messages/check.ts'
-import { type NameOf, usedBy, whyNot } from '../messages/disks.ts'
+import { describeUsedDisk, type NameOf, whyDiskRefused } from '../messages/disks.ts'
 import { shortName } from '../output/diff.ts'
 import { type ApplyInputs, hostMatch } from './inputs.ts'
 import type { Host, MachineReader } from './machine.ts'
@@ -101,7 +101,7 @@ interface Regressions {
  * The problems that the plan adds to the files. An invisible passphrase prompt that the files already have is included
  * if the run names devices. Places refer to the result of the plan.
  */
-export function regressions(inputs: ApplyInputs, planned: Configuration): Regressions {
+export function findRegressions(inputs: ApplyInputs, planned: Configuration): Regressions {
   const { target, configuration, request, context } = inputs
   const before = findFaults(configuration, request.release)
   const after = findFaults(planned, request.release)
@@ -248,7 +248,7 @@ export function guestsOf(files: readonly SourceFile[], listing: FolderListing): 
  * and in the modules' folder; files of this folder that have a finding are returned with it. Without a machine
  * (`host`), only disks that the configuration uses are found.
  */
-export function guestFaults(
+export function findGuestFaults(
   configuration: Configuration,
   host: Host | undefined,
   nameOf: NameOf
@@ -281,8 +281,8 @@ function findingOf(used: UsedDisk, guest: DefinedGuest, nameOf: NameOf): Finding
     level: 'problem',
     path: guest.file.path,
     range: rangeOf(used, guest.file.text),
-    message: usedBy(used, guest.name, nameOf),
-    why: whyNot(used),
+    message: describeUsedDisk(used, guest.name, nameOf),
+    why: whyDiskRefused(used),
     remedy:
       used.folder === undefined
         ? `give ${guest.name} another disk or an image file`

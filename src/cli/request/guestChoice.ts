@@ -14,7 +14,7 @@ import { parseAddresses } from '../args/settings.ts'
 import { VERSION } from '../context.ts'
 import { CommandError, orThrow } from '../message.ts'
 import { applyMessage } from '../messages/apply.ts'
-import { diskMessage, diskNotes, type NameOf, presentNote } from '../messages/disks.ts'
+import { diskMessage, diskNotes, type NameOf, presentGuestNote } from '../messages/disks.ts'
 import { readMessage } from '../messages/files.ts'
 import { choiceNotes, neededByGuest, problemMessage } from '../messages/gates.ts'
 import { needNotes } from '../messages/guests.ts'
@@ -22,9 +22,9 @@ import { shortName } from '../output/diff.ts'
 import {
   changedOptions,
   type EarlierDevices,
-  givenElsewhere,
   type HostChoice,
-  noteOnMachine
+  noteOnMachine,
+  passedElsewhere
 } from './devices.ts'
 import { diskHost, guestsOf } from './faults.ts'
 import { identities } from './guest.ts'
@@ -97,7 +97,7 @@ function chooseGuestDevices(
   { request, reader, configuration, entry, context }: ApplyInputs
 ): Choice {
   const { machine, names } = reader.read()
-  const others = givenElsewhere(configuration.imported, machine, entry, devices)
+  const others = passedElsewhere(configuration.imported, machine, entry, devices)
   const alreadyPassed = machine.devices.filter(needed.isPassedThrough).map(it => it.address)
   const found = chooseDevices(machine, needed.settings, {
     gpus: [],
@@ -148,7 +148,7 @@ function optionsByGuest(before: Settings, after: Settings): string[] {
  * Plans the file of a guest; `folder` is the folder of the modules. `virtual` are the addresses of the virtual
  * functions that libvirt should manage; undefined if the machine was not read.
  */
-export function guestFile(
+export function planGuestFile(
   { name, document, file }: Guest,
   folder: string,
   virtual: ReadonlySet<string> | undefined,
@@ -170,7 +170,7 @@ export function guestFile(
  * A note on each guest in the files that has a disk of the host; `folder` is the folder of the modules. If the guest
  * of the run (`planned`) has such a disk, and its file is kept because of local edits, it is refused instead.
  */
-export function presentGuests(
+export function presentGuestNotes(
   planned: GuestPlan | undefined,
   folder: string,
   inputs: ApplyInputs
@@ -192,7 +192,7 @@ export function presentGuests(
     if (it.file.path === planned?.path) {
       throw new CommandError(diskMessage(used, { ...it, file, xml: '' }, nameOf))
     }
-    notes.push(presentNote(used, { ...it, file }, nameOf))
+    notes.push(presentGuestNote(used, { ...it, file }, nameOf))
   }
   return notes
 }

@@ -133,7 +133,7 @@ export function requireWritable(files: readonly { path: string }[], context: Con
  * A note if the configuration defines users, but not all whom `--user` names. None if a user name is computed, or in
  * a flake, which may add modules.
  */
-export function unknownUsers(named: readonly string[], files: readonly SourceFile[]): string[] {
+export function unknownUserNotes(named: readonly string[], files: readonly SourceFile[]): string[] {
   if (files.some(it => isInFlake(it.path))) return []
   const { people, all, isComputed } = declaredUsers(files)
   const unknown = named.filter(it => it !== 'root' && !all.includes(it))

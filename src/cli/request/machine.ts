@@ -66,7 +66,7 @@ export class MachineReader {
 }
 
 /** A note on each device of the settings that the machine does not have; it may be installed later. */
-export function absentDevices(settings: Settings, { devices }: Machine): string[] {
+export function absentDeviceNotes(settings: Settings, { devices }: Machine): string[] {
   const present = new Set(devices.flatMap(it => [it.address, idOf(it)]))
   const addresses = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
   const ids = (settings.devices ?? []).filter(
