@@ -12,7 +12,7 @@ export interface Context {
   file: string
   root: string
   /** The file that the command uses if the call names none; undefined if the call names one. */
-  unnamed: string | undefined
+  defaultFile: string | undefined
   /** The whole call as typed, so that a message can repeat it. */
   line: string
   /** The arguments after the file with their flags; may be empty. */
@@ -34,8 +34,9 @@ export function contextOf(
   const { command, root, line, screens } = request
   const { color, width } = screens.err
   // If the call named a file, a repeated call must name it too: $NIXOS_CONFIG may be another file.
-  const unnamed = request.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
-  return { command, file, root, unnamed, line, tail, color, width }
+  const defaultFile =
+    request.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
+  return { command, file, root, defaultFile, line, tail, color, width }
 }
 
 /** The name of the file in a sentence. */
@@ -51,11 +52,11 @@ export function undoCallOn(file: string | undefined, context: Context): string {
 /** The call of a command, by default the current one, on a file of the same system, or without a file. */
 export function callOn(
   file: string | undefined,
-  { root, unnamed, command: own, tail }: Context,
+  { root, defaultFile, command: own, tail }: Context,
   command = own
 ): string {
   const words = ['vfio-patch', command]
-  if (file !== undefined && file !== unnamed) words.push(shellWord(file))
+  if (file !== undefined && file !== defaultFile) words.push(shellWord(file))
   if (root !== '/') words.push('--root', shellWord(root))
   if (command === own && tail !== '') words.push(tail)
   return words.join(' ')

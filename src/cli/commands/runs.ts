@@ -290,7 +290,7 @@ function wordOf({ state, undoes, redoes }: RunReport): string {
 function listNotes(shown: readonly RunReport[], count: number, context: Context): string[] {
   const shownStates = STATE_WORDS.filter(([state]) => shown.some(run => run.state === state))
   const more = count - shown.length
-  const file = context.unnamed === undefined ? context.file : undefined
+  const file = context.defaultFile === undefined ? context.file : undefined
   return [
     ...shownStates.map(([state, meaning]) => `${state}: ${meaning}`),
     ...(more > 0 ? [olderRuns(more, undoCallOn(file, context))] : [])
