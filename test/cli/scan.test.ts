@@ -53,8 +53,8 @@ needing('python3')('scan prints cards in bold on a terminal', async () => {
     '  0000:00:00.0  8086:4668  bridge   -              Intel 12th Gen Core Processor Host Bridge',
     '  0000:00:01.0  8086:460d  bridge   pcieport       Intel 12th Gen Core Processor PCI Express x16 Controller #1',
     '<bold>● 0000:00:02.0  8086:4680  display  i915           Intel AlderLake-S GT1</>',
-    '                monitor at HDMI-A-1; first screen of the firmware (boot_vga); resets: flr, pm',
-    '                stays: it is part of the processor; it shows your screen (HDMI-A-1)'
+    "                monitor at HDMI-A-1; the firmware's boot display (boot_vga); resets: flr, pm",
+    '                stays with the host: it is part of the processor; it shows your screen (HDMI-A-1)'
   ])
 })
 

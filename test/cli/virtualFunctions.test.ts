@@ -204,7 +204,7 @@ describe('apply --domain with a virtual function', () => {
     expect(place.read('vfio/guests/small.nix')).toContain('managed = "no";\n')
     const { stdout } = await place.run(['scan', ...machine], { env: { COLUMNS: '100' } })
     expect(stdout).toContain(
-      "virtual function of 0000:01:00.0; can go to a guest at run time (managed='no')\n"
+      "virtual function of 0000:01:00.0; can be passed through at run time (managed='no')\n"
     )
   })
 
@@ -306,19 +306,19 @@ test.concurrent('scan shows the group that keeps a virtual function from guests'
   expect(groups).toEqual([
     `IOMMU group 2, shared by 0000:00:02.0 and its virtual functions
 ● 0000:00:02.0  8086:4692  display  i915      Intel Alder Lake-S GT1 [UHD Graphics 730]
-                monitor at HDMI-A-1; first screen of the firmware (boot_vga); resets: flr, pm
-                stays: it is part of the processor; the host has no other card for its display
-                output; its 2 virtual functions would be gone
+                monitor at HDMI-A-1; the firmware's boot display (boot_vga); resets: flr, pm
+                stays with the host: it is part of the processor; no other card could show a
+                picture; its 2 virtual functions would be gone
                 virtual functions: 2 of at most 7
   0000:00:02.1  8086:4692  display  -         Intel Alder Lake-S GT1 [UHD Graphics 730]
-                virtual function of 0000:00:02.0; stays: it shares IOMMU group 2 with 0000:00:02.0
-                (display)`,
-    `IOMMU group 12, shared: 0000:01:10.0 and 0000:01:10.2 go together or not at all
+                virtual function of 0000:00:02.0; stays with the host: it shares IOMMU group 2 with
+                0000:00:02.0 (display)`,
+    `IOMMU group 12, shared: 0000:01:10.0 and 0000:01:10.2 can only be passed through together
   0000:01:10.0  8086:10ca  network  igbvf     Intel 82576 Virtual Function
-                virtual function of 0000:01:00.0; can go to a guest at run time (managed='yes')
+                virtual function of 0000:01:00.0; can be passed through at run time (managed='yes')
   0000:01:10.2  8086:10ca  network  -         Intel 82576 Virtual Function
-                virtual function of 0000:01:00.0; stays: it shares IOMMU group 12 with 0000:01:10.0
-                (network)`
+                virtual function of 0000:01:00.0; stays with the host: it shares IOMMU group 12 with
+                0000:01:10.0 (network)`
   ])
 })
 

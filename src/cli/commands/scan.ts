@@ -42,7 +42,7 @@ import { type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
 import type { Report } from '../report.ts'
 import { MachineReader } from '../request/machine.ts'
 
-/** `scan`: shows the machine and the devices that a guest can have. Writes nothing but a dump. */
+/** `scan`: shows the machine and the devices that a guest can have. Writes only the dump of `--dump`. */
 export function scanCommand(args: Arguments, screens: Screens): Report {
   const request = readScanRequest(args, screens)
   const { machine, names, recording } = new MachineReader(request.sysfs).read()
@@ -63,7 +63,7 @@ export function scanCommand(args: Arguments, screens: Screens): Report {
 }
 
 function printTable(scan: Scan, advice: Advice, { screens, verbose, sysfs }: ScanRequest): void {
-  const look = { screen: screens.out, isUnicode: isUnicode(), isWhole: verbose }
+  const look = { screen: screens.out, isUnicode: isUnicode(), showsBridges: verbose }
   const where = advice.where ?? (sysfs === undefined ? undefined : ON_THAT_MACHINE)
   const next = where === undefined ? advice : { ...advice, where }
   const lines = [
@@ -77,32 +77,32 @@ function printTable(scan: Scan, advice: Advice, { screens, verbose, sysfs }: Sca
 }
 
 /**
- * Writes the texts of a dump, by file name, into a folder that is empty or does not exist yet. The folder must
- * not be a symlink, and files that somebody creates there meanwhile are not overwritten. An incomplete dump is
- * deleted.
+ * Writes the files of a dump (`texts`: name to content) into a folder that is empty or does not exist yet. The
+ * folder must not be a symlink. Files that somebody creates in it meanwhile are not overwritten. An incomplete
+ * dump is deleted.
  */
 function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Names): void {
-  const failed = (problem: FileProblem, isLink = false) => dumpMessage(folder, problem, isLink)
+  const messageOf = (problem: FileProblem, isLink = false) => dumpMessage(folder, problem, isLink)
   const named = resolve(folder)
-  if (isLink(named)) throw new CommandError(failed({ code: 'NOT_REGULAR', path: named }, true))
-  const path = orThrow(locateFolder(named), failed)
+  if (isLink(named)) throw new CommandError(messageOf({ code: 'NOT_REGULAR', path: named }, true))
+  const path = orThrow(locateFolder(named), messageOf)
   if (isRedirectedToRootOnly(named, path)) {
     throw new CommandError(redirectedOutputMessage('--dump', folder, path))
   }
   const folders = missingFolders(path)
-  const unmade = makeFolders(folders)
-  if (unmade !== null) throw new CommandError(failed(unmade))
+  const folderProblem = makeFolders(folders)
+  if (folderProblem !== null) throw new CommandError(messageOf(folderProblem))
   const inside = orThrow(
     attempt(() => readdirSync(path), reading(path)),
-    failed
+    messageOf
   )
   if (inside.length > 0) {
     throw new CommandError(dumpNotEmpty(folder))
   }
-  const problem = fill(path, [...texts, ['pci.ids', pciIdsOf(names)]])
+  const problem = writeFiles(path, [...texts, ['pci.ids', pciIdsOf(names)]])
   if (problem === null) return
   for (const it of [...folders].reverse()) removeIfEmpty(it)
-  throw new CommandError(failed(problem))
+  throw new CommandError(messageOf(problem))
 }
 
 /** The path of a folder, with the symlinks of the existing part resolved. */
@@ -121,21 +121,26 @@ function makeFolders(folders: readonly string[]): FileProblem | null {
   return null
 }
 
-function fill(path: string, files: readonly (readonly [string, string])[]): FileProblem | null {
+/** Writes files into a folder; if one can't be written, deletes those that were. */
+function writeFiles(
+  path: string,
+  files: readonly (readonly [name: string, text: string])[]
+): FileProblem | null {
   const owner = ownershipOfOutput(path)
   if (!owner.ok) return owner.error
   for (const [index, [name, text]] of files.entries()) {
     const file = join(path, name)
     const problem = writeNewFile(file, Buffer.from(text), owner.value)
     if (problem === null) continue
-    const isOwn = !(problem.code === 'IO_ERROR' && problem.errno === 'EEXIST')
-    for (const [other] of files.slice(0, isOwn ? index + 1 : index)) removeFile(join(path, other))
+    const isPartlyWritten = !(problem.code === 'IO_ERROR' && problem.errno === 'EEXIST')
+    const count = isPartlyWritten ? index + 1 : index
+    for (const [other] of files.slice(0, count)) removeFile(join(path, other))
     return problem
   }
   return null
 }
 
-/** The names in the format of pci.ids, so that the dump shows the same on every machine. */
+/** The names in the format of pci.ids, so that `scan` shows the same names for the dump on every machine. */
 function pciIdsOf(names: Names): string {
   const lines: string[] = []
   let last: string | undefined

@@ -1,4 +1,4 @@
-// The only place where text leaves this program. Much of it comes from outside: file names,
+// The only place where this program writes text. Much of the text comes from outside: file names,
 // configurations, names of devices, the output of other programs. None of it may control a terminal.
 
 import { randomBytes } from 'node:crypto'
@@ -16,8 +16,8 @@ export function printMessage(message: Message): void {
 }
 
 /**
- * Writes text for people to stderr: a terminal, or a log that somebody reads in one later. Its only escape
- * sequences are the styles of `paint`.
+ * Writes text for people to stderr, which is a terminal, or a log that somebody may read on a terminal. The only
+ * escape sequences are the styles of `paint`.
  */
 export function writeError(text: string): void {
   process.stderr.write(withStyles(visible(text)))
@@ -29,8 +29,8 @@ export function writeOutput(text: string): void {
 }
 
 /**
- * Writes text for other programs to stdout: a patch, a module, a domain. It is exact in a pipe or file,
- * and like any other text on a terminal or with colors.
+ * Writes text for other programs to stdout: a patch, a module, a domain. It is exact in a pipe or file. On a
+ * terminal or with colors, control characters are escaped as in other text.
  */
 export function writeExact(text: string, { isTerminal, color }: Screen): void {
   if (isTerminal || color) writeOutput(text)
@@ -57,8 +57,8 @@ export interface Screens {
 }
 
 /**
- * What a stream can show. `--color` comes first, since sudo drops the variables; then FORCE_COLOR,
- * NO_COLOR, TERM=dumb; otherwise a terminal has colors.
+ * What a stream can show. `--color` takes precedence, because sudo drops the variables; then FORCE_COLOR,
+ * NO_COLOR and TERM=dumb. Otherwise a terminal has colors.
  */
 export function screenOf(stream: NodeJS.WriteStream, choice: string | undefined): Screen {
   // Undefined, despite its type, if the stream is not a terminal.
@@ -95,8 +95,8 @@ const STYLES = {
 } as const
 
 /**
- * A placeholder for the escape character until `withStyles`. No text from outside can contain it, as it is
- * different in each process.
+ * A placeholder that `withStyles` replaces with the escape character. No text from outside can contain it,
+ * because it is random in each process.
  */
 const ESCAPE = randomBytes(16).toString('hex')
 const STYLE = new RegExp(`${ESCAPE}\\[[\\d;]*m`, 'g')
@@ -108,14 +108,14 @@ export function paint(screen: Screen, style: Style, text: string): string {
   return screen.color ? `${ESCAPE}[${STYLES[style]}m${text}${ESCAPE}[0m` : text
 }
 
-/** A part of a painted text in reverse, in the style of that text. */
+/** A part of a painted text in reverse video, with the style of that text. */
 export function reverse(text: string): string {
   return `${ESCAPE}[7m${text}${ESCAPE}[27m`
 }
 
 /**
- * An excerpt that the toolkit drew with colors, for use in other text. The toolkit escapes its source, so
- * all escape characters are its own.
+ * Prepares an excerpt that the toolkit drew with colors for use in other text. The toolkit escapes the source
+ * text, so every escape character is the toolkit's.
  */
 export function drawnByToolkit(excerpt: string): string {
   return excerpt.replaceAll('\x1b', ESCAPE)

@@ -30,7 +30,7 @@ export interface Prepared {
   plan: ApplyPlan
   /** The file that the user named, or the module that is edited. */
   target: TargetFile
-  /** All that was read for the plan. */
+  /** All files that were read for the plan. */
   sources: Files
   /** Its `file` is the configuration as the user named it: symlinks are not resolved. */
   context: Context
@@ -54,7 +54,7 @@ export function patchOfPlan({ target }: Prepared, body: PlanBody): string {
     .join('')
 }
 
-/** Shows the plan: the whole patch for a program; on a terminal new modules by name only. */
+/** Shows the plan: the whole patch in a pipe or file; on a terminal, modules without local edits by name only. */
 export function showPlan(
   prepared: Prepared,
   body: PlanBody,
@@ -71,12 +71,12 @@ export function showPlan(
   }
   // The file of a guest belongs to the user, so its changes are shown.
   const guest = prepared.guest?.path
-  const isPlain = (it: FileReport) =>
+  const isShownByName = (it: FileReport) =>
     it.realpath !== target.realpath &&
     isIntact(it) &&
     (it.realpath !== guest || it.action === 'create')
   const files = targetFirst(body.files, target.realpath)
-  const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
+  const brief = screens.out.isTerminal && !verbose ? files.filter(isShownByName) : []
   const whole = files.filter(it => !brief.includes(it))
   writeExact(paintPatch(whole.map(it => it.patch).join(''), screens.out), screens.out)
   const groups = groupFiles(
@@ -145,7 +145,7 @@ function headline({ plan, target, context }: Prepared): string {
     const deleted = files.filter(it => it.after === undefined).length
     const updated = files.length - created - deleted
     const counts = [
-      // If modules are deleted, the new files are the edited ones under their new names.
+      // If modules are deleted, new files are edited modules that are kept under new names.
       ...(created > 0 && deleted === 0 ? [plural(created, 'new file')] : []),
       ...(updated > 0 ? [`${plural(updated, 'file')} updated`] : []),
       ...(deleted > 0 ? [`${plural(deleted, 'file')} removed`] : []),
@@ -158,13 +158,13 @@ function headline({ plan, target, context }: Prepared): string {
 
 // What is replaced in the user's file; listed above the diff.
 
-/** One value that is replaced, or an import. */
+/** A replaced value or import. */
 interface Replacement extends ReplacedReport {
   /** The options that the replacement edits. */
   options: readonly string[]
 }
 
-/** All that a plan replaces: imports first, then values in the order of the text. */
+/** Everything that a plan replaces: imports first, then values in the order of the text. */
 export function replacementsIn(
   { replaced = [] }: ApplyPlan,
   takeOver: TakeOver | undefined,

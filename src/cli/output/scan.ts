@@ -19,10 +19,10 @@ export interface Scan {
 
 interface Look {
   screen: Screen
-  /** Whether the terminal has more than ASCII. */
+  /** Whether the locale has more than ASCII. */
   isUnicode: boolean
-  /** Whether groups with nothing but bridges are listed too. */
-  isWhole: boolean
+  /** Whether groups that contain only bridges are also listed. */
+  showsBridges: boolean
 }
 
 // A narrower name does not identify a device.
@@ -34,7 +34,7 @@ export function scanTable(scan: Scan, look: Look): string[] {
   const width = widthOf(look.screen)
   const table = { scan, look, width, columns: columnsOf(scan.machine.devices, width) }
   const shown = iommuGroups(scan.machine).filter(
-    it => look.isWhole || it.devices.some(device => !isBridge(device))
+    it => look.showsBridges || it.devices.some(device => !isBridge(device))
   )
   const groups = shown.flatMap(group => [...groupLines(group, table), ''])
   return [...groups, ...systemLines(scan.machine, width)]
@@ -50,7 +50,7 @@ interface Columns {
   id: number
   kind: number
   driver: number
-  /** Zero if names have lines of their own. */
+  /** Zero if names are on separate lines. */
   name: number
 }
 
@@ -87,10 +87,10 @@ function groupLines(group: Group, table: Table): string[] {
 function titleOf({ id, devices, isShared }: Group): string {
   if (id === undefined) return 'In no IOMMU group'
   if (!isShared) return `IOMMU group ${id}`
-  // No guest can have a virtual function together with its device.
+  // No guest can have both a device and one of its virtual functions.
   const physical = devices.find(it => devices.some(at => at.physicalFunction === it.address))
   if (physical) return `IOMMU group ${id}, shared by ${physical.address} and its virtual functions`
-  return `IOMMU group ${id}, shared: ${list(assignableUnits(devices))} go together or not at all`
+  return `IOMMU group ${id}, shared: ${list(assignableUnits(devices))} can only be passed through together`
 }
 
 function deviceLines(device: PciDevice, { scan, look, width, columns }: Table): string[] {
@@ -123,8 +123,8 @@ function virtualFacts(device: PciDevice, { machine, virtual }: Scan): string[] {
   if (own) {
     const verdict =
       own.verdict === 'free'
-        ? `can go to a guest at run time (managed='${isVgpu(device) ? 'no' : 'yes'}')`
-        : `stays: ${own.reasons.map(whyNot).join('; ')}`
+        ? `can be passed through at run time (managed='${isVgpu(device) ? 'no' : 'yes'}')`
+        : `stays with the host: ${own.reasons.map(whyNot).join('; ')}`
     return [`virtual function of ${device.physicalFunction}; ${verdict}`]
   }
   const count = virtualFunctionsOf(machine, device.address).length
@@ -142,7 +142,7 @@ function displayFacts(device: PciDevice, { candidates }: Scan): string[] {
   const monitors = monitorsAt(device)
   const facts = [
     ...(monitors.length > 0 ? [`monitor at ${list(monitors)}`] : []),
-    ...(device.bootVga === true ? ['first screen of the firmware (boot_vga)'] : []),
+    ...(device.bootVga === true ? ["the firmware's boot display (boot_vga)"] : []),
     ...(device.resetMethods === undefined
       ? []
       : [`resets: ${device.resetMethods.join(', ') || 'none'}`])
@@ -154,13 +154,13 @@ function verdictOf({ verdict, reasons }: Candidate): string {
   const why = reasons.map(whyNot).join('; ')
   switch (verdict) {
     case 'free':
-      return 'can go to a guest'
+      return 'can be passed through'
     case 'confirm':
-      return `can go to a guest if you confirm it: ${why}`
+      return `can be passed through if you confirm it: ${why}`
     case 'separate':
-      return `can go to a guest with --bind hooks or --specialisation: ${why}`
+      return `can be passed through with --bind hooks or --specialisation: ${why}`
     case 'kept':
-      return `stays: ${why}`
+      return `stays with the host: ${why}`
   }
 }
 
@@ -270,7 +270,7 @@ function reasonsReport(reasons: Candidate['reasons']) {
 function groupReport({ id, devices, isShared }: Group, names: Names) {
   return {
     id: id === undefined ? null : Number(id),
-    // Whether all devices but bridges are one card, one device or one virtual function.
+    // Whether the group, apart from bridges, is one card, one device or one virtual function.
     viable: !isShared,
     devices: devices.map(it => deviceReport(it, names))
   }
