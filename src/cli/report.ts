@@ -1,4 +1,4 @@
-// The result of a command as plain data, from which the output for people and --json is made.
+// The result of a command as plain data. The output for people and --json is made from it.
 
 import { EXIT } from './exitCodes.ts'
 import { exitOf, type Message } from './message.ts'
@@ -6,25 +6,25 @@ import type { ScanBody } from './output/scan.ts'
 
 /** Machine-readable outcome; `EXIT` has the matching exit codes. */
 type Outcome =
-  /** The change is made; with 8, something else went wrong after that. */
+  /** The change is made; `-with-warnings`: something went wrong after that. */
   | 'written'
   | 'written-with-warnings'
-  /** There is a change that was only shown. */
+  /** A change was shown, and not written. */
   | 'planned'
   /** There is nothing to change. */
   | 'unchanged'
-  /** The user said no, or stopped it. */
+  /** The user answered no, or stopped the command. */
   | 'declined'
-  /** It can't be done safely. */
+  /** The command can't do it safely. */
   | 'refused'
-  /** It could not be done. */
+  /** The command could not do it. */
   | 'failed'
   /** The search found something, or nothing. */
   | 'found'
   | 'not-found'
-  /** The domain was converted, or both forms are equal. */
+  /** The domain was converted, or its two formats were found equal. */
   | 'converted'
-  /** The configuration has problems, or none. */
+  /** The configuration has problems, or has none. */
   | 'problems'
   | 'clean'
 
@@ -42,45 +42,45 @@ export interface Report {
 }
 
 export interface EarlierRunReport {
-  /** Null if the record does not have it. */
+  /** When the run started; null if its record does not have the time. */
   started: string | null
   /** `pending` until a command that writes recovers it. */
   outcome: 'finished' | 'taken-back' | 'pending'
-  /** Its files, if it was recovered. */
+  /** The files of the run; empty while it is pending. */
   files: readonly string[]
 }
 
-/** The report of a command that changes files, or would. */
+/** The report of a command that changes files, or would change them. */
 export interface PlanBody {
   kind: 'plan'
   /** The root of the system; the paths below begin with it. */
   root: string
   /** The specialisation with the options of an `apply`; null if every boot entry has them. */
   specialisation: string | null
-  /** `apply` and `diff`: what is replaced in the user's files, each with the reason. */
+  /** `apply` and `diff`: each replacement in the user's files, with its reason. */
   replaced: readonly ReplacedReport[]
-  /** `apply` and `diff` with `--domain`: the guest, and what was modernized in it. */
+  /** `apply` and `diff` with `--domain`: the guest, and what was changed in its XML. */
   guest?: GuestReport
-  /** In the order in which they are written. */
+  /** The files in the order in which they are written. */
   files: readonly FileReport[]
   /** What git does after the files are written. */
   actions: readonly ActionReport[]
   /** Notes for the user, in sentences. */
   notes: readonly string[]
   checks: readonly CheckReport[]
-  /** The run that `undo` undoes. */
+  /** The backup that `undo` restores. */
   backup: { id: string; dir: string } | null
 }
 
 export interface GuestReport {
   name: string
-  /** The file that defines it, even if it does not change. */
+  /** The file that defines the guest, even if the run does not change it. */
   path: string
   changes: DomainBody['changes']
   remarks: DomainBody['remarks']
 }
 
-/** A value of old guides, or the import of a module, that is replaced. */
+/** A replaced value from an old guide, or a replaced import of a module. */
 export interface ReplacedReport {
   code: string
   message: string
@@ -88,14 +88,14 @@ export interface ReplacedReport {
 }
 
 export interface FileReport {
-  /** As the user named it; `realpath` is without symlinks. */
+  /** The path as the user named it; in `realpath` symlinks are resolved. */
   path: string
   realpath: string
   action: 'create' | 'modify' | 'delete'
   before: FileState | null
   after: { sha256: string; size: number } | null
   edits: readonly EditReport[]
-  /** A unified diff, for `patch -p1` in the folder of the plan. */
+  /** A unified diff for `patch -p1`. */
   patch: string
 }
 
@@ -110,17 +110,17 @@ export interface FileState {
 
 /** One replacement in a text (in UTF-16 units), and its reasons. */
 export interface EditReport {
-  /** The line of `offset` in the text before. */
+  /** The line of `offset` in the text before the edit. */
   line: number
   offset: number
   length: number
   content: string
-  /** The options that it changes, and the rule for each: a flag, `modules`, or the command. */
+  /** The options that the edit changes, and the rule for each: a flag, `modules`, or the command. */
   reasons: readonly { option: string; rule: string }[]
 }
 
 export interface ActionReport {
-  /** `git-add-intent` registers a new file, `git-forget` removes such an entry. */
+  /** `git-add-intent` registers a new file, `git-forget` removes the registration of a deleted one. */
   kind: 'git-add-intent' | 'git-forget'
   path: string
   /** The user that git runs as. */
@@ -149,12 +149,12 @@ export interface RunReport {
   started: string
   done: boolean
   /**
-   * `current`: the file of the command is as the run left it; `edited`: it was edited since; `earlier`: in
-   * effect before these; `undone`: can be redone; `dropped`: can't be redone; `step`: undoes or redoes another
+   * `current`: the last run in effect; `edited`: the same, but its file was edited since; `earlier`: in effect,
+   * but not the last one; `undone`: can be redone; `dropped`: can't be redone; `step`: undoes or redoes another
    * run; `interrupted`: changed nothing.
    */
   state: 'current' | 'edited' | 'earlier' | 'undone' | 'dropped' | 'step' | 'interrupted'
-  /** The run that it undoes, or redoes. */
+  /** The run that this run undoes or redoes. */
   undoes: string | null
   redoes: string | null
   /** The file that the command was called on, if that is known. */
@@ -171,7 +171,7 @@ interface OptionBody {
 }
 
 export interface DefinitionReport {
-  /** The option as written; `${…}` for a computed name. */
+  /** The attribute path as written; `${…}` for a computed name. */
   option: string
   names: readonly (string | null)[]
   line: number
@@ -188,12 +188,12 @@ export interface DomainBody {
   kind: 'domain'
   /** The file that was read; `-` for standard input. */
   path: string
-  /** The form of `text`; both null if the forms were only compared. */
+  /** The format of `text`; both are null if XML and Nix were only compared. */
   to: 'nix' | 'xml' | null
   text: string | null
   /** The name of the guest. */
   guest: string | null
-  /** What was modernized. `path` is that of the element, `line` is where it begins in the file. */
+  /** The changes for a current NixOS. `path` names the element, which begins in `line` of the file. */
   changes: readonly {
     code: string
     path: string
@@ -209,19 +209,19 @@ export interface DomainBody {
 /** The report of `check`. */
 export interface CheckBody {
   kind: 'check'
-  /** The release of NixOS that was checked for, such as `25.11`; null if none is known. */
+  /** The NixOS release that the check assumed, such as `25.11`; null if it is not known. */
   release: string | null
   /** The files that were checked, the configuration first. */
   files: readonly string[]
   findings: readonly FindingReport[]
-  /** What is active on the machine; null if that was not read. */
+  /** What is active on the machine; null if the machine was not read. */
   running: RunningReport | null
 }
 
 interface RunningReport {
-  /** Whether everything is active, as far as it is known, some of it, or nothing. */
+  /** Whether everything whose state is known is active, or only a part, or nothing. */
   state: 'active' | 'partial' | 'not-active'
-  /** The boot entry that was checked; null for the usual one. */
+  /** The boot entry that was checked; null for the default one. */
   specialisation: string | null
   /** What is not active, and why, in sentences. */
   reasons: readonly string[]
@@ -243,7 +243,7 @@ export interface FindingReport {
   /** What to do. */
   hint: string
   at: { path: string; line: number; column: number }
-  /** The place in UTF-16 units. */
+  /** The range in the file, in UTF-16 units. */
   offset: number
   length: number
   /** Whether `--fix` can fix it. */

@@ -67,7 +67,7 @@ async function editFile(change: OptionChange, request: OptionRequest): Promise<R
   return confirmAndWrite(prepared, { ...request, write }, nextOf(source, sources))
 }
 
-/** The command that builds the system; nothing if it is not known that the file is part of one. */
+/** The command that builds the system; empty if the file is not a module of a known system. */
 function nextOf({ path, doc }: SourceFile, sources: Files): readonly string[] {
   const kind = kindOf(doc)
   const isModule = kind === 'module' || kind === 'generated'
@@ -132,8 +132,8 @@ function nothingToDo({ action }: OptionChange, context: Context, quiet: boolean)
 }
 
 /**
- * Finds the definitions of an option and of the options below it, or with `flat` all leaves there. Prints
- * them unless `json`, and a message if there are none unless `quiet`.
+ * Finds the definitions of an option and of the options below it, or with `flat` the leaves below it. Prints
+ * them unless `json` is set. If there are none, prints a message unless `quiet` is set.
  */
 function optionGet(
   document: NixDocument,
@@ -150,15 +150,15 @@ function optionGet(
     const all = [...document.getIn(path), ...document.getBelow(path)]
     definitions = all.sort((a, b) => a.binding.start - b.binding.start).map(definitionReport)
   }
-  const found = definitions.length > 0
-  if (!json && found) {
+  const isDefined = definitions.length > 0
+  if (!json && isDefined) {
     const lines = definitions.map(it => (flat ? inOneLine(it) : inFull(it, context)))
     writeExact(`${lines.join('\n')}\n`, screens.out)
   }
-  if (!quiet && !found) printMessage(undefinedHere(path, context))
+  if (!quiet && !isDefined) printMessage(undefinedHere(path, context))
   return {
-    exit: found ? EXIT.done : EXIT.differences,
-    outcome: found ? 'found' : 'not-found',
+    exit: isDefined ? EXIT.done : EXIT.differences,
+    outcome: isDefined ? 'found' : 'not-found',
     body: { kind: 'option', path: context.file, definitions }
   }
 }

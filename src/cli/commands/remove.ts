@@ -54,7 +54,7 @@ function prepareRemoval(request: RemoveRequest): Prepared {
     const folder = read(it.path)
     folders.set(folder.path, folder.listing)
   }
-  // The installed modules may have options that those of this version no longer have.
+  // The installed modules may have options that the modules of this version no longer have.
   const installed = [...folders.values()].flatMap(it =>
     typeof it === 'string' ? [] : [...it.values()].filter(isInstalled)
   )

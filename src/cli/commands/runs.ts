@@ -62,7 +62,7 @@ export interface Reversal {
   purpose: Purpose
 }
 
-/** The run, or why there is nothing to do. */
+/** The run to revert; or lines that say why there is nothing to do; or what a call that writes would do. */
 type Choice =
   | Reversal
   | { lines: string[]; because?: InterruptedRun }
@@ -77,8 +77,8 @@ interface Place {
 }
 
 /**
- * Chooses the run: the one of `--run`, else the one that follows from the runs for the file and its content
- * (`lastRun`, `lastUndone`), unless an interrupted run (`stopped`) decides (`followUp`).
+ * Chooses the run. An interrupted run (`stopped`) may decide what to do (`followUp`). Otherwise the run is the one
+ * that `--run` names, else the one that follows from the file's runs and content (`lastRun`, `lastUndone`).
  */
 export function chooseRun(
   request: UndoRequest,
@@ -103,7 +103,7 @@ export function chooseRun(
   if (next.stops) {
     const lines = stoppedLines(request, next.because)
     return {
-      lines: [...untouchedLines(next.because, record), ...lines],
+      lines: [...changedMeanwhileLines(next.because, record), ...lines],
       because: next.because
     }
   }
@@ -115,8 +115,8 @@ export function chooseRun(
 }
 
 /**
- * The interrupted runs, and the last run for the file if it was not reported: it was interrupted at its end,
- * or something went wrong after it. The interrupted runs that changed nothing are then that run.
+ * The interrupted runs, and the file's last run if the user has not seen its end: it was interrupted at its end,
+ * or something went wrong after it. An interrupted run that changed nothing is then the same run, so it is omitted.
  */
 function withUnreported(
   request: HistoryRequest,
@@ -127,13 +127,13 @@ function withUnreported(
   const known = stopped.filter(({ outcome }) => outcome !== 'nothing')
   const { undoes, redoes, id: run, command, done } = record
   const subject = undoes ?? redoes
-  // Records of earlier versions don't say.
+  // Records of earlier versions do not name the run that was undone or redone.
   if (subject === undefined || !done || request.run !== undefined) return known
   return [...known, { kind: runKind(record, command), command, outcome: 'finished', run, subject }]
 }
 
-/** The files that somebody changed during a run that is reported as complete. */
-function untouchedLines({ outcome, run }: InterruptedRun, record: Run | null): string[] {
+/** A line for each file that somebody changed while the finished run was interrupted. */
+function changedMeanwhileLines({ outcome, run }: Stopped, record: Run | null): string[] {
   if (outcome !== 'finished' || record === null || record.id !== run) return []
   const now = createHashReader()
   return record.files
@@ -153,7 +153,7 @@ function chosenRun(
     const { run, by } = undone.value
     return { reverted: by, subject: run, purpose: { redoes: run.id } }
   }
-  // The name is from a file that others may have written, so it has to be one of the runs for this file.
+  // Others may have written the file that names the run, so the run has to be one for this file.
   const named = settled === undefined ? undefined : runById(state, settled, options)
   const isFitting = named?.ok === true && concerns(named.value, realpath)
   const run = isFitting ? named : lastRun(state, realpath, options)
@@ -171,8 +171,8 @@ function nothingOr(
   if (problem.code !== 'NO_RUN') throw new CommandError(message)
   const runs = orThrow(listRuns(state, options), it => readMessage(it, context))
   const known = runs.some(run => concerns(run, realpath))
-  const exists = locateTarget(file, { root })
-  if (!known && exists.ok && !exists.value.exists) {
+  const target = locateTarget(file, { root })
+  if (!known && target.ok && !target.value.exists) {
     throw new CommandError({ ...message, ...noFileAndNoRun(file) })
   }
   const again = historyOf(runs).undone.some(({ run }) => concerns(run, realpath))
@@ -180,7 +180,7 @@ function nothingOr(
   return { lines: [...nothingLines(request, { file, known, again }, context), ...elsewhere] }
 }
 
-/** Whether the other account of this user has runs for the file, or for the system if it is null. */
+/** Lines about the runs of the user's other account for the file, or for the whole system if `realpath` is null. */
 export function elsewhereLines(realpath: string | null, context: Context): string[] {
   const { root } = context
   const { passwd } = knownPeople()
@@ -207,12 +207,12 @@ function namedRun(
   return { reverted: run, subject: run, purpose }
 }
 
-// The list of runs, of one file or of the whole system.
+// The list of runs for one file or for the whole system.
 
-/** How many runs are listed unless `--all` is given. */
+/** How many runs are listed without `--all`. */
 const FEW = 10
 
-/** More files of one folder than these are listed as that folder. */
+/** If a run has more files in one folder than this, the list shows the folder instead. */
 const MANY = 3
 
 /** Prints the runs, the newest first: all, or those for the file that was named. */
@@ -255,7 +255,7 @@ function reportRun(run: Run, history: History, now: HashReader): RunReport {
 
 function runState(run: Run, history: History, now: HashReader): RunReport['state'] {
   if (history.purposes.has(run.id)) return 'step'
-  // The file of the command; in records of earlier versions the one that was written last.
+  // The command's file. Records of earlier versions do not have it, so the file that was written last.
   const last = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
   const key = run.target ?? last?.path
   const picked = key === undefined ? null : pickUndo(history, outerPath(key, run.root), now)
@@ -286,7 +286,7 @@ function wordOf({ state, undoes, redoes }: RunReport): string {
   return state === 'earlier' ? '' : state
 }
 
-/** The meanings of the words in the list, and how to see the runs that are not in it. */
+/** Explains the words in the list, and how to see the runs that are not in it. */
 function listNotes(shown: readonly RunReport[], count: number, context: Context): string[] {
   const shownStates = STATE_WORDS.filter(([state]) => shown.some(run => run.state === state))
   const more = count - shown.length
@@ -297,7 +297,7 @@ function listNotes(shown: readonly RunReport[], count: number, context: Context)
   ]
 }
 
-/** The files of a run in the list; many files of one folder as that folder. */
+/** The files of a run in the list; a folder with more than `MANY` of them is listed instead of its files. */
 function shownFiles(paths: readonly string[]): string[] {
   const isOneOfMany = (path: string) =>
     paths.filter(it => folderOfModule(it) === folderOfModule(path)).length > MANY

@@ -43,8 +43,8 @@ import { chooseRun, elsewhereLines, listRunsOf, type Reversal } from './runs.ts'
 import { registrationsOf, writeChanges } from './write.ts'
 
 /**
- * `undo`: undoes the last run for the file that is in effect, byte for byte; with `--redo` redoes the last one
- * that was undone. `stopped` are interrupted runs for the file that were recovered just now.
+ * `undo`: undoes, byte for byte, the file's last run that is in effect. With `--redo`, redoes the file's last
+ * undone run. `stopped` are the file's interrupted runs, which were just recovered.
  */
 export async function undoCommand(
   args: Arguments,
@@ -68,7 +68,7 @@ export async function undoCommand(
   return carryOut(choice, request, context)
 }
 
-/** The report if nothing is left to do; a run that was not reported before counts as reported now. */
+/** The report if nothing is left to do. If the user now sees how a run ended, marks the run as reported. */
 async function ended(
   { lines, because }: { lines: string[]; because?: InterruptedRun },
   { quiet, write }: UndoRequest,
@@ -95,7 +95,7 @@ async function carryOut(
   const { root, file: path } = start
   const { quiet, write, kind } = request
   const words = WORDS[kind]
-  // `--run` with the run of an undo redoes what that undid.
+  // If `--run` names an undo, the run that it undid is redone.
   const isRedo = purpose.redoes !== undefined
   const record = isRedo ? { record: 'undo --redo' } : {}
   const context = { ...start, ...record, undoes: reverted.command }
@@ -139,13 +139,13 @@ async function carryOut(
   ])
 }
 
-/** The command that builds the system, for which the parser is needed; undo has to work without it. */
+/** The command that builds the system. Only the parser can find it, but undo has to work without the parser. */
 async function nextStepOf(realpath: string, root: string): Promise<readonly string[]> {
   const loaded = await import('../messages/nextStep.ts').catch(() => undefined)
   return loaded?.readNextStep(root, realpath) ?? [BUILD_AGAIN]
 }
 
-/** The file whose system has to be built: the named one if the run changed it, else one that the run edited. */
+/** The file whose system has to be built: the file that the user named, else one that the run edited. */
 function configurationOf(path: string, changes: readonly FileChange[]): string {
   const named = changes.find(it => it.realpath === path)
   // Only modules are created and deleted; a modified file is the user's.
@@ -153,34 +153,34 @@ function configurationOf(path: string, changes: readonly FileChange[]): string {
   return (named ?? edited ?? changes.at(-1))?.realpath ?? path
 }
 
-/** The file that the run was called on; else the one of this call (`realpath`), if the run changed it. */
+/** The file that the run was called on; if its record has none, the file of this call, if the run changed it. */
 function recordedTarget(reverted: Run, realpath: string | undefined): string | undefined {
   if (reverted.target !== undefined) return outerPath(reverted.target, reverted.root)
   return realpath !== undefined && concerns(reverted, realpath) ? realpath : undefined
 }
 
-/** Why an undo is refused: another run changed the file since, perhaps one of another account. */
+/** The message for a refused undo. It names the run or the account that may have changed the file since. */
 function refusalOf(problem: FileProblem, reverted: Run, context: Context): Message {
   const message = readMessage(problem, context)
   if (problem.code !== 'EDITED_SINCE') return message
   const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
   const other = runs.ok ? lastWriterOf(historyOf(runs.value), problem.path, problem.found) : null
   if (other !== null && other.id !== reverted.id) return changedByRun(problem.path, other, context)
-  // An apparent edit may be a run of the other account, which only that account can undo.
+  // What looks like an edit may be a run of the other account, which only that account can undo.
   const elsewhere = elsewhereLines(problem.path, context)
   const remedy = [message.remedy ?? [], ...elsewhere].flat().join('\n')
   return { ...message, remedy }
 }
 
-/** Shows the patch; on a terminal created and deleted files by name only. */
+/** Shows the patch. On a terminal, shows created and deleted files by name only, unless `verbose` is set. */
 function show(
   changed: readonly ChangedFile[],
   { files }: PlanBody,
   { kind, verbose, screens }: UndoRequest
 ): void {
   // The user's file comes first.
-  const isOwn = (it: FileReport) => it.action === 'modify'
-  const inOrder = [...files.filter(isOwn), ...files.filter(it => !isOwn(it))]
+  const isOfUser = (it: FileReport) => it.action === 'modify'
+  const inOrder = [...files.filter(isOfUser), ...files.filter(it => !isOfUser(it))]
   const isModule = ({ realpath }: FileReport) => {
     const { before, after } = changed.find(it => it.realpath === realpath) ?? {}
     return isInstalledModule({ before, after })
@@ -197,14 +197,14 @@ function show(
     const { length } = group.files
     printNotice(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
   }
-  const isWhole = verbose || !screens.out.isTerminal
-  const shown = inOrder.filter(it => isWhole || it.action === 'modify')
+  const showsAll = verbose || !screens.out.isTerminal
+  const shown = inOrder.filter(it => showsAll || isOfUser(it))
   writeExact(paintPatch(shown.map(it => it.patch).join(''), screens.out), screens.out)
 }
 
 /**
- * The folder that the patch applies in: that of the configuration, as for an `apply`, if all files of the run
- * are inside; else the closest folder with all of them.
+ * The folder in which the patch applies: the configuration's folder, as for `apply`, if it contains all files of
+ * the run; else the closest folder that does.
  */
 function folderAround(configuration: string | undefined, run: Run): string {
   const paths = run.files.map(it => outerPath(it.path, run.root))
@@ -233,7 +233,7 @@ function escapeRegExp(text: string): string {
   return text.replace(/[^\w]/g, '\\$&')
 }
 
-function names(text: string, path: string): boolean {
+function isNamedIn(text: string, path: string): boolean {
   const written = path.startsWith('../') ? path : `./${path}`
   return new RegExp(`(?<![\\w./])${escapeRegExp(written)}(?:/default\\.nix)?(?![\\w./-])`).test(
     text
@@ -243,9 +243,9 @@ function names(text: string, path: string): boolean {
 // Other configurations that import the modules that an undo deletes.
 
 /**
- * Notes on the Nix files around the configuration that name a folder whose `default.nix` is deleted:
- * another configuration may import the modules from there since. Searches the text alone, as an undo has
- * to work without the parser.
+ * A note for each Nix file around the configuration that names a folder whose `default.nix` is deleted: another
+ * configuration may import the modules by now. Searches only the text, because undo has to work without the
+ * parser.
  */
 function stillNamed(changes: readonly FileChange[], configuration: string): string[] {
   const deleted = changes.filter(it => it.after === null).map(it => it.realpath)
@@ -259,7 +259,7 @@ function stillNamed(changes: readonly FileChange[], configuration: string): stri
     })
     return files
       .filter(({ path }) => !changed.has(path) && !isInside(folder, path))
-      .filter(({ path, text }) => names(text, relative(dirname(path), folder)))
+      .filter(({ path, text }) => isNamedIn(text, relative(dirname(path), folder)))
       .map(({ path }) => stillImports(path, folder))
   })
 }

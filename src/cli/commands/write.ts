@@ -1,5 +1,5 @@
 // Writes the changes that the user confirmed, and registers new and deleted files with git. Before a command
-// writes, interrupted runs are finished or reverted.
+// writes, interrupted runs are finished or rolled back.
 
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -44,13 +44,13 @@ interface Writing {
   registrations: readonly Registration[]
   purpose: Purpose
   context: Context
-  /** The report of it so far. */
+  /** The report of the change so far. */
   planned: PlanBody
-  /** The files that were read for the plan; absent if it was made from the records of runs alone. */
+  /** The files that were read for the plan; absent if the plan was made from records of runs alone. */
   sources?: Files
 }
 
-/** What git will register of these changes; nothing unless `gitAdd`. */
+/** What git will register of these changes; empty unless `gitAdd`. */
 export function registrationsOf(changes: readonly FileChange[], gitAdd: boolean): Registration[] {
   const created = changes.filter(it => it.before === null && it.after !== null)
   const deleted = changes.filter(it => it.before !== null && it.after === null)
@@ -61,23 +61,22 @@ export function registrationsOf(changes: readonly FileChange[], gitAdd: boolean)
   )
 }
 
-/** The same, by the paths of created and deleted files. */
+/** What git will register for these created and deleted paths; empty unless `gitAdd`. */
 function registrationsFor(
   created: readonly string[],
   deleted: readonly string[],
   gitAdd: boolean
 ): Registration[] {
   if (!gitAdd) return []
-  // A renamed module is not imported, so no flake needs it.
+  // `remove` keeps an edited module under a name without .nix; nothing imports it, so no flake needs it.
   const modules = created.filter(it => it.endsWith('.nix'))
   return planRegistration(modules, deleted)
 }
 
 /**
  * Writes all of the changes or none, and registers them with git. Waits for a run on another configuration.
- * Signals are held until git is done. `linesFor` are the lines for the user once it is written; warnings come
- * before them. Without warnings the run is marked as reported: an `undo` after a run that is not only
- * completes that run.
+ * Signals are held until git is done. Afterwards prints the warnings, then the lines of `linesFor`. Without
+ * warnings the run is marked as reported; after a run that is not, `undo` only completes that run.
  */
 export async function writeChanges(
   writing: Writing,
@@ -106,7 +105,7 @@ export async function writeChanges(
       }
 }
 
-/** Commits the changes: the run, and what went wrong after the change was made. */
+/** Commits the changes; returns the run, and warnings about what went wrong afterwards. */
 function commitAndRegister(
   { changes, registrations, purpose, context, sources }: Writing,
   stateFolder: string,
@@ -133,7 +132,7 @@ function commitAndRegister(
   }
 }
 
-/** The problem that a file which was read for the plan has changed. */
+/** The problem of the first of these files, which were read for the plan and have changed since. */
 function staleAmong([path]: readonly string[]): FileProblem | null {
   if (path === undefined) return null
   const now = readSnapshot(path)
@@ -154,12 +153,12 @@ function registerOne(registration: Registration): Message[] {
 // All configurations share one state folder, which one run at a time locks.
 
 const EACH_MS = 100
-/** Nobody notices shorter waits. */
+/** Shorter waits are not reported, because nobody notices them. */
 const REPORTED_AFTER_MS = 500
 
 /**
  * Repeats `action` for at most five seconds while a run on another configuration has locked `stateFolder`.
- * Prints a note on stderr unless it is quiet. `action` must not have done anything if it finds the lock held.
+ * Prints a note on stderr unless `isQuiet`. `action` must do nothing if the lock is held.
  * Signals end the process while it waits.
  */
 async function waitForOthers<T, P extends FileProblem>(
@@ -176,7 +175,7 @@ async function waitForOthers<T, P extends FileProblem>(
     if (waited >= REPORTED_AFTER_MS && !isReported) {
       isReported = true
       const { pid } = result.error
-      note(waitingNote(pid))
+      printNote(waitingNote(pid))
     }
     await sleep(EACH_MS)
   }
@@ -186,18 +185,18 @@ function isHeld(problem: FileProblem, stateFolder: string): problem is LockedPro
   return problem.code === 'LOCKED' && problem.folder === stateFolder
 }
 
-// An interrupted run is finished or reverted before another one begins.
+// An interrupted run is finished or rolled back before another run begins.
 
 /** The interrupted runs that were found. */
 interface EarlierRuns {
   runs: readonly EarlierRunReport[]
-  /** Those for the file of the command, and how they were recovered, or would be by a command that writes. */
-  stopped: readonly InterruptedRun[]
+  /** The runs for the command's file, and how they were recovered or a command that writes would recover them. */
+  stopped: readonly Stopped[]
 }
 
 /**
- * Recovers interrupted runs on the file of this command, and prints that on stderr unless `--json` reports it.
- * A command that doesn't write only prints it.
+ * Recovers interrupted runs for the command's file. Prints a note about each run on stderr, unless `--json`
+ * reports the runs. A command that does not write only prints the notes.
  */
 export async function recoverInterruptedRuns(request: RecoveryRequest): Promise<EarlierRuns> {
   const { root, file } = request
@@ -205,7 +204,7 @@ export async function recoverInterruptedRuns(request: RecoveryRequest): Promise<
   const target = locateTarget(path, { root })
   if (!target.ok) return NONE
   const { realpath } = target.value
-  // The command will refuse that path, and must not touch interrupted runs there.
+  // The command will refuse this path, so it must not touch interrupted runs there.
   if (isRedirectedToRootOnly(path, realpath)) return NONE
   const options = { paths: [realpath], stateFolder: stateFolderHere(root) }
   return request.writes
@@ -227,7 +226,7 @@ function reportInterrupted(
 ): EarlierRuns {
   const found = findInterrupted(options)
   for (const { started } of found) {
-    if (!request.json) note(pendingNote(started))
+    if (!request.json) printNote(pendingNote(started))
   }
   const runs = found.map(({ started }): EarlierRunReport => {
     return { started, outcome: 'pending', files: [] }
@@ -246,8 +245,8 @@ async function recoverRuns(
   const result = await waitForOthers(options.stateFolder, quiet, () => recover(options))
   const recovered = orThrow(result, it => readMessage(it, contextOf(request, path)))
   for (const it of recovered) {
-    if (!quiet) note(recoveredNote(it.started, RESULTS[it.outcome]))
-    // It may have been interrupted before git registered its files.
+    if (!quiet) printNote(recoveredNote(it.started, RESULTS[it.outcome]))
+    // The run may have been interrupted before git registered its files.
     for (const each of registrationsFor(it.created, it.deleted, gitAdd)) {
       for (const problem of registerOne(each)) printMessage(problem)
     }
@@ -262,7 +261,7 @@ async function recoverRuns(
   return { runs, stopped }
 }
 
-/** Whether a run was for the file; if `undo` names a run, any may be. */
+/** Whether a run was for the file; always true if `--run` names a run. */
 function isFor(realpath: string, { run }: RecoveryRequest): (recovered: Recovered) => boolean {
   return ({ files, purpose }) =>
     run !== undefined || purpose?.target === realpath || files.includes(realpath)
@@ -287,6 +286,6 @@ const OUTCOMES = { finished: 'finished', 'rolled back': 'taken-back' } as const
 
 const RESULTS = { finished: 'finished', 'rolled back': 'reverted' } as const
 
-function note(text: string): void {
+function printNote(text: string): void {
   printNotice(`vfio-patch: note: ${text}`)
 }

@@ -8,7 +8,7 @@ import { CommandDeclined, fail, type Report } from '../report.ts'
 /** The answer to a question; a line without its line ending. */
 type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
 
-/** Why nobody can be asked; undefined if somebody can. */
+/** Why the user can't be asked; undefined if a question is possible. */
 export function whyNoQuestion({ mayAsk }: WriteOptions, json: boolean): string | undefined {
   if (json) return NO_QUESTION.json
   if (!mayAsk) return NO_QUESTION.noInput
@@ -16,7 +16,7 @@ export function whyNoQuestion({ mayAsk }: WriteOptions, json: boolean): string |
   return process.stderr.isTTY ? undefined : NO_QUESTION.stderr
 }
 
-/** Asks, and reads one line. Text without Enter before the input ends is ignored. */
+/** Asks, and reads one line. If the input ends before Enter, what was typed is ignored. */
 function askLine(question: string): Promise<Answer> {
   const { stdin } = process
   return new Promise(resolve => {
@@ -26,21 +26,21 @@ function askLine(question: string): Promise<Answer> {
       if (line.includes('\n')) end({ line: line.slice(0, line.indexOf('\n')) })
     }
     const stop = (signal: NodeJS.Signals) => end(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM')
-    const give = () => end('end')
+    const onEnd = () => end('end')
     const end = (answer: Answer) => {
-      stdin.off('data', read).off('end', give).off('error', give).pause()
+      stdin.off('data', read).off('end', onEnd).off('error', onEnd).pause()
       process.off('SIGINT', stop).off('SIGTERM', stop)
       // Without Enter the terminal is still on the line of the question.
       if (!line.includes('\n')) writeError('\n')
       resolve(answer)
     }
     process.on('SIGINT', stop).on('SIGTERM', stop)
-    stdin.setEncoding('utf8').on('data', read).on('end', give).on('error', give).resume()
+    stdin.setEncoding('utf8').on('data', read).on('end', onEnd).on('error', onEnd).resume()
     writeError(question)
   })
 }
 
-/** A choice, and the words that select it besides its number, in lower case. */
+/** A choice; its number selects it, and so do the words, which are in lower case. */
 interface Choice {
   text: string
   words: readonly string[]
@@ -56,9 +56,9 @@ interface Question {
   after?: readonly string[]
   /** The choice that Enter selects, if there is one. */
   preset?: number | undefined
-  /** A word for one more choice after the others. */
+  /** A word that selects an additional choice, whose index follows the others. */
   word?: string
-  /** Maps other words to a choice, or to a sentence about what is wrong. */
+  /** Maps any other text to the index of a choice, or to a sentence about what is wrong. */
   parse?: (text: string) => number | string
 }
 
@@ -120,7 +120,7 @@ export async function confirm(
   return declined(answer)
 }
 
-/** The report of a command after another answer than yes. */
+/** The report of a command whose question was not answered with yes. */
 function declined(answer: Answer): Report {
   if (answer !== 'SIGINT' && answer !== 'SIGTERM') {
     printNotice(NOTHING_WRITTEN)
