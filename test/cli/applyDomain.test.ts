@@ -1,4 +1,4 @@
-// `apply --domain`: adds a libvirt guest to the configuration, and keeps it unchanged there.
+// `apply --domain`: adds a libvirt guest to the configuration. A second run does not change it.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,10 +11,10 @@ import {
   device,
   given,
   MACHINE,
+  notesIn,
   PLAIN,
   planned,
-  small,
-  toldIn
+  small
 } from './support/guest.ts'
 import { CHECKED } from './support/machine.ts'
 import { VERSION } from './support/modules.ts'
@@ -27,17 +27,17 @@ import { text } from './support/text.ts'
 const SEED = guestXml('seed-win10')
 const FILE = 'vfio/guests/win10.nix'
 const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix is already up to date.\n'
-/** The note about the disk of the guest in each run, as the machine is a dump. */
+/** The note about the guest's disk, which each run prints because the machine is a dump. */
 const DISK =
   'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before win10 starts.\n'
 
 test.concurrent.for(GUESTS)('apply --domain sets up what %s needs', async (guest, { expect }) => {
-  // The password is removed first, as the refusal asks.
-  const { told, options } = await planned(guestXml(guest).replace(" passwd='hunter2'", ''))
-  await expect([...told, '', options].join('\n')).toMatchFileSnapshot(`domains/${guest}.txt`)
+  // The password is removed first, because apply refuses it.
+  const { notes, options } = await planned(guestXml(guest).replace(" passwd='hunter2'", ''))
+  await expect([...notes, '', options].join('\n')).toMatchFileSnapshot(`domains/${guest}.txt`)
 })
 
-test.concurrent('apply --domain writes the guest as domain --mend prints it, and then has nothing to do', async ({
+test.concurrent('apply --domain writes the guest as domain --mend prints it, and a second run has nothing to do', async ({
   expect
 }) => {
   const place = given(SEED)
@@ -49,7 +49,7 @@ test.concurrent('apply --domain writes the guest as domain --mend prints it, and
   const { stdout } = await place.run(['domain', 'win10.xml', '--mend'])
   expect(rest.join('\n')).toBe(stdout)
   expect(await place.run(APPLY)).toEqual({ code: 0, stdout: '', stderr: NOTHING + DISK })
-  // Without the guest all stays as it is.
+  // Without --domain nothing changes.
   const without = await place.run(['apply', 'configuration.nix', '--yes'])
   expect(without).toEqual({ code: 0, stdout: '', stderr: NOTHING })
 })
@@ -109,7 +109,7 @@ test.concurrent('apply --domain keeps an edited file of a guest, and replaces it
   await place.run(APPLY)
   const file = 'vfio/guests/small.nix'
   place.write(file, place.read(file).replace('"1048576"', '"1572864"'))
-  // The XML is the one that it was made from, so there is nothing new in it.
+  // The file was made from this XML, so the XML has nothing new.
   expect(await place.run(APPLY)).toEqual({
     code: 0,
     stdout: '',
@@ -193,14 +193,14 @@ test.concurrent('diff --domain refuses a guest that the configuration already de
   })
 })
 
-test.concurrent('apply --domain keeps hostCPUs of the guest and notes what the XML suggests', async ({
+test.concurrent('apply --domain keeps the hostCPUs of the guest, and notes the value that the XML suggests', async ({
   expect
 }) => {
-  const said = '  virtualisation.vfio.guests.win10.hostCPUs = "0-3";\n'
-  const place = given(SEED, `{\n${said}}\n`)
+  const hostCPUs = '  virtualisation.vfio.guests.win10.hostCPUs = "0-3";\n'
+  const place = given(SEED, `{\n${hostCPUs}}\n`)
   const { code, stderr } = await place.run(APPLY)
   expect(code).toBe(0)
-  expect(place.read('configuration.nix')).toContain(said)
+  expect(place.read('configuration.nix')).toContain(hostCPUs)
   expect(stderr).toContain(
     `Note: virtualisation.vfio.guests.win10.hostCPUs keeps its value, "0-3"; the guest's <cputune> suggests "0-1,8-9".\n`
   )
@@ -216,8 +216,8 @@ test.concurrent('apply --domain keeps the devices of the first guest if a second
   const words = ['apply', 'configuration.nix', '--domain', 'second.xml', ...MACHINE, '--yes']
   const { code, stderr } = await place.run(words)
   expect(code).toBe(0)
-  expect(toldIn(stderr)).toEqual([
-    'Guest: second; you may edit its file.',
+  expect(notesIn(stderr)).toEqual([
+    'Guest: second; its file is yours to edit.',
     'Device: 0000:0c:00.4 AMD Starship/Matisse HD Audio Controller.',
     'IOMMU type: amd (detected from the CPU).',
     'Selected by PCI ID: no other device on this host has it.'
@@ -233,7 +233,7 @@ test.concurrent('apply --domain keeps the devices of the first guest if a second
   expect((await place.run(words)).stderr).toBe(NOTHING)
 })
 
-test.concurrent('apply --domain moves IDs from kernel parameters to the list with those of the guest', async ({
+test.concurrent('apply --domain moves IDs from kernel parameters to the list with the IDs of the guest', async ({
   expect
 }) => {
   const configuration = text`

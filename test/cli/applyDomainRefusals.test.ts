@@ -11,10 +11,10 @@ import {
   device,
   given,
   MACHINE,
+  notesIn,
   PLAIN,
   planned,
-  small,
-  toldIn
+  small
 } from './support/guest.ts'
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -22,7 +22,7 @@ import { text } from './support/text.ts'
 const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix is already up to date.\n'
 const ENABLED = '  virtualisation.vfio = {\n    enable = true;\n  };\n'
 
-// ---- what the machine says
+// ---- guests that do not fit the machine
 
 test.concurrent('apply --domain refuses the card that shows the screen unless it is confirmed', async ({
   expect
@@ -41,7 +41,7 @@ test.concurrent('apply --domain refuses the card that shows the screen unless it
       `
   })
   expect((await place.run([...APPLY, '--confirm', '0a:00.0'])).code).toBe(0)
-  // The card is already given away, so it is not asked for again.
+  // The card is already passed through, so it needs no second confirmation.
   expect((await place.run(APPLY)).stderr).toBe(NOTHING)
 })
 
@@ -65,12 +65,12 @@ test.concurrent('diff --domain refuses a disk of the host, also in a separate bo
   )
 })
 
-test.concurrent('apply --domain gives away the whole card and notes the functions that the guest lacks', async ({
+test.concurrent('apply --domain passes the whole card through, and notes the functions that the guest lacks', async ({
   expect
 }) => {
-  const { told } = await planned(small(`<devices>${device('0x01')}</devices>`))
-  expect(told.slice(1)).toEqual([
-    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.',
+  const { notes } = await planned(small(`<devices>${device('0x01')}</devices>`))
+  expect(notes.slice(1)).toEqual([
+    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
     'IOMMU type: amd (detected from the CPU).',
     'Selected by PCI ID: no other device on this host has it.',
     "Note: small gets 0000:01:00.0, but not 0000:01:00.1 (audio) of the same card, which the host can't use either. Add a <hostdev> for each function that small should have."
@@ -93,26 +93,28 @@ test.concurrent('apply --domain selects one of two identical cards by address', 
   expect((await place.run(words)).stderr).toBe(NOTHING)
 })
 
-test.concurrent('a bridge cannot go', async ({ expect }) => {
-  const { told, options } = await planned(
+test.concurrent('apply --domain notes a bridge that cannot be passed through', async ({
+  expect
+}) => {
+  const { notes, options } = await planned(
     small(`<devices>${device('0x00', '0x14', '0x3')}</devices>`)
   )
-  expect(told.slice(1)).toEqual([
-    'Note: small needs 0000:00:14.3 (bridge), which can\'t be passed through; win10.xml seems to be from another machine. "vfio-patch scan" lists the devices.'
+  expect(notes.slice(1)).toEqual([
+    'Note: 0000:00:14.3 (bridge), which small needs, can\'t be given away; win10.xml seems to be from another machine. "vfio-patch scan" lists the devices.'
   ])
   expect(options).toBe(ENABLED)
 })
 
-test.concurrent('diff --domain does not look at the machine if the configuration is for another one', async ({
+test.concurrent('diff --domain does not read the machine if the configuration is for another machine', async ({
   expect
 }) => {
   const configuration = `{\n  networking.hostName = "not-${hostname()}";\n}\n`
   const { code, stderr } = await given(guestXml('seed-win10'), configuration).run(call('diff'))
   expect(code).toBe(1)
-  expect(toldIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
-    'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, because the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
-    'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these processors while win10 runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
-    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+  expect(notesIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
+    'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, as the configuration is for another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
+    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
     'Note: looking-glass and scream belong to root, so nobody else can open them. Name the user who views the guest: --user NAME.'
   ])
 })
@@ -154,7 +156,7 @@ test.concurrent.for([
     'small needs the bridge br0, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.br0.interfaces = [ "enp5s0" ];, or use the network "default".'
   ],
   [
-    'kvmfr that cannot be made',
+    'kvmfr devices that cannot be created',
     "<qemu:commandline><qemu:arg value='-object'/><qemu:arg value='memory-backend-file,id=a,mem-path=/dev/kvmfr1,size=64M'/></qemu:commandline>",
     'the kvmfr devices are not set up: the first one has to be /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in win10.xml.'
   ],
@@ -164,8 +166,8 @@ test.concurrent.for([
     'small gets 0000:41:00.0 by a <qemu:arg>, so libvirt does not prepare the device. Use a <hostdev> instead.'
   ]
 ] as const)('apply --domain notes %s', async ([_, inner, note], { expect }) => {
-  const { told, options } = await planned(small(inner))
-  expect(told).toContain(`Note: ${note}`)
+  const { notes, options } = await planned(small(inner))
+  expect(notes).toContain(`Note: ${note}`)
   expect(options).toBe(ENABLED)
 })
 
@@ -176,7 +178,7 @@ test.concurrent('diff --domain has no note about a bridge that an option declare
     "<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices>"
   const declared = '{\n  networking.bridges.br0.interfaces = [ "enp6s0" ];\n}\n'
   const { stderr } = await given(small(card), declared).run(DIFF)
-  expect(toldIn(stderr)).toEqual(['Guest: small; you may edit its file.'])
+  expect(notesIn(stderr)).toEqual(['Guest: small; its file is yours to edit.'])
 })
 
 test.concurrent('apply --domain reserves more huge pages only if the configuration has too few', async ({
@@ -188,7 +190,7 @@ test.concurrent('apply --domain reserves more huge pages only if the configurati
   const after = async (configuration: string) => {
     const place = given(guest, configuration)
     const { stderr } = await place.run(APPLY)
-    const notes = toldIn(stderr).filter(it => it.startsWith('Note'))
+    const notes = notesIn(stderr).filter(it => it.startsWith('Note'))
     return [/numPages = (\d+)/.exec(place.read('configuration.nix'))?.[1], ...notes]
   }
   expect(await after(PLAIN)).toEqual(['4096'])
@@ -201,7 +203,7 @@ test.concurrent('apply --domain reserves more huge pages only if the configurati
   ])
 })
 
-// ---- what is not taken
+// ---- guests that are refused
 
 test.concurrent.each([
   [

@@ -1,4 +1,4 @@
-// `apply` with nothing chosen, on a terminal: the card, who runs guests, Looking Glass, the boot entry.
+// `apply` without settings on a terminal asks for the card, who runs guests, Looking Glass and the boot entry.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ const FIRST = 'Number [1]: '
 const SECOND = 'Number [2]: '
 const WRITE = 'Write these changes? [y/N] '
 
-/** Answers to one prompt after the other. */
+/** Answers to successive prompts. */
 function answers(...steps: [until: string, send: string][]): Step[] {
   return steps.map(([until, send]) => ({ until, send }))
 }
@@ -93,7 +93,7 @@ test('apply asks four questions and prints the flags that do the same', async ()
   expect(written).toContain('users = [ "alice" ];')
   expect(written).toContain('looking-glass = {')
 
-  // And indeed it is the same.
+  // The printed flags write the same files.
   const other = given()
   const call = apply(other, 'three-cards', ...flags.split(' '), '--yes')
   expect((await other.run(call)).code).toBe(0)
@@ -120,7 +120,7 @@ test('apply accepts an address, a user name, and yes or no instead of numbers', 
   )
 })
 
-test('apply takes each default on Enter, which writes nothing at the last question', async () => {
+test('Enter selects the default of each question of apply, and writes nothing at the last one', async () => {
   const place = given([PEOPLE[0] ?? '', PEOPLE[3] ?? ''])
   const steps = answers([FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
   const shown = await onTerminal(place, apply(place, 'x570-two-makers'), { steps })
@@ -322,7 +322,7 @@ test('apply proposes a separate boot entry for the card with the screen', async 
   expect(other.files()).toEqual(place.files())
 })
 
-test('apply gives the card with the screen away in every boot entry only if its address is typed', async () => {
+test('apply passes the card with the screen through in every boot entry only if its address is typed', async () => {
   const place = given()
   const steps = [...BEFORE, ...answers([FIRST, '2\r'], [FIRST, 'no\r'], [FIRST, '0000:01:00.0\r'])]
   const shown = await onTerminal(place, apply(place, 'amd-reset'), {
@@ -336,7 +336,7 @@ test('apply gives the card with the screen away in every boot entry only if its 
   expect(place.read('configuration.nix')).toBe(GIVEN)
 })
 
-test('on a laptop, too, and where the groups cannot be seen yet', async () => {
+test('apply preselects a separate boot entry on a laptop, and if the IOMMU is off', async () => {
   for (const machine of ['laptop-mux', 'iommu-off']) {
     const place = given([])
     const steps = answers([FIRST, '\r'], [FIRST, '\r'], [SECOND, '\r'], [WRITE, '\r'])
@@ -346,7 +346,7 @@ test('on a laptop, too, and where the groups cannot be seen yet', async () => {
   }
 })
 
-test('apply does not ask for a boot entry that --specialisation names, and proposes a name that is not taken', async () => {
+test('apply does not ask for a boot entry that --specialisation names, and proposes a name that no boot entry has', async () => {
   const named = given([])
   const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [WRITE, '\r'])
   const words = apply(named, 'three-cards', '--specialisation', 'games')
@@ -406,11 +406,11 @@ test('apply offers a separate boot entry for the only card, and suggests --bind 
   )
 })
 
-test('apply explains why no card can go to a guest', async () => {
+test('apply explains why no card can be passed through', async () => {
   const place = given()
   for (const name of ['sys.txt', 'proc.txt', 'etc.txt', 'run.txt', 'pci.ids']) {
     const given = readFileSync(join(folderOf('dirty-group'), name), 'utf8')
-    // The card that is left shares its group.
+    // The remaining card shares its IOMMU group.
     place.write(`machine/${name}`, given.replace(/^\/.*0000:0a:00\..*\n(?:\t.*\n)*/gm, ''))
   }
   const words = ['apply', '--root', place.top, '--sysfs', 'machine', '--color=never']

@@ -179,7 +179,7 @@ test.concurrent('check --json lists the findings with their places', async () =>
   })
 })
 
-test.concurrent('what cannot be checked', async () => {
+test.concurrent('check refuses a syntax error and invalid flags', async () => {
   await expectRefusal(
     makePlace({ 'configuration.nix': '{ boot = }\n' }),
     ['check', 'configuration.nix'],

@@ -28,14 +28,14 @@ function check(machine: string, ...more: string[]): string[] {
   return ['check', 'configuration.nix', '--sysfs', folderOf(machine), ...more]
 }
 
-/** A folder like a root, of a NixOS that has two cards, and built something newer than it was started with. */
+/** A folder like the root of a NixOS machine with two cards, whose latest build is not booted yet. */
 function rebuilt(place: Place): string {
   const root = join(place.top, 'machine')
   const write = (path: string, content: string) => {
     mkdirSync(join(root, path, '..'), { recursive: true })
     writeFileSync(join(root, path), content)
   }
-  // Absolute, as they are on the machine itself.
+  // Absolute symlinks, as on a real machine.
   const link = (path: string, target: string) => {
     mkdirSync(join(root, path, '..'), { recursive: true })
     symlinkSync(target, join(root, path))
@@ -168,7 +168,7 @@ test.concurrent('check --sysfs accepts a folder like the root of a machine', asy
     `)
 })
 
-test.concurrent('check looks at the running machine only if networking.hostName matches or with --sysfs /', async () => {
+test.concurrent('check reads the running machine only if networking.hostName matches or with --sysfs /', async () => {
   const named = (name: string) =>
     makePlace({
       'configuration.nix': '{ imports = [ ./host.nix ]; boot.kernelModules = [ "vfio_pci" ]; }\n',
@@ -185,7 +185,7 @@ test.concurrent('check looks at the running machine only if networking.hostName 
   const unnamed = makePlace({ 'configuration.nix': '{ boot.kernelModules = [ "vfio_pci" ]; }\n' })
   expect(await runningOn(unnamed)).toBeNull()
   expect(await runningOn(unnamed, '--sysfs', '/')).not.toBeNull()
-  // A configuration that gives nothing away asks for nothing.
+  // A configuration that passes nothing through is not compared with the machine.
   const plain = makePlace({ 'configuration.nix': '{ boot.kernelParams = [ "quiet" ]; }\n' })
   expect(await runningOn(plain, '--sysfs', '/')).toBeNull()
 })

@@ -1,5 +1,5 @@
-// Every condition that stops a command, with a row for each: the message, the exit code, and
-// that the document of --json says the same.
+// Every condition that stops a command. Each row has the message and the exit code; the document of
+// --json must have the same.
 
 import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,14 +23,14 @@ interface Condition {
   exit: number
   stderr: string
   needs?: Need[]
-  /** What stands at configuration.nix; the usual unless given, nothing for null. */
+  /** The content of configuration.nix, by default `CONFIGURATION`; null for no file. */
   content?: string | null
   prepare?: (place: Place) => unknown
   words?: string[]
   options?: CallOptions
 }
 
-/** Puts a program first on the PATH that does this instead of nix-instantiate. */
+/** Puts a nix-instantiate that runs this script first in PATH. */
 function withNix(script: string): Pick<Condition, 'prepare' | 'options'> {
   return {
     prepare: place => {
@@ -365,10 +365,10 @@ const CONDITIONS: Condition[] = [
 
 for (const condition of CONDITIONS) {
   needing(...(condition.needs ?? []))(
-    `${condition.code} reports ${condition.name}, and --json says the same`,
+    `${condition.code} reports ${condition.name}, also with --json`,
     async () => {
-      const told = await run(condition, [])
-      expect({ code: told.code, stdout: told.stdout, stderr: told.stderr }).toEqual({
+      const plain = await run(condition, [])
+      expect({ code: plain.code, stdout: plain.stdout, stderr: plain.stderr }).toEqual({
         code: condition.exit,
         stdout: '',
         stderr: condition.stderr
@@ -393,7 +393,7 @@ for (const condition of CONDITIONS) {
   )
 }
 
-/** Puts the condition up, and makes the call. */
+/** Creates the condition, and runs the command. */
 async function run(condition: Condition, more: string[]) {
   const { content = CONFIGURATION, prepare, words = APPLY, options } = condition
   const place = makePlace(content === null ? {} : { 'configuration.nix': content })

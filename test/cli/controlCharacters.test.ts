@@ -1,4 +1,4 @@
-// Text from outside the program that has control characters: no command sends these to a terminal.
+// Text from outside the program may contain control characters. No command sends them to a terminal.
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -22,14 +22,15 @@ import { BIN, makePlace, type Place } from './support/place.ts'
 const test = needing('python3')
 const withTools = needing('git', 'patch', 'python3')
 
-// Clears the screen, sets the clipboard and a link, rings, colors, moves back; C1; the other direction.
+// C0 clears the screen, sets the clipboard and a link, rings the bell, sets a color, and deletes. C1 does the same
+// with single characters. BIDI changes the direction of text, or is invisible.
 const BELL = '\x07'
 const C0 = `\x1b[2J\x1b]52;c;ZQ==${BELL}\x1b]8;;http://x${BELL}\x1b[31mred\x08\x7f`
 const C1 = '\x9b2J\x9d0;t\x9c\x85'
-const TURNED = '\u202eabc\u2066\u061c\u200f\u200b\u2028\u{e0041}'
-const ALL = `${C0}${C1}${TURNED}`
-// In a word that Nix, XML or a file name takes.
-const LATE = `${C1}${TURNED}`
+const BIDI = '\u202eabc\u2066\u061c\u200f\u200b\u2028\u{e0041}'
+const ALL = `${C0}${C1}${BIDI}`
+// The characters that are also allowed in Nix, XML and file names.
+const ALLOWED = `${C1}${BIDI}`
 
 const CLEAN = `{ ... }:\n{\n  # ${ALL}\n  system.stateVersion = "26.05";\n}\n`
 
@@ -38,15 +39,15 @@ interface Call {
   place: Place
   steps?: Step[]
   env?: Record<string, string>
-  /** Whether nothing of what was planted is expected on the terminal. */
-  hasUnknownMonitors?: boolean
+  /** Whether the output is expected to have no escaped characters. */
+  hasNoEscapes?: boolean
 }
 
 function inFile(content: string, ...words: string[]): () => Call {
   return () => ({ place: makePlace({ 'configuration.nix': content }), words })
 }
 
-/** A program in PATH that says this and fails. */
+/** Creates a program that runs this script; returns the PATH that has it first. */
 function program(place: Place, name: string, script: string): Record<string, string> {
   const folder = join(place.top, 'bin')
   mkdirSync(folder, { recursive: true })
@@ -55,7 +56,7 @@ function program(place: Place, name: string, script: string): Record<string, str
   return { PATH: `${folder}:${place.env.PATH}` }
 }
 
-/** A folder like the root of a machine that says such things wherever it says anything. */
+/** A folder like the root of a machine, with control characters in every text that can have them. */
 function machine(place: Place): string {
   const root = join(place.top, 'machine')
   const put = (path: string, text: string) => {
@@ -87,9 +88,9 @@ function machine(place: Place): string {
   put('sys/devices/pci0000:00/0000:01:00.0/boot_vga', '1\n')
   for (const [i, address] of ['0000:01:00.0', '0000:02:00.0'].entries()) {
     link(`sys/class/drm/card${i}/device`, `../../../devices/pci0000:00/${address}`)
-    put(`sys/class/drm/card${i}-DP-1${LATE}/status`, 'connected\n')
+    put(`sys/class/drm/card${i}-DP-1${ALLOWED}/status`, 'connected\n')
   }
-  const net = `net${LATE}`
+  const net = `net${ALLOWED}`
   link(`sys/class/net/${net}`, `../../devices/pci0000:00/0000:03:00.0/net/${net}`)
   const disk = 'devices/pci0000:00/0000:04:00.0/nvme/nvme0/nvme0n1'
   link('sys/class/block/nvme0n1', `../../${disk}`)
@@ -97,7 +98,7 @@ function machine(place: Place): string {
   put('proc/self/mountinfo', `1 0 259:0 / /home/${ALL} rw - ext4 /dev/nvme0n1 rw\n`)
   put('proc/sys/kernel/osrelease', `6.18.2${ALL}\n`)
   put('proc/cpuinfo', `vendor_id\t: GenuineIntel\nmodel name\t: i5 ${ALL}\nflags\t\t: vmx\n`)
-  put('proc/cmdline', `quiet intel_iommu=on ${LATE}iommu=x\n`)
+  put('proc/cmdline', `quiet intel_iommu=on ${ALLOWED}iommu=x\n`)
   put('etc/os-release', `ID=nixos\nVERSION_ID="26.05${ALL}"\n`)
   put('sys/class/dmi/id/board_name', `Board ${ALL}\n`)
   put(
@@ -131,7 +132,7 @@ function onMachine(...words: string[]): () => Call {
 const OFF = '--parse-check=off'
 const APPLY = ['apply', 'configuration.nix', '--iommu', 'amd', OFF]
 
-/** A configuration that was applied, with a record of the run that says such things. */
+/** A configuration after `apply`, with control characters in the record of the run. */
 async function applied(): Promise<Place> {
   const place = makePlace({ 'configuration.nix': CLEAN })
   await place.run([...APPLY, '--yes'])
@@ -154,10 +155,10 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
   }),
   'a value that changes': inFile(
     `{ ... }: { a.b = "${ALL}"; }\n`,
-    ...['option', 'set', 'configuration.nix', 'a.b', `"${LATE}x"`, '-n', OFF]
+    ...['option', 'set', 'configuration.nix', 'a.b', `"${ALLOWED}x"`, '-n', OFF]
   ),
   'all values in option get --flat': inFile(
-    `{ ... }: { a.b = "${ALL}"; "c${LATE}" = 1; }\n`,
+    `{ ... }: { a.b = "${ALL}"; "c${ALLOWED}" = 1; }\n`,
     ...['option', 'get', 'configuration.nix', '--flat']
   ),
   'a value in option get': inFile(
@@ -171,8 +172,8 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
   'a syntax error': inFile(`{ ... }: { a = [ "${ALL}" ; }\n`, ...APPLY),
   'an encoding error': inFile(`{ ... }: { a = 1; # ${C0}\r${C1} }\n`, ...APPLY),
   'a refused edit': inFile(
-    `{ lib, ... }: { "a${LATE}".b = lib.f "${LATE}"; }\n`,
-    ...['option', 'add', 'configuration.nix', `"a${LATE}".b`, '"x"', OFF]
+    `{ lib, ... }: { "a${ALLOWED}".b = lib.f "${ALLOWED}"; }\n`,
+    ...['option', 'add', 'configuration.nix', `"a${ALLOWED}".b`, '"x"', OFF]
   ),
   'a finding of check': inFile(
     `{ ... }: { boot.kernelParams = [ "pci=nomsi" /* ${ALL} */ ]; boot.extraModprobeConfig = "${ALL}"; }\n`,
@@ -197,7 +198,7 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     return {
       place: makePlace({ [name]: 'nonsense' }),
       words: ['check', name],
-      hasUnknownMonitors: true
+      hasNoEscapes: true
     }
   },
   'the folder of the backups': () => {
@@ -230,7 +231,13 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     const place = makePlace({ 'dump/sys.txt': `non${ALL}sense\n` })
     return { place, words: ['scan', '--sysfs', 'dump'] }
   },
-  'a card that is given away': onMachine('diff', 'configuration.nix', '--gpu', '0000:02:00.0', OFF),
+  'a card that is passed through': onMachine(
+    'diff',
+    'configuration.nix',
+    '--gpu',
+    '0000:02:00.0',
+    OFF
+  ),
   'a disk that is refused': onMachine(
     'diff',
     'configuration.nix',
@@ -254,7 +261,7 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
   ),
   'the machine in check': () => {
     const place = makePlace({
-      'configuration.nix': `{ ... }: { boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ]; boot.initrd.kernelModules = [ "m${LATE}" "vfio_pci" ]; }\n`
+      'configuration.nix': `{ ... }: { boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ]; boot.initrd.kernelModules = [ "m${ALLOWED}" "vfio_pci" ]; }\n`
     })
     return { place, words: ['check', 'configuration.nix', '--sysfs', machine(place)] }
   },
@@ -262,7 +269,7 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
     writeFileSync(
       join(place.top, 'etc/passwd'),
-      `al${LATE}:x:1000:100::/home/al:/bin/sh\nbo:x:1001:100::/home/bo:/bin/sh\n`
+      `al${ALLOWED}:x:1000:100::/home/al:/bin/sh\nbo:x:1001:100::/home/bo:/bin/sh\n`
     )
     return {
       place,
@@ -275,7 +282,7 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
         { until: '[y/N] ', send: 'n\n' }
       ],
       // An account with such a name is not offered.
-      hasUnknownMonitors: true
+      hasNoEscapes: true
     }
   },
   'a domain as Nix': () => ({
@@ -291,13 +298,13 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     words: ['domain', 'win10.xml']
   }),
   'XML that is not a domain': () => ({
-    place: makePlace({ 'win10.xml': `<x${LATE}><y></x>` }),
+    place: makePlace({ 'win10.xml': `<x${ALLOWED}><y></x>` }),
     words: ['domain', 'win10.xml']
   }),
   'the name of a guest': () => ({
     place: makePlace({
       'configuration.nix': CLEAN,
-      'win10.xml': GUEST(HOSTDEV('0x0c'), `w${LATE}`)
+      'win10.xml': GUEST(HOSTDEV('0x0c'), `w${ALLOWED}`)
     }),
     words: [
       'apply',
@@ -316,25 +323,25 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     const env = program(
       place,
       'nix-instantiate',
-      `{ cat; echo "$*"; } | grep -q vfio || exit 0; printf '%s' "$SAYS" >&2; exit 1`
+      `{ cat; echo "$*"; } | grep -q vfio || exit 0; printf '%s' "$OUTPUT" >&2; exit 1`
     )
     return {
       place,
       words: APPLY.filter(it => it !== OFF),
-      env: { ...env, SAYS: `error: ${ALL}\n` }
+      env: { ...env, OUTPUT: `error: ${ALL}\n` }
     }
   },
   'the output of the --eval command': () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
-    const env = { SAYS: `error: ${ALL}\r\n50%\r60%\n` }
-    return { place, words: [...APPLY, '-y', '-v', '--eval', 'printf %s "$SAYS"; false'], env }
+    const env = { OUTPUT: `error: ${ALL}\r\n50%\r60%\n` }
+    return { place, words: [...APPLY, '-y', '-v', '--eval', 'printf %s "$OUTPUT"; false'], env }
   },
   'an error message of git': () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
-    const script = `case "$*" in *rev-parse*|*ls-files*) exec /usr/bin/git "$@";; esac; cat >/dev/null; printf '%s' "$SAYS" >&2; exit 1`
+    const script = `case "$*" in *rev-parse*|*ls-files*) exec /usr/bin/git "$@";; esac; cat >/dev/null; printf '%s' "$OUTPUT" >&2; exit 1`
     spawnSync('git', ['init', '-q', place.nixos])
     const env = program(place, 'git', script)
-    return { place, words: [...APPLY, '--yes'], env: { ...env, SAYS: `fatal: ${ALL}\n` } }
+    return { place, words: [...APPLY, '--yes'], env: { ...env, OUTPUT: `fatal: ${ALL}\n` } }
   },
   'a list of runs': async () => ({ place: await applied(), words: ['undo', '--list'] }),
   'a run that is undone': async () => ({
@@ -347,16 +354,16 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
   }),
   'a damaged record of an interrupted run': async () => {
     const place = makePlace({ 'configuration.nix': CLEAN })
-    writeFileSync(join(place.nixos, '.vfio-patch.journal'), `{ "x": "${LATE}`)
-    return { place, words: [...APPLY, '--yes'], hasUnknownMonitors: true }
+    writeFileSync(join(place.nixos, '.vfio-patch.journal'), `{ "x": "${ALLOWED}`)
+    return { place, words: [...APPLY, '--yes'], hasNoEscapes: true }
   },
   'the document of scan --json': onMachine('scan', '--json'),
   'an error in --json': inFile(CLEAN, 'check', `no${ALL}.nix`, '--json')
 }
 
-/** What only this program may send: its own styles, tabs, and line ends as the terminal writes them. */
+/** Control characters other than the program's own styles, tabs, and line endings of the terminal. */
 function foreignIn(sent: string): string[] {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it searches for control characters
   const rest = sent.replace(/\x1b\[(?:0|1|2|7|27|31|32|36|1;31)m|\r+\n/g, '')
   return rest.match(/(?!\u200c|\u200d|[\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu) ?? []
 }
@@ -368,14 +375,14 @@ withTools('only main.ts and output.ts write to stdout or stderr', async ({ expec
       it.endsWith('.ts') ? readFileSync(join(src, it), 'utf8') : ''
     )
   )
-  // A document is JSON, which is safe by itself.
+  // main.ts writes only JSON documents, in which control characters are escaped.
   expect(files.sort()).toEqual(['cli/main.ts', 'cli/output/output.ts'])
 })
 
 describe('no command sends control characters to a terminal', () => {
   for (const [name, prepare] of Object.entries(CALLS)) {
-    test(`sends none from ${name}`, async ({ expect }) => {
-      const { place, words, steps = [], env = {}, hasUnknownMonitors = false } = await prepare()
+    test(`no control character of ${name} reaches the terminal`, async ({ expect }) => {
+      const { place, words, steps = [], env = {}, hasNoEscapes = false } = await prepare()
       for (const color of ['always', 'never']) {
         const flag =
           words.includes('--color') || words[0]?.startsWith('com') ? [] : [`--color=${color}`]
@@ -385,10 +392,10 @@ describe('no command sends control characters to a terminal', () => {
           env: again.env ?? {}
         })
         expect(foreignIn(sent)).toEqual([])
-        // Planted text looks the same as a message of vfio-patch.
+        // Planted text must not look like a message of vfio-patch.
         expect(sent).not.toContain('\x1b[31mred')
         expect(sent).not.toMatch(/^vfio-patch: all is well/m)
-        if (!hasUnknownMonitors) expect(sent).toMatch(/\\u\{[0-9a-f]+\}|\\u[0-9a-f]{4}/)
+        if (!hasNoEscapes) expect(sent).toMatch(/\\u\{[0-9a-f]+\}|\\u[0-9a-f]{4}/)
       }
     })
   }
@@ -474,7 +481,7 @@ describe('output to a pipe', () => {
     }
   })
 
-  test('an error message has control characters escaped', async ({ expect }) => {
+  test('an error message escapes control characters', async ({ expect }) => {
     const { stderr } = await makePlace().run(['check', `no${ALL}.nix`])
     expect(stderr).toContain(
       String.raw`/no\u{1b}[2J\u{1b}]52;c;ZQ==\u{7}\u{1b}]8;;http:/x\u{7}\u{1b}[31mred\u{8}\u{7f}\u{9b}2J\u{9d}0;t\u{9c}\u{85}\u{202e}abc\u{2066}\u{61c}\u{200f}\u{200b}\u{2028}\u{e0041}.nix does not exist.`

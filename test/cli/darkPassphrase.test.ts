@@ -41,7 +41,7 @@ const GUEST = text`
   </domain>
   `
 
-/** What a run tells, with the folder of the machine by a name. */
+/** Runs a command; in its output, MACHINE replaces the folder of the machine. */
 async function run(place: Place, words: readonly string[]) {
   const outcome = await place.run(words)
   const named = (it: string) => it.replaceAll(MACHINE, 'MACHINE')
@@ -49,11 +49,11 @@ async function run(place: Place, words: readonly string[]) {
 }
 
 const WHY =
-  "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of the host's card 0000:00:02.0."
-const MENDING = 'vfio-patch check configuration.nix --fix --sysfs MACHINE'
+  "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
+const FIXING = 'vfio-patch check configuration.nix --fix --sysfs MACHINE'
 
 function willBe(line: number, entry = ''): string {
-  return `New problem: configuration.nix:${line}: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible${entry}. Why: ${WHY} Do: add boot.initrd.kernelModules = [ "i915" ]; (after this is written: ${MENDING})`
+  return `New problem: configuration.nix:${line}: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible${entry}. Why: ${WHY} Do: add boot.initrd.kernelModules = [ "i915" ]; (after this is written: ${FIXING})`
 }
 
 describe('apply reports that the passphrase prompt will be invisible', () => {
@@ -69,7 +69,7 @@ describe('apply reports that the passphrase prompt will be invisible', () => {
       ' in the boot entry "vfio"'
     ],
     ['--domain', ['--domain', 'win10.xml', ...confirm], 11]
-  ])('with %s', async ([, flags, line, entry]) => {
+  ])('apply %s reports the invisible passphrase prompt', async ([, flags, line, entry]) => {
     const place = makePlace({ 'configuration.nix': LUKS, 'win10.xml': GUEST })
     const { code, stderr } = await run(place, [
       'apply',
@@ -88,7 +88,7 @@ describe('apply reports that the passphrase prompt will be invisible', () => {
 const GPU = ['--gpu', '01:00.0', '--confirm', '01:00.0']
 const APPLY = ['apply', 'configuration.nix', ...SYSFS]
 const CHECK = ['check', 'configuration.nix', '--sysfs', MACHINE]
-const OWN = 'imports = [ ./vfio ];'
+const IMPORT = 'imports = [ ./vfio ];'
 const DEVICES = text`
   virtualisation.vfio = {
     enable = true;
@@ -101,9 +101,9 @@ const DEVICES = text`
   `
 const LINE = '  boot.initrd.kernelModules = [ "i915" ];\n'
 
-/** The configuration with the card given away, and what makes the prompt visible or not. */
+/** The configuration with the card passed through, and with a line that may make the prompt visible. */
 function written(line: string): string {
-  return LUKS.replace('{\n', `{\n  ${OWN}\n`)
+  return LUKS.replace('{\n', `{\n  ${IMPORT}\n`)
     .replace('  fileSystems', `${line}  fileSystems`)
     .replace('  system.', `${DEVICES.replace(/^(?=.)/gm, '  ')}  system.`)
 }
@@ -115,25 +115,25 @@ const NOTES = text`
   Note: the firmware draws the boot screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup. If the boot screen keeps a guest from starting, use --disable-efifb.
   Note: ${CARD} may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.
   `
-const MENDING_ALL = MENDING.replace('configuration.nix', '/etc/nixos/configuration.nix')
+const FIXING_FILE = FIXING.replace('configuration.nix', '/etc/nixos/configuration.nix')
 const SUDO = process.geteuid?.() === 0 ? 'sudo ' : ''
 const NEXT = text`
   Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
           If the screen stays dark, choose the previous generation in the boot menu.
   `
 
-test('apply --yes adds no driver to the initrd, and names the command that does before the reboot', async () => {
+test('apply --yes adds no driver to the initrd, and names the command that does, to be run before the reboot', async () => {
   const place = makePlace({ 'configuration.nix': LUKS })
   const { code, stderr } = await run(place, [...APPLY, '--yes', ...GPU])
   expect(code).toBe(0)
   expect(stderr).toBe(text`
     /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
     ${NOTES.trimEnd()}
-    ${willBe(11).replace(MENDING, MENDING_ALL)}
+    ${willBe(11).replace(FIXING, FIXING_FILE)}
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
     Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
-    First:  ${SUDO}${MENDING_ALL}   (otherwise the passphrase prompt is invisible)
+    First:  ${SUDO}${FIXING_FILE}   (otherwise the passphrase prompt is invisible)
     ${NEXT.trimEnd()}
     `)
   expect(place.read('configuration.nix')).toBe(written(''))
@@ -151,7 +151,7 @@ test('check finds the invisible prompt after apply, check --fix fixes it, and un
       ${NOTES.trimEnd()}
       ${willBe(11)
         .replace('New problem', 'Existing problem')
-        .replace(`after this is written: ${MENDING}`, MENDING_ALL)}
+        .replace(`after this is written: ${FIXING}`, FIXING_FILE)}
       `
   })
   const checked = await run(place, CHECK)
@@ -166,9 +166,9 @@ test('check finds the invisible prompt after apply, check --fix fixes it, and un
   const fix = [...CHECK, '--fix', '--yes', '--parse-check=off']
   expect((await run(place, fix)).code).toBe(0)
   expect(place.read('configuration.nix')).toBe(written(LINE))
-  const mended = await run(place, CHECK)
-  expect([mended.code, mended.stdout.includes('DARK_PASSPHRASE')]).toEqual([0, false])
-  // A second time there is nothing to do, neither for check nor for apply.
+  const fixed = await run(place, CHECK)
+  expect([fixed.code, fixed.stdout.includes('DARK_PASSPHRASE')]).toEqual([0, false])
+  // A second run of check or apply has nothing to do.
   await run(place, fix)
   expect((await run(place, [...APPLY, '--yes', ...GPU])).stderr).toBe(
     `Nothing to do: /etc/nixos/configuration.nix is already up to date.\n${NOTES}`
@@ -216,7 +216,7 @@ describe('the question of apply about the driver in the initrd', () => {
     const { place, shown } = await answered('2\n', ...GPU)
     expect(shown.terminal).toContain('New problem: configuration.nix:11: DARK_PASSPHRASE')
     expect(shown.terminal.replaceAll(MACHINE, 'MACHINE')).toContain(
-      `First:  ${SUDO}${MENDING_ALL}   (otherwise the passphrase prompt is invisible)\n`
+      `First:  ${SUDO}${FIXING_FILE}   (otherwise the passphrase prompt is invisible)\n`
     )
     expect(place.read('configuration.nix')).toBe(written(''))
   })
@@ -225,7 +225,7 @@ describe('the question of apply about the driver in the initrd', () => {
     const { place } = await answered('\n', '--gpu', '01:00.0', '--specialisation', 'vfio')
     const inner = `${DEVICES}${LINE.slice(2)}`.replace(/^(?=.)/gm, '    ')
     expect(place.read('configuration.nix')).toBe(
-      LUKS.replace('{\n', `{\n  ${OWN}\n`).replace(
+      LUKS.replace('{\n', `{\n  ${IMPORT}\n`).replace(
         '  system.',
         `  specialisation.vfio.configuration = {\n${inner}  };\n  system.`
       )
@@ -239,8 +239,8 @@ describe('the question of apply about the driver in the initrd', () => {
       'configuration.nix': LUKS.replace('  system.', `${entry}  system.`)
     })
     const words = [...APPLY, '--color=never', '--gpu', '01:00.0', '--specialisation', 'vfio']
-    const told = await run(place, [...words, '-n'])
-    expect(told.stderr).toContain('Do: add boot.initrd.kernelModules = [ "i915" ];\n')
+    const dryRun = await run(place, [...words, '-n'])
+    expect(dryRun.stderr).toContain('Do: add boot.initrd.kernelModules = [ "i915" ];\n')
     const steps = [
       { until: NUMBER, send: '\n' },
       { until: WRITE, send: 'y\n' }
@@ -249,7 +249,7 @@ describe('the question of apply about the driver in the initrd', () => {
     const inner = `\n${DEVICES}\n${LINE.slice(2)}`.replace(/^(?=.)/gm, '    ')
     const more = entry.replace('  };\n', `${inner}  };\n`)
     expect(place.read('configuration.nix')).toBe(
-      LUKS.replace('{\n', `{\n  ${OWN}\n`).replace('  system.', `${more}  system.`)
+      LUKS.replace('{\n', `{\n  ${IMPORT}\n`).replace('  system.', `${more}  system.`)
     )
     expect((await run(place, CHECK)).stdout).not.toContain('DARK_PASSPHRASE')
   })
@@ -267,7 +267,7 @@ describe('the question of apply about the driver in the initrd', () => {
     expect(place.snapshot()).toEqual(before)
   })
 
-  test.concurrent('is not asked with --dry-run', async () => {
+  test.concurrent('apply --dry-run does not ask about the driver', async () => {
     const place = makePlace({ 'configuration.nix': LUKS })
     const shown = await onTerminal(place, [...APPLY, ...GPU, '-n'])
     expect(shown.code).toBe(1)
@@ -275,7 +275,7 @@ describe('the question of apply about the driver in the initrd', () => {
     expect(shown.terminal).toContain('New problem: configuration.nix:11: DARK_PASSPHRASE')
   })
 
-  test.concurrent('nor where the file cannot take it', async () => {
+  test.concurrent('apply does not ask about the driver if the file cannot be edited for it', async () => {
     const computed = LUKS.replace(
       '  system.',
       `  boot.initrd.kernelModules = import ./m.nix;\n  system.`
@@ -291,7 +291,7 @@ describe('the question of apply about the driver in the initrd', () => {
 test('apply --json has the problem among the notes, and check --json as a fixable finding', async () => {
   const place = makePlace({ 'configuration.nix': LUKS })
   const planned = await run(place, [...APPLY, '-n', '--json', ...GPU])
-  const note = willBe(11).replace(MENDING, MENDING_ALL)
+  const note = willBe(11).replace(FIXING, FIXING_FILE)
   expect(JSON.parse(planned.stdout).notes).toContain(note)
   await run(place, [...APPLY, '--yes', ...GPU])
   const { code, stdout } = await run(place, [...CHECK, '--json'])
@@ -310,7 +310,7 @@ test('apply --json has the problem among the notes, and check --json as a fixabl
   ])
 })
 
-test('apply --domain reports an existing invisible prompt if the card is already given away', async () => {
+test('apply --domain reports an existing invisible prompt if the card is already passed through', async () => {
   const place = makePlace({ 'configuration.nix': LUKS, 'win10.xml': GUEST })
   await run(place, [...APPLY, '--yes', ...GPU])
   const { code, stderr } = await run(place, [...APPLY, '-n', '--domain', 'win10.xml'])

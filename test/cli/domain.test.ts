@@ -273,7 +273,7 @@ test.concurrent.each([
   Do:  write the string that libvirt expects: "yes" or "no", "on" or "off"
 `
   ]
-])('refuses %j', async (words, code, stderr) => {
+])('vfio-patch refuses %j', async (words, code, stderr) => {
   const place = makePlace({
     'x.xml': XML,
     'x.nix': NIX,

@@ -1,4 +1,4 @@
-// Commands that only look must not create, change, move or delete a file, or open one for writing.
+// Commands that only read must not create, change, move or delete a file, or open one for writing.
 
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ const CHANGES = [
 ]
 const OPENS = ['open', 'openat', 'openat2']
 
-/** The calls of the program and of all that it starts that change files, but for pipes and terminals. */
+/** The system calls by which a command and its child processes change files, except pipes and terminals. */
 async function changesOf(
   place: Place,
   words: readonly string[],
@@ -29,7 +29,7 @@ async function changesOf(
   const calls = [...CHANGES, ...OPENS].map(it => `?${it}`).join(',')
   const through = ['strace', '-f', '--seccomp-bpf', '-qq', '-o', log, '-e', `trace=${calls}`, ...as]
   const { code } = await place.run(words, { through })
-  // What is not understood writes nothing, and shows nothing.
+  // An unknown command has another exit code.
   if (words[0] !== 'aply') expect([0, 1]).toContain(code)
   return readFileSync(log, 'utf8').split('\n').filter(isChange)
 }
@@ -41,8 +41,8 @@ function isChange(line: string): boolean {
   return isForWriting && !/"\/dev\/(?:null|tty|ptmx|pts\/\d+)"/.test(line)
 }
 
-/** All that only looks, in a repository where there was a run. */
-const LOOKING: string[][] = [
+/** Calls that only read, in a repository after a run. */
+const READING: string[][] = [
   ['diff', 'configuration.nix', ...FLAGS, '--ignore-msrs'],
   ['diff', 'configuration.nix', ...FLAGS, '-v', '--json'],
   ['apply', '-y', '--dry-run', 'configuration.nix', '--iommu', 'intel'],
@@ -64,13 +64,13 @@ const LOOKING: string[][] = [
   ['aply']
 ]
 
-needing('strace', 'git')('commands that only look do not change a file', async () => {
+needing('strace', 'git')('commands that only read do not change a file', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
   place.write('win10.xml', guestXml('shmem'))
   await place.run(['apply', '-q', '--yes', 'configuration.nix', ...FLAGS])
   const before = place.snapshot()
-  for (const words of LOOKING) expect([words, await changesOf(place, words)]).toEqual([words, []])
+  for (const words of READING) expect([words, await changesOf(place, words)]).toEqual([words, []])
   expect(place.snapshot().filter(it => !it.includes('strace.log'))).toEqual(before)
 })
 
@@ -92,12 +92,12 @@ needing(
   'root',
   'nobody',
   'git'
-)('commands that only look do not change a file if an unprivileged user runs them', async () => {
+)('commands that only read do not change a file if an unprivileged user runs them', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
   for (const words of [
     ['diff', 'configuration.nix', ...FLAGS],
-    ...LOOKING.slice(LOOKING.findIndex(([it]) => it === 'check'))
+    ...READING.slice(READING.findIndex(([it]) => it === 'check'))
   ]) {
     expect([words, await changesOf(place, words, AS_NOBODY)]).toEqual([words, []])
   }
@@ -116,7 +116,7 @@ needing(
   'unshare',
   'nobody',
   'git'
-)('commands that only look work for an unprivileged user on a read-only file system', async () => {
+)('commands that only read work for an unprivileged user on a read-only file system', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
   const before = place.snapshot()

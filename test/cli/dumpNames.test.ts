@@ -1,5 +1,5 @@
-// `scan --dump` on a machine with a private name in every place where there can be one: none of them is in the
-// dump, and all that is found out about the machine is found out from the dump as well.
+// `scan --dump` on a machine with a private name in every place that can have one. The dump contains none of these
+// names, and commands report the same for the dump as for the machine.
 
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -14,7 +14,7 @@ const MAC = '0badc0ffee11'
 const HASH = (letter: string) => `zz${letter.repeat(30)}`
 const STORE = (letter: string, name: string) => `/nix/store/${HASH(letter)}-${name}`
 
-/** Every name that was planted, and what takes its place where rules or people look at it. */
+/** Each private name, and its placeholder if rules or people read it. */
 const PLACEHOLDERS: Record<string, string> = {
   zz_wifi: 'net1',
   'zzlan-0': 'net2',
@@ -112,7 +112,7 @@ const LINKS: Record<string, string> = {
   '/nix/var/nix/profiles/system-6-link': STORE('a', 'nixos-system-zzhost-26.05.1')
 }
 
-/** Links in place of whole folders, each with what is in it. */
+/** Symlinks to folders: the symlink, and the folder. */
 const FOLDERS: Record<string, string> = {
   '/sys/class/net/zzlan-0': '/sys/devices/pci0000:00/0000:03:00.0/net/zzlan-0',
   '/sys/class/net/zz_wifi': '/sys/devices/pci0000:00/0000:06:00.0/net/zz_wifi',
@@ -200,7 +200,7 @@ function buildMachine(place: Place): string {
   return root
 }
 
-/** The text with all names replaced as the dump replaces them. */
+/** The text with the placeholders that the dump has. */
 function replaced(content: string): string {
   const names = Object.entries(PLACEHOLDERS).sort(([a], [b]) => b.length - a.length)
   return names.reduce((it, [name, placeholder]) => it.replaceAll(name, placeholder), content)
@@ -249,27 +249,29 @@ function machineAt(folder: string) {
 }
 
 test('a dump describes the same machine with other names', ({ expect }) => {
-  const [there, here] = [machineAt(machine), machineAt(dump)]
-  // A dump does not have the links of udev, which are made of names and serial numbers.
-  const plain = (it: typeof there) => ({
+  const [onMachine, inDump] = [machineAt(machine), machineAt(dump)]
+  // A dump has no symlinks of udev, because they consist of names and serial numbers.
+  const plain = (it: typeof onMachine) => ({
     ...it,
     ...{ systems: [], kernelParams: [], modules: [] },
     blocks: it.blocks?.map(({ links: _, ...block }) => block)
   })
-  // Block devices and what they are used for are read in the order of their names.
+  // Block devices and their uses are read in the order of their names, which differ in the dump.
   const inOrder = ({ blocks, ...it }: ReturnType<typeof plain>) => {
     const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1)
     const sorted = blocks?.map(block => ({ ...block, uses: block.uses.toSorted(byName) }))
     return { ...it, blocks: sorted?.toSorted(byName) }
   }
-  expect(inOrder(plain(here))).toEqual(inOrder(JSON.parse(replaced(JSON.stringify(plain(there))))))
-  expect(here.storage.length).toBeGreaterThan(6)
-  expect(here.kernelParams).toEqual(
+  expect(inOrder(plain(inDump))).toEqual(
+    inOrder(JSON.parse(replaced(JSON.stringify(plain(onMachine)))))
+  )
+  expect(inDump.storage.length).toBeGreaterThan(6)
+  expect(inDump.kernelParams).toEqual(
     'intel_iommu=on,sm_on iommu=pt vfio-pci.ids=10de:1b80 video=value1:off video=efifb:off module_blacklist=value2,nouveau acpi_osi="value3" isolcpus=2-5 amdgpu.value5=value4 quiet'.split(
       ' '
     )
   )
-  expect(here.systems).toMatchObject({
+  expect(inDump.systems).toMatchObject({
     entry: '',
     booted: { specialisations: [{ name: 'entry1' }, { name: 'entry2' }] }
   })
@@ -286,22 +288,25 @@ const CALLS: string[] = [
   ])
 ]
 
-test.concurrent.for(CALLS)('%s prints the same for the dump', async (call, { expect }) => {
-  const words = call.split(' ')
-  const [there, here] = [
-    await place.run([...words, '--sysfs', machine]),
-    await place.run([...words, '--sysfs', dump])
-  ]
-  // Names of other lengths break lines elsewhere, and what the machine was started with is shown.
-  const plain = (it: string) =>
-    it
-      .replaceAll('/machine', '/dump')
-      .replace(/"cmdline": \[.*?\]/s, '')
-      .split(/\s+/)
-  expect(plain(replaced(here.stdout))).toEqual(plain(replaced(there.stdout)))
-  expect(plain(replaced(here.stderr))).toEqual(plain(replaced(there.stderr)))
-  expect(here.code).toBe(there.code)
-})
+test.concurrent.for(CALLS)(
+  '%s prints the same for the dump as for the machine',
+  async (call, { expect }) => {
+    const words = call.split(' ')
+    const [onMachine, inDump] = [
+      await place.run([...words, '--sysfs', machine]),
+      await place.run([...words, '--sysfs', dump])
+    ]
+    // Placeholders have other lengths, so lines wrap elsewhere. The dump has not the whole kernel command line.
+    const plain = (it: string) =>
+      it
+        .replaceAll('/machine', '/dump')
+        .replace(/"cmdline": \[.*?\]/s, '')
+        .split(/\s+/)
+    expect(plain(replaced(inDump.stdout))).toEqual(plain(replaced(onMachine.stdout)))
+    expect(plain(replaced(inDump.stderr))).toEqual(plain(replaced(onMachine.stderr)))
+    expect(inDump.code).toBe(onMachine.code)
+  }
+)
 
 test('diff --domain does not call a bridge missing if it has another name in the dump', async ({
   expect

@@ -1,5 +1,5 @@
-// IDs that are already in kernel parameters: the modules of vfio-patch bind them for sure, so they are checked
-// on the machine like devices of flags.
+// IDs that are already in kernel parameters. The modules of vfio-patch certainly bind their devices, so the devices
+// are checked like those that flags name.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ async function moved(machine: string, ids: string, ...more: string[]) {
   return {
     code,
     options: configuration.split(`${left}\n  virtualisation.vfio = {\n`)[1]?.split('  };\n')[0],
-    told: lines.slice(0, lines.indexOf(CHECKED))
+    notes: lines.slice(0, lines.indexOf(CHECKED))
   }
 }
 
@@ -55,7 +55,7 @@ test.concurrent('apply moves IDs from kernel parameters and notes an ID that the
             "10de:ffff"
           ];
       `,
-    told: [HEADLINE, MOVED, 'Note: this machine has no 10de:ffff at the moment.']
+    notes: [HEADLINE, MOVED, 'Note: this machine has no 10de:ffff at the moment.']
   })
 })
 
@@ -72,7 +72,7 @@ test.concurrent('apply turns an ID into an address if a device of the host has t
           ];
           addresses = [ { address = "0000:03:00.1"; id = "1002:ab28"; } ];
       `,
-    told: [
+    notes: [
       HEADLINE,
       MOVED,
       'Selected by address: 0000:0c:00.1 (audio) of the host has the same ID.'
@@ -127,9 +127,9 @@ test.concurrent('apply moves earlier IDs of the only card if vfio-pci already ha
   const flags = ['--sysfs', dump, '--ignore-msrs', '--parse-check=off']
   const { code, stderr } = await place.run(['apply', 'configuration.nix', '-y', ...flags])
   const lines = stderr.split('\n')
-  expect({ code, told: lines.slice(0, lines.indexOf(CHECKED)) }).toEqual({
+  expect({ code, notes: lines.slice(0, lines.indexOf(CHECKED)) }).toEqual({
     code: 0,
-    told: [
+    notes: [
       HEADLINE,
       MOVED,
       'Note: vfio-pci already has 0000:0a:00.0 and 0000:0a:00.1, so the host loses no device that it has now.'
@@ -150,11 +150,11 @@ test.concurrent('apply has no note if it moves IDs of a card that vfio-pci alrea
             "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
           ];
       `,
-    told: [HEADLINE, MOVED]
+    notes: [HEADLINE, MOVED]
   })
 })
 
-test.concurrent('apply replaces earlier IDs by those of --device, and checks these instead', async ({
+test.concurrent('apply replaces earlier IDs with those of --device, and checks only the new ones', async ({
   expect
 }) => {
   const { code, options } = await moved('x570-two-makers', '1002:6985', '--device', '10de:1b80')

@@ -1,4 +1,4 @@
-// --eval: runs a command of the user in a copy that has the change, before the question.
+// --eval: runs the user's command on a copy with the change, before the question.
 
 import {
   chmodSync,
@@ -43,12 +43,12 @@ function withTemporary<T extends Place>(place: T): T {
   return place
 }
 
-/** What is left of copies. */
+/** The copies that were not deleted. */
 function left(place: Place): string[] {
   return readdirSync(join(place.top, 'tmp'))
 }
 
-/** A call that fails with exactly these words, and changes and leaves nothing. */
+/** Expects that a call fails with exactly this output, changes no file and deletes its copy. */
 async function expectFailure(
   place: Place,
   words: readonly string[],
@@ -82,7 +82,7 @@ test.concurrent('--eval runs the command on a copy with the change before the ch
 test.concurrent('--eval does not let changes to the copy reach the original files', async () => {
   const place = given()
   const before = place.snapshot().filter(it => !/ (tmp|\.)$/.test(it))
-  await place.run([...SET, '-n', '--eval', 'rm -rf ./* && echo spoilt >pc.nix'])
+  await place.run([...SET, '-n', '--eval', 'rm -rf ./* && echo damaged >pc.nix'])
   expect(place.snapshot().filter(it => !/ (tmp|\.)$/.test(it))).toEqual(before)
 })
 

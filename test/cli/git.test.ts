@@ -1,4 +1,4 @@
-// In a git work tree new files are registered, as Nix sees only those files of a flake that git knows.
+// In a git work tree, new files are registered, because Nix sees only those files of a flake that git tracks.
 
 import { chownSync, existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -62,8 +62,8 @@ const REGISTERED = [
   ' A vfio/virtualisation.nix'
 ]
 
-/** What is said, without the patch. */
-async function said(
+/** The exit code and the messages, without the patch. */
+async function messagesOf(
   place: Repository,
   words: string[],
   env = {}
@@ -74,7 +74,7 @@ async function said(
 
 test('apply registers new files in git without staging or committing them', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
-  expect(await said(place, APPLY)).toEqual({
+  expect(await messagesOf(place, APPLY)).toEqual({
     code: 0,
     stderr: HEAD + REGISTERS + CHECKED + WROTE
   })
@@ -86,7 +86,7 @@ test('apply registers new files in git without staging or committing them', asyn
 test('diff announces the registration and does not change the git index', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   const before = place.snapshot()
-  expect(await said(place, ['diff', ...APPLY.slice(2)])).toEqual({
+  expect(await messagesOf(place, ['diff', ...APPLY.slice(2)])).toEqual({
     code: 1,
     stderr: HEAD + REGISTERS + CHECKED
   })
@@ -129,7 +129,7 @@ test('undo leaves files in the git index that were staged or committed since', a
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   await place.run(APPLY)
   place.git('add', 'vfio/default.nix')
-  place.git('commit', '-qm', 'the first', 'vfio/default.nix')
+  place.git('commit', '-qm', 'first', 'vfio/default.nix')
   place.git('add', 'vfio/vfio.nix')
   const { stderr } = await place.run(UNDO)
   expect(stderr).toContain(
@@ -140,7 +140,7 @@ test('undo leaves files in the git index that were staged or committed since', a
 
 test('apply --no-git-add registers nothing in git', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
-  expect(await said(place, [...APPLY, '--no-git-add'])).toEqual({
+  expect(await messagesOf(place, [...APPLY, '--no-git-add'])).toEqual({
     code: 0,
     stderr: HEAD + CHECKED + WROTE
   })
@@ -150,7 +150,7 @@ test('apply --no-git-add registers nothing in git', async () => {
 asRoot('apply as root registers files as the owner, who keeps the index', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION }, OWNER)
   const env = { SUDO_UID: String(OWNER) }
-  expect(await said(place, APPLY, env)).toEqual({
+  expect(await messagesOf(place, APPLY, env)).toEqual({
     code: 0,
     stderr: `${HEAD}${REGISTERS}${CHECKED}Note: /etc/nixos belongs to user ${OWNER}, who can change it while this runs.\n${WROTE}`
   })
@@ -197,8 +197,8 @@ test('apply writes files that git ignores, with a warning', async () => {
            then: git -C /etc/nixos add -N ${NAMES}
            or, if this is not a flake, add next time: --no-git-add
     `
-  const ignores = 'git: 12 new files will not be registered, because git ignores them.\n'
-  expect(await said(place, APPLY)).toEqual({
+  const ignores = 'git: 12 new files will not be registered, as git ignores them.\n'
+  expect(await messagesOf(place, APPLY)).toEqual({
     code: 8,
     stderr: HEAD + ignores + CHECKED + report + WROTE
   })
@@ -226,7 +226,7 @@ test('apply warns if git is not installed', async () => {
   const folder = join(place.top, 'bin')
   mkdirSync(folder)
   symlinkSync(process.execPath, join(folder, 'node'))
-  expect(await said(place, APPLY, { PATH: folder })).toEqual({
+  expect(await messagesOf(place, APPLY, { PATH: folder })).toEqual({
     code: 8,
     stderr:
       HEAD +
@@ -272,7 +272,7 @@ test('apply ignores a .git folder that is not a repository, and takes names that
 
 test('apply warns if the git index is damaged', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
-  place.write('.git/index', 'spoilt')
+  place.write('.git/index', 'damaged')
   const { code, stderr } = await place.run(APPLY)
   expect(code).toBe(8)
   expect(stderr).toMatch(/^git: 12 new files cannot be registered: .*index.*\.$/m)
@@ -318,7 +318,7 @@ test('apply works in a bare repository', async () => {
 
 needing('git', 'strace')('the next command registers files that a killed run did not', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
-  // The first thing that is unlinked is the journal, when all is done but git.
+  // The run first unlinks the journal, when only the registration is left to do.
   const injection = 'inject=unlink:signal=SIGKILL:when=1'
   const through = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=unlink', '-e', injection]
   await place.run(APPLY, { through })

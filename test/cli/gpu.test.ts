@@ -20,7 +20,7 @@ function call(command: string, machine: string, ...more: string[]): string[] {
   return [command, 'configuration.nix', '--sysfs', folderOf(machine), ...more]
 }
 
-/** The new configuration, and what is printed about it before the question. */
+/** The options that are written, and the notes before the question. */
 async function planned(machine: string, ...flags: string[]) {
   const place = given()
   const outcome = await place.run(call('apply', machine, ...flags, '--yes'))
@@ -33,7 +33,7 @@ async function planned(machine: string, ...flags: string[]) {
       .read('configuration.nix')
       .split('  virtualisation.vfio = {\n')[1]
       ?.split('  };\n')[0],
-    told: lines.slice(from, to)
+    notes: lines.slice(from, to)
   }
 }
 
@@ -51,8 +51,8 @@ test.concurrent('--gpu selects a card by ID if no other device has the ID', asyn
             "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
           ];
       `,
-    told: [
-      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.',
+    notes: [
+      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
       AMD,
       BY_ID
     ]
@@ -76,8 +76,8 @@ test.concurrent('--gpu selects one of two identical cards by address, with the I
             { address = "0000:0a:00.1"; id = "10de:228b"; } # NVIDIA GA104 High Definition Audio Controller
           ];
       `,
-    told: [
-      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070], with 0000:0a:00.1 (audio): a guest gets the whole card.',
+    notes: [
+      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070], with 0000:0a:00.1 (audio): a guest gets a whole card.',
       AMD,
       'Selected by address: 0000:01:00.0 (display) and 0000:01:00.1 (audio) of the host have the same ID.'
     ]
@@ -99,8 +99,8 @@ test.concurrent('--gpu selects a card by address if only its audio function shar
           ];
           competingDrivers = [ "amdgpu" "radeon" "snd_hda_intel" "xhci_pci" ];
       `,
-    told: [
-      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT], with 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C): a guest gets the whole card.',
+    notes: [
+      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT], with 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C): a guest gets a whole card.',
       AMD,
       'Selected by address: 0000:0c:00.1 (audio) of the host has the same ID.',
       'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
@@ -108,7 +108,7 @@ test.concurrent('--gpu selects a card by address if only its audio function shar
   })
 })
 
-test.concurrent('--gpu takes all functions of a card if each is in its own IOMMU group', async ({
+test.concurrent('--gpu passes all functions of a card through if each is in its own IOMMU group', async ({
   expect
 }) => {
   expect(await planned('split-groups', '--gpu', '01:00.0')).toEqual({
@@ -131,8 +131,8 @@ test.concurrent('--gpu takes all functions of a card if each is in its own IOMMU
             "xhci_pci"
           ];
       `,
-    told: [
-      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080], with 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C): a guest gets the whole card.',
+    notes: [
+      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080], with 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C): a guest gets a whole card.',
       INTEL,
       BY_ID,
       'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
@@ -147,14 +147,16 @@ test.concurrent('--gpu only turns on the IOMMU if it is off', async ({ expect })
           IOMMUType = "intel";
           users = [ "alice" ];
       `,
-    told: [
+    notes: [
       INTEL,
       'The IOMMU is off, so this run only turns it on. Reboot, then run this again to pass through 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate].'
     ]
   })
 })
 
-test.concurrent('--gpu takes the card with the screen if it is confirmed', async ({ expect }) => {
+test.concurrent('--gpu passes the card with the screen through if it is confirmed', async ({
+  expect
+}) => {
   const flags = ['--gpu', '01:00.0', '--confirm', '0000:01:00.0']
   expect(await planned('amd-reset', ...flags)).toEqual({
     options: text`
@@ -165,8 +167,8 @@ test.concurrent('--gpu takes the card with the screen if it is confirmed', async
             "1002:aaf0" # AMD Ellesmere HDMI Audio [Radeon RX 470/480 / 570/580/590]
           ];
       `,
-    told: [
-      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590], with 0000:01:00.1 (audio): a guest gets the whole card.',
+    notes: [
+      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590], with 0000:01:00.1 (audio): a guest gets a whole card.',
       INTEL,
       BY_ID,
       "Note: the firmware draws the boot screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup. If the boot screen keeps a guest from starting, use --disable-efifb.",
@@ -175,7 +177,7 @@ test.concurrent('--gpu takes the card with the screen if it is confirmed', async
   })
 })
 
-test.concurrent('--gpu --bind hooks takes the only card', async ({ expect }) => {
+test.concurrent('--gpu --bind hooks passes the only card through', async ({ expect }) => {
   expect(await planned('single-gpu', '--gpu', '0a:00.0', '--bind', 'hooks')).toEqual({
     options: text`
           enable = true;
@@ -186,8 +188,8 @@ test.concurrent('--gpu --bind hooks takes the only card', async ({ expect }) => 
           ];
           bindAtBoot = false;
       `,
-    told: [
-      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:0a:00.1 (audio): a guest gets the whole card.',
+    notes: [
+      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:0a:00.1 (audio): a guest gets a whole card.',
       AMD,
       BY_ID,
       'Note: the firmware draws the boot screen on 0000:0a:00.0. If the boot screen keeps a guest from starting, use --disable-efifb.'
@@ -195,11 +197,11 @@ test.concurrent('--gpu --bind hooks takes the only card', async ({ expect }) => 
   })
 })
 
-test.concurrent('--gpu takes two cards at once, and does not override --iommu', async ({
+test.concurrent('two --gpu flags pass two cards through, and do not override --iommu', async ({
   expect
 }) => {
   const flags = ['--gpu', '01:00.0', '--gpu', '0a:00.0', '--iommu', 'intel']
-  const { options, told } = await planned('three-cards', ...flags)
+  const { options, notes } = await planned('three-cards', ...flags)
   expect(options?.match(/"\w{4}:\w{4}"/g)).toEqual([
     '"10de:1b80"',
     '"10de:10f0"',
@@ -207,7 +209,7 @@ test.concurrent('--gpu takes two cards at once, and does not override --iommu', 
     '"10de:228e"'
   ])
   expect(options).toContain('IOMMUType = "intel"')
-  expect(told.map(it => it.slice(0, 18))).toEqual([
+  expect(notes.map(it => it.slice(0, 18))).toEqual([
     'Card: 0000:01:00.0',
     'Card: 0000:0a:00.0',
     'Selected by PCI ID'
@@ -451,7 +453,7 @@ test.concurrent('--gpu refuses a card whose driver reports no monitors if no oth
   })
 })
 
-test.concurrent('--gpu refuses the last card if another file gives the other one away', async () => {
+test.concurrent('--gpu refuses the last card if another file passes the other card through', async () => {
   const place = given(GIVEN.replace('  system', '  imports = [ ./card.nix ];\n  system'))
   place.write('card.nix', '{\n  virtualisation.vfio.devices = [ "10de:1b80" "10de:10f0" ];\n}\n')
   const words = call('apply', 'x570-two-makers', '--gpu', '0a:00.0', '--confirm', '0a:00.0')
@@ -464,7 +466,8 @@ test.concurrent('--gpu refuses the last card if another file gives the other one
         Do:  first remove it from card.nix:2, or do not pass the other device through
       `
   })
-  // Nothing is lost where a guest has it only while it runs; nor by the same card again, or one more thing.
+  // The host keeps a card if the guest has the other one only while it runs, or if the run passes the same card
+  // through again or another device.
   const later = given(GIVEN.replace('  system', '  imports = [ ./card.nix ];\n  system'))
   const byHooks = '  virtualisation.vfio.bindAtBoot = false;\n'
   later.write('card.nix', place.read('card.nix').replace('{\n', `{\n${byHooks}`))
@@ -477,7 +480,7 @@ test.concurrent('--gpu refuses the last card if another file gives the other one
   }
 })
 
-test.concurrent('--gpu refuses a card that shares its group unless the others are given away too or --acs-patch is passed', async ({
+test.concurrent('--gpu refuses a card that shares its group unless the other devices are passed through too, or with --acs-patch', async ({
   expect
 }) => {
   const place = given()
@@ -509,7 +512,7 @@ test.concurrent('--gpu refuses a card that shares its group unless the others ar
   expect(together.stdout).toContain(
     '+    addresses = [ "0000:02:00.0" "0000:02:00.1" "0000:04:00.0" ];\n'
   )
-  // A patched kernel would take them apart.
+  // A patched kernel can isolate the devices.
   expect((await place.run([...words, '--acs-patch'])).code).toBe(1)
 })
 
@@ -549,7 +552,7 @@ test.concurrent('diff accepts any device if the configuration is for another mac
     '  system',
     '  networking.hostName = "not-this-one";\n  system'
   )
-  // Every machine has a device at this address that it needs, if any.
+  // If a machine has a device at this address, the host needs it.
   const outcome = await given(configuration).run([
     'diff',
     'configuration.nix',
@@ -565,7 +568,7 @@ test.concurrent('apply refuses the disk of the machine that the tests run on', a
   const { storage } = readMachine(systemAt('/'))
   const [disk = '0000:7f:00.0'] = storage.flatMap(it => it.through.slice(-1))
   const outcome = await given().run(['apply', 'configuration.nix', '--address', disk, '--yes'])
-  // Where the disk is not at a PCI device, the address is that of nothing.
+  // If the disk is not on a PCI device, no device has the default address.
   expect(outcome.code).toBe(storage.length > 0 ? 7 : 0)
 })
 
@@ -584,18 +587,18 @@ test.concurrent('diff refuses if an address of the configuration has another dev
   await expectRefusal(place, call('diff', 'single-gpu', '--ignore-msrs'), { code: 7, stderr })
 })
 
-test.concurrent('apply takes single devices as named, and notes the group that they share', async ({
+test.concurrent('apply passes only the named devices through, and notes the group that they share', async ({
   expect
 }) => {
-  const told = async (...flags: string[]) => (await planned('dirty-group', ...flags)).told
-  expect(await told('--address', '08:00.0', '--address', '08:00.1')).toEqual([
-    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets the whole group or nothing. Put the card into another slot, or look for an ACS setting in the firmware setup; "vfio-patch scan" shows the groups.',
-    'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.'
+  const notes = async (...flags: string[]) => (await planned('dirty-group', ...flags)).notes
+  expect(await notes('--address', '08:00.0', '--address', '08:00.1')).toEqual([
+    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets all of a group or nothing. Put it into another slot, or check whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.',
+    'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
   ])
-  const [first] = await told('--device', '10de:1b80', '--confirm', '0a:00.0')
+  const [first] = await notes('--device', '10de:1b80', '--confirm', '0a:00.0')
   expect(first).toBe(
     'Note: 0000:0a:00.0 shares IOMMU group 17 with 0000:0a:00.1 (audio), and a guest gets the whole group or nothing; that is part of the same card, so name it too.'
   )
-  const patched = await told('--address', '08:00.0', '--acs-patch')
+  const patched = await notes('--address', '08:00.0', '--acs-patch')
   expect(patched.filter(it => it.includes('IOMMU group'))).toEqual([])
 })

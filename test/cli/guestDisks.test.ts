@@ -10,10 +10,10 @@ import {
   DIFF,
   given,
   MACHINE,
+  notesIn,
   PLAIN,
   planned,
-  small,
-  toldIn
+  small
 } from './support/guest.ts'
 import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -102,7 +102,7 @@ test.concurrent('diff --domain refuses a disk that only a file of the configurat
            or free the disk first (unmount /data and remove it from fileSystems; run swapoff on it, and remove it from swapDevices), then run this again
     `
   await expectRefusal(makePlace(files), DIFF, { code: 7, stderr: stderr('hw.nix') })
-  // A flake lists it beside the configuration.
+  // A flake may list this file next to the configuration.
   const listed = {
     ...files,
     'configuration.nix': PLAIN,
@@ -149,32 +149,32 @@ test.concurrent('diff --domain refuses to share the root folder unless it is rea
              or share a folder without system files
       `
   })
-  expect((await planned(share('<readonly/>'))).told).toEqual([
-    'Guest: small; you may edit its file.'
+  expect((await planned(share('<readonly/>'))).notes).toEqual([
+    'Guest: small; its file is yours to edit.'
   ])
 })
 
 test.concurrent('apply --domain notes a disk of the host that the guest can only read', async ({
   expect
 }) => {
-  expect((await planned(disk('/dev/nvme0n1', '<readonly/>'))).told).toEqual([
-    'Guest: small; you may edit its file.',
-    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data while the guest reads it, so the data may look damaged to the guest.'
+  expect((await planned(disk('/dev/nvme0n1', '<readonly/>'))).notes).toEqual([
+    'Guest: small; its file is yours to edit.',
+    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data meanwhile, so the guest may see damage that does not exist.'
   ])
 })
 
 test.concurrent('apply --domain notes a disk that could not be checked in a dump', async ({
   expect
 }) => {
-  expect((await planned(disk('/dev/disk/by-id/ata-B'))).told).toEqual([
-    'Guest: small; you may edit its file.',
+  expect((await planned(disk('/dev/disk/by-id/ata-B'))).notes).toEqual([
+    'Guest: small; its file is yours to edit.',
     'Note: win10.xml:6: /dev/disk/by-id/ata-B, a disk of small, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before small starts.'
   ])
 })
 
 // ---- a machine that is not a dump
 
-/** A machine in a folder of the place: the root on sda, sdb and sdc free, a pool of disks on sda. */
+/** Adds a machine in a folder: the root is on sda, sdb and sdc are free, and a storage pool has the partitions. */
 function addMachine(place: Place): string[] {
   const top = join(place.top, 'machine')
   const ata = (n: number) =>
@@ -290,10 +290,10 @@ test.concurrent.for([
   const { code, stderr } = await place.run(call('diff', ...addMachine(place)))
   expect(code).toBe(1)
   const notes = note === undefined ? [] : [`Note: win10.xml:6: ${note}`]
-  expect(toldIn(stderr).slice(1)).toEqual(notes)
+  expect(notesIn(stderr).slice(1)).toEqual(notes)
 })
 
-test.concurrent('diff --domain refuses a disk that a desktop mounted, and unmounting is all it takes to free it', async () => {
+test.concurrent('diff --domain refuses a disk that a desktop mounted, and suggests only to unmount it', async () => {
   const place = given(disk('/dev/disk/by-id/usb-C'), '{ ... }:\n{\n}\n')
   const machine = addMachine(place)
   const mounts = join(machine[1] ?? '', 'proc/self/mountinfo')
@@ -331,7 +331,7 @@ test.concurrent('diff --domain refuses a disk with an LVM volume that the host a
   })
 })
 
-// ---- guests that are there already
+// ---- guests that the configuration already has
 
 test.concurrent('apply --domain refuses a disk of the host in an edited file of the guest', async ({
   expect
@@ -362,8 +362,8 @@ test.concurrent('apply without --domain only notes a disk of the host in the fil
   const words = ['apply', 'configuration.nix', '--ignore-msrs', '--yes', ...machine]
   const { code, stderr } = await place.run(words)
   expect(code).toBe(0)
-  expect(toldIn(stderr)).toEqual([
-    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). What small writes can destroy files of this system. Change the guest before it starts.'
+  expect(notesIn(stderr)).toEqual([
+    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). Once small writes to it, files of this system are destroyed. Change that before small starts.'
   ])
 })
 

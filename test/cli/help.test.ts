@@ -72,7 +72,7 @@ test.concurrent.each(COMMANDS)('the help of %s lists all flags in 80 columns', a
   expect(listed.map(([, short, long]) => [short, long]).sort()).toEqual(
     flags.map(it => [it.short && `-${it.short}`, formatFlag(it)]).sort()
   )
-  // Also with a file that does not exist, and with other flags.
+  // The help does not depend on the file or on other flags.
   expect((await makePlace().run([command, '/no/such/file', '-h', '--color', 'never'])).stdout).toBe(
     stdout
   )

@@ -1,5 +1,5 @@
-// Root works in a folder of Alice, who called sudo and put symlinks, journals, locks and hard links there
-// to make root change files that are not hers: no command changes these.
+// Root works in the folder of Alice, who called sudo. She planted symlinks, journals, locks and hard links there to
+// make root change root's files. No command changes them.
 
 import { spawn, spawnSync } from 'node:child_process'
 import {
@@ -38,11 +38,11 @@ const OLD_RUN = '20261122-160312-7'
 
 interface Attacked extends Place {
   decoys: string
-  /** What root has: its things, and the backup of an old run. */
-  roots(): string[]
+  /** The state of root's files: the decoys, and the backup of an old run. */
+  filesOfRoot(): string[]
 }
 
-/** Alice's folder with her configuration, and things of root's around it. */
+/** Alice's folder with her configuration, and root's files around it. */
 function given(): Attacked {
   const place = makePlace({ [FILE]: CONFIGURATION })
   const decoys = join(place.top, 'decoys')
@@ -59,7 +59,7 @@ function given(): Attacked {
     [`private/x/${OLD_RUN}/kept`, 'kept\n']
   ] as const)
     writeFileSync(join(decoys, name), content, { mode: 0o600 })
-  // Not among the decoys: its number of names may change.
+  // Not among the decoys, because its number of hard links may change.
   writeFileSync(join(place.top, 'linked'), 'secret\n', { mode: 0o600 })
   symlinkSync(`${GONE}.`, join(decoys, 'nixos/.vfio-patch.lock'))
   symlinkSync('secret', join(decoys, 'link'))
@@ -71,12 +71,10 @@ function given(): Attacked {
   writeFileSync(join(run, 'manifest.json'), manifestOf('/etc/nixos/a.nix'))
 
   for (const each of [place.nixos, join(place.nixos, FILE)]) chownSync(each, ALICE, ALICE)
-  return { ...place, decoys, roots: () => snapshotOf(decoys, run) }
+  return { ...place, decoys, filesOfRoot: () => factsOf(decoys, run) }
 }
 
-const LINKED = 'a link to a configuration of root'
-
-/** What Alice plants in her folder before a command is run. */
+/** What Alice plants in her folder before the commands run. */
 const TRAPS: Record<string, (place: Attacked) => void> = {
   'a journal that names a run of root': place =>
     plant(place, '.vfio-patch.journal', journalOf({ run: `../../state/runs/${OLD_RUN}` })),
@@ -94,24 +92,25 @@ const TRAPS: Record<string, (place: Attacked) => void> = {
         locked: ['../../decoys/nixos']
       })
     ),
-  'a journal that is a link': place => link(place, '../../decoys/secret', '.vfio-patch.journal'),
+  'a journal that is a symlink': place => link(place, '../../decoys/secret', '.vfio-patch.journal'),
   'a journal that is a pipe': place => pipe(place, '.vfio-patch.journal'),
-  'an unfinished journal that is a link': place =>
+  'an unfinished journal that is a symlink': place =>
     link(place, '../../decoys/secret', '.vfio-patch.journal.new'),
   'a lock that leads to a folder of root': place =>
     link(place, `${GONE}../../decoys/nixos`, '.vfio-patch.lock'),
-  'a lock that is a link to a file': place =>
+  'a lock that is a symlink to a file': place =>
     link(place, '../../decoys/secret', '.vfio-patch.lock'),
   'a lock that is a pipe': place => pipe(place, '.vfio-patch.lock'),
-  'a link to a folder in place of the modules': place => link(place, '../../decoys/vfio', 'vfio'),
-  'a link to nothing in place of the modules': place => link(place, '../../decoys/new', 'vfio'),
-  'a link in place of a patch and of a dump': place => {
+  'a symlink to a folder in place of the modules': place =>
+    link(place, '../../decoys/vfio', 'vfio'),
+  'a dangling symlink in place of the modules': place => link(place, '../../decoys/new', 'vfio'),
+  'symlinks in place of a patch and a dump': place => {
     link(place, '../../decoys/secret', 'out.patch')
     link(place, '../../decoys/empty', 'dump')
   },
   'a hard link to a file of root': place =>
     linkSync(join(place.top, 'linked'), join(place.nixos, 'out.patch')),
-  [LINKED]: place => {
+  'a symlink to a configuration of root': place => {
     rmSync(join(place.nixos, FILE))
     link(place, '../../decoys/nixos/configuration.nix', FILE)
   },
@@ -146,7 +145,7 @@ needing('root', 'git').each(Object.keys(TRAPS))(
   async trap => {
     const place = given()
     TRAPS[trap]?.(place)
-    const before = place.roots()
+    const before = place.filesOfRoot()
     const env = { SUDO_UID: String(ALICE), PATH: `${place.nixos}/bin:${place.env.PATH}` }
     for (const words of COMMANDS) {
       const { code, stdout, stderr } = await place.run(words, { env })
@@ -154,7 +153,7 @@ needing('root', 'git').each(Object.keys(TRAPS))(
       expect([words, code, stderr]).toEqual([words, expect.any(Number), expect.anything()])
       expect([0, 1, 2, 3, 4, 5, 6, 8]).toContain(code)
       expect(stdout + stderr).not.toMatch(/internal error|secret\n/)
-      expect([words, place.roots()]).toEqual([words, before])
+      expect([words, place.filesOfRoot()]).toEqual([words, before])
     }
     expect(existsSync(join(place.decoys, 'new'))).toBe(false)
     const { uid, mode } = lstatSync(join(place.top, 'linked'))
@@ -164,13 +163,13 @@ needing('root', 'git').each(Object.keys(TRAPS))(
       'secret\n'
     ])
     expect(lstatSync(join(place.nixos, FILE)).uid).toBe(ALICE)
-    // What runs as Alice may be hers.
+    // Alice's programs may run only as Alice.
     const ran = join(place.top, 'ran')
     if (existsSync(ran)) expect(readFileSync(ran, 'utf8')).not.toMatch(/^0$/m)
   }
 )
 
-/** Exchanges her folder with a link to one of root's, and back, as fast as it can. */
+/** Exchanges Alice's folder with a symlink to a folder of root and back, as fast as possible. */
 const EXCHANGE = `
   const { renameSync, symlinkSync, unlinkSync } = require('node:fs')
   const [, folder, decoy] = process.argv
@@ -184,17 +183,17 @@ needing('root', 'node as nobody').each([
   { folder: 'pc', decoy: 'nixos' },
   { folder: 'pc/vfio', decoy: 'vfio' }
 ])(
-  'apply and undo as root change no files of root while $folder is exchanged with a link',
+  'apply and undo as root change no files of root while $folder is exchanged with a symlink',
   { timeout: 240_000 },
   async ({ folder, decoy }) => {
     const place = given()
     mkdirSync(join(place.nixos, 'pc/vfio'), { recursive: true })
     writeFileSync(join(place.nixos, 'pc', FILE), CONFIGURATION)
     spawnSync('chown', ['-R', `${ALICE}:${ALICE}`, join(place.nixos, 'pc')])
-    // Without what is no trap here.
+    // The locks and journals of the decoys are no traps in this test.
     for (const name of readdirSync(join(place.decoys, 'nixos')))
       if (name.startsWith('.')) rmSync(join(place.decoys, 'nixos', name))
-    const before = place.roots()
+    const before = place.filesOfRoot()
     const paths = [join(place.nixos, folder), join(place.decoys, decoy)]
     const user = [`--reuid=${ALICE}`, `--regid=${ALICE}`, '--clear-groups']
     const attacker = spawn('setpriv', [...user, process.execPath, '-e', EXCHANGE, ...paths])
@@ -203,9 +202,9 @@ needing('root', 'node as nobody').each([
       for (let round = 0; round < 6; round++) {
         const path = join(place.nixos, 'pc', FILE)
         await place.run(['apply', path, '--iommu', 'amd', '-qy', OFF], { env })
-        expect(place.roots()).toEqual(before)
+        expect(place.filesOfRoot()).toEqual(before)
         await place.run(['undo', path, '-qy'], { env })
-        expect(place.roots()).toEqual(before)
+        expect(place.filesOfRoot()).toEqual(before)
       }
     } finally {
       attacker.kill('SIGKILL')

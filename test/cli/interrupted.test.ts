@@ -8,7 +8,7 @@ import { text } from './support/text.ts'
 
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
 
-// Most of these call the program many times.
+// Most of these tests run the program many times.
 vi.setConfig({ testTimeout: 120_000 })
 
 const APPLY = ['apply', '--yes', '--quiet', '--device', '10de:1b80']
@@ -16,7 +16,7 @@ const SET = ['option', 'set', 'configuration.nix', 'networking.hostName', '"work
 const FILES = ['configuration.nix', 'hardware-configuration.nix']
 const INTERRUPTED = /an earlier run was interrupted \(\d{4}-\d\d-\d\d \d\d:\d\d\)/
 
-/** Kills an `apply` before the rename with this number; the journal's is the first. */
+/** Kills an `apply` before its nth rename; the first one is the journal's. */
 async function interrupted(nth: number): Promise<Place> {
   const place = makeExample()
   const injection = `inject=rename:signal=SIGKILL:when=${nth}`
@@ -26,7 +26,7 @@ async function interrupted(nth: number): Promise<Place> {
   return place
 }
 
-/** Kills a call of the command line at a call of the system. */
+/** Runs a command and kills it at the nth system call of this name. */
 async function killed(place: Place, words: readonly string[], call: string, nth: number) {
   const injection = `inject=${call}:signal=SIGKILL:when=${nth}`
   const through = ['strace', '-f', '-o', '/dev/null', '-e', `trace=${call}`, '-e', injection]
@@ -38,12 +38,12 @@ const UNDO = ['undo', '--yes', 'configuration.nix']
 const NEXT =
   'Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot'
 
-function said({ code, stderr }: Outcome): { code: number | null; stderr: string } {
+function messagesOf({ code, stderr }: Outcome): { code: number | null; stderr: string } {
   return { code, stderr: stderr.replace(INTERRUPTED, 'INTERRUPTED') }
 }
 
-/** A place with an option set (run 1) and then an apply (run 2); the texts after each. */
-async function twoRuns() {
+/** The example after `option set` (run 1), with the files before and after it. The tests make run 2. */
+async function afterFirstRun() {
   const place = makeExample()
   const zero = place.files()
   const set = ['option', 'set', 'configuration.nix', 'networking.domain', '"home"', '-yq']
@@ -59,7 +59,7 @@ needing('strace').each([
 ])(
   'undo after an apply that was killed $what reverts only that apply',
   async ({ call, nth, outcome }) => {
-    const { place, zero, one } = await twoRuns()
+    const { place, zero, one } = await afterFirstRun()
     await killed(place, [...APPLY, 'configuration.nix'], call, nth)
     const before = place.snapshot()
     const dry = await place.run([...UNDO, '-n'])
@@ -87,11 +87,11 @@ needing('strace').each([
       ${NEXT}
       `
     }
-    expect(said(first).stderr).toBe(expected[outcome as keyof typeof expected])
+    expect(messagesOf(first).stderr).toBe(expected[outcome as keyof typeof expected])
     if (outcome !== 'nothing') {
       const way =
-        outcome === 'finished' ? 'finish it and then undo the last run' : 'roll it back and stop'
-      expect(said(dry)).toEqual({
+        outcome === 'finished' ? 'finish it and then undo the last run' : 'revert it and stop there'
+      expect(messagesOf(dry)).toEqual({
         code: 1,
         stderr: text`
         vfio-patch: note: INTERRUPTED; the next command that writes recovers it.
@@ -108,15 +108,15 @@ needing('strace').each([
   { what: 'while it held only its locks', call: 'rename', nth: 1, outcome: 'nothing' },
   { what: 'before its commit point', call: 'rename', nth: 2, outcome: 'rolled back' },
   { what: 'after its commit point', call: 'unlink', nth: 3, outcome: 'finished' },
-  { what: 'after all its work', call: 'openat', nth: -1, outcome: 'untold' }
+  { what: 'after all its work', call: 'openat', nth: -1, outcome: 'unreported' }
 ])(
   'undo after an undo that was killed $what only completes that undo',
   async ({ call, nth, outcome }) => {
-    const { place, zero, one } = await twoRuns()
+    const { place, zero, one } = await afterFirstRun()
     await place.run([...APPLY, 'configuration.nix'])
     if (nth > 0) await killed(place, UNDO, call, nth)
     else {
-      // As if it had been killed before the one call that says that the person was told.
+      // As if the undo was killed before its last call, which marks the run as reported.
       await place.run(UNDO)
       const id = readdirSync(join(place.top, 'state/runs')).sort().at(-1) ?? ''
       rmSync(join(place.top, 'state/runs', id, 'reported'))
@@ -148,9 +148,12 @@ needing('strace').each([
       nothing: undone,
       'taken back': `vfio-patch: note: INTERRUPTED; it was rolled back.\n${undone}`,
       finished: `vfio-patch: note: INTERRUPTED; it was finished.\n${complete}`,
-      untold: complete
+      unreported: complete
     }
-    expect(said(next)).toEqual({ code: 0, stderr: expected[outcome as keyof typeof expected] })
+    expect(messagesOf(next)).toEqual({
+      code: 0,
+      stderr: expected[outcome as keyof typeof expected]
+    })
     expect(place.files()).toEqual(one)
     expect((await place.run(UNDO)).stderr).toContain('Undid run RUN-1.\n')
     expect(place.files()).toEqual(zero)
@@ -158,7 +161,7 @@ needing('strace').each([
 )
 
 needing('strace')('undo after an undo that exited with 8 only completes that undo', async () => {
-  const { place, zero, one } = await twoRuns()
+  const { place, zero, one } = await afterFirstRun()
   await place.run([...APPLY, 'configuration.nix'])
   const injection = 'inject=unlink:error=EIO:when=5'
   const through = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=unlink', '-e', injection]
@@ -182,7 +185,7 @@ needing('strace')('undo after an undo that exited with 8 only completes that und
 })
 
 test.concurrent('undo exits with 8 if its output is lost, and the next undo only reports it complete', async () => {
-  const { place, zero, one } = await twoRuns()
+  const { place, zero, one } = await afterFirstRun()
   await place.run([...APPLY, 'configuration.nix'])
   expect((await place.run(UNDO, { script: '"$@" >/dev/full' })).code).toBe(8)
   expect(place.files()).toEqual(one)
@@ -205,9 +208,9 @@ needing('strace').each([
   { nth: 2, call: 'rename', says: 'it was rolled back.' },
   { nth: 3, call: 'unlink', says: 'it was finished.' }
 ])(
-  'apply after an interrupted undo writes what was asked for: $says',
+  'apply after an interrupted undo writes the same files as without it: $says',
   async ({ nth, call, says }) => {
-    const { place } = await twoRuns()
+    const { place } = await afterFirstRun()
     const words = [...APPLY.filter(it => it !== '--quiet'), 'configuration.nix']
     await place.run(words)
     const wanted = place.files()
@@ -222,7 +225,7 @@ needing('strace').each([
   { nth: 2, call: 'rename', end: 'before its commit point' },
   { nth: 3, call: 'unlink', end: 'after its commit point' }
 ])('undo reverts a remove that was killed $end', async ({ nth, call }) => {
-  const { place, one } = await twoRuns()
+  const { place, one } = await afterFirstRun()
   await place.run([...APPLY, 'configuration.nix'])
   const two = place.files()
   await killed(place, ['remove', '--yes', '--quiet', 'configuration.nix'], call, nth)
@@ -236,7 +239,7 @@ needing('strace').each([
   { nth: 3, end: 'redone' },
   { nth: 1, end: 'redone' }
 ])('undo --redo after a redo that was killed completes that redo', async ({ nth }) => {
-  const { place, one } = await twoRuns()
+  const { place, one } = await afterFirstRun()
   await place.run([...APPLY, 'configuration.nix'])
   const two = place.files()
   await place.run(UNDO)
@@ -246,15 +249,15 @@ needing('strace').each([
   await killed(place, [...UNDO, '--redo'], 'rename', nth)
   expect((await place.run([...UNDO, '--redo'])).code).toBe(0)
   expect(place.files()).toEqual(two)
-  // And an undo after one that was taken back stops there.
+  // An undo after an interrupted redo goes back no further than before that redo.
   await place.run(UNDO)
   await killed(place, [...UNDO, '--redo'], 'rename', nth)
   expect((await place.run(UNDO)).code).toBe(0)
   expect(place.files()).toEqual(one)
 })
 
-needing('strace')('undo ignores an interrupted run of another file', async () => {
-  const { place, zero } = await twoRuns()
+needing('strace')('undo ignores an interrupted run for another file', async () => {
+  const { place, zero } = await afterFirstRun()
   place.write('other/other.nix', '{ }\n')
   const set = ['option', 'set', 'other/other.nix', 'a', '1', '-yq']
   await killed(place, set, 'rename', 2)
@@ -263,7 +266,7 @@ needing('strace')('undo ignores an interrupted run of another file', async () =>
   expect(place.files()).toEqual({ ...zero, 'other/other.nix': '{ }\n' })
 })
 
-needing('strace')('the next command that writes reverts an interrupted run', async () => {
+needing('strace')('the next command that writes rolls back an interrupted run', async () => {
   const place = await interrupted(4)
   expect(readdirSync(join(place.nixos, 'vfio'))).toContain('vfio.nix')
   const { code, stdout, stderr } = await place.run(SET)
@@ -277,7 +280,7 @@ needing('strace')('the next command that writes reverts an interrupted run', asy
   expect((await place.run(SET)).stderr).not.toContain('interrupted')
 })
 
-needing('strace')('--json has an interrupted run in the document and nowhere else', async () => {
+needing('strace')('--json reports an interrupted run only in the document', async () => {
   const place = await interrupted(4)
   const looked = await place.run([...SET.filter(it => it !== '--yes'), '--dry-run', '--json'])
   const { earlierRuns: pending } = JSON.parse(looked.stdout)
@@ -291,23 +294,26 @@ needing('strace')('--json has an interrupted run in the document and nowhere els
   expect(looked.stderr + stderr).toBe('')
 })
 
-needing('strace')('commands that do not write only mention an interrupted run', async () => {
-  const place = await interrupted(4)
-  const before = place.snapshot()
-  const calls = [
-    ['diff', 'configuration.nix'],
-    [...APPLY.filter(it => it !== '--quiet'), '--dry-run', 'configuration.nix'],
-    ['option', 'get', 'configuration.nix', 'networking.hostName'],
-    ['undo', '--list', 'configuration.nix']
-  ]
-  for (const call of calls) {
-    const { stderr } = await place.run(call)
-    expect(stderr.split('\n')[0]?.replace(INTERRUPTED, 'INTERRUPTED')).toBe(
-      'vfio-patch: note: INTERRUPTED; the next command that writes recovers it.'
-    )
+needing('strace')(
+  'commands that do not write report an interrupted run and leave it unchanged',
+  async () => {
+    const place = await interrupted(4)
+    const before = place.snapshot()
+    const calls = [
+      ['diff', 'configuration.nix'],
+      [...APPLY.filter(it => it !== '--quiet'), '--dry-run', 'configuration.nix'],
+      ['option', 'get', 'configuration.nix', 'networking.hostName'],
+      ['undo', '--list', 'configuration.nix']
+    ]
+    for (const call of calls) {
+      const { stderr } = await place.run(call)
+      expect(stderr.split('\n')[0]?.replace(INTERRUPTED, 'INTERRUPTED')).toBe(
+        'vfio-patch: note: INTERRUPTED; the next command that writes recovers it.'
+      )
+    }
+    expect(place.snapshot()).toEqual(before)
   }
-  expect(place.snapshot()).toEqual(before)
-})
+)
 
 needing('strace')('option set refuses to recover a file that was edited since', async () => {
   const place = await interrupted(4)

@@ -1,4 +1,4 @@
-// --json: one document on standard output, whatever comes of it, and nothing else.
+// --json: a command prints one document on standard output and nothing else, whether it succeeds or fails.
 
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
@@ -42,7 +42,7 @@ function sha256(content: string): string {
   return createHash('sha256').update(content).digest('hex')
 }
 
-/** What a call prints on standard output, which is all that it says. */
+/** The document that a call prints on standard output. It must print nothing else. */
 async function documentOf(place: Place, words: string[], options = {}) {
   const { code, stdout, stderr } = await place.run([...words, '--json'], options)
   expect(stderr).toBe('')
@@ -52,7 +52,7 @@ async function documentOf(place: Place, words: string[], options = {}) {
   return document
 }
 
-/** The file as the document has it, when `a` is set. */
+/** The file in the document of a call that sets `a`. */
 function fileOf(place: Place) {
   const { uid, gid } = statSync(place.nixos)
   return {
@@ -138,7 +138,7 @@ test.concurrent('apply and diff --json list each file in the order in which it i
       }))
     )
   ])
-  // The edits are those of the toolkit.
+  // The reported edits lead to the reported content.
   let after = place.read('configuration.nix')
   for (const { offset, length, content } of own.edits.toReversed()) {
     after = after.slice(0, offset) + content + after.slice(offset + length)
@@ -334,7 +334,7 @@ function errorOf(code: string, exit: number, message: string, hint: string | nul
   return { code, exit, message, excerpt: null, why: null, hint, at: null }
 }
 
-test.concurrent('words that cannot be read', async () => {
+test.concurrent('--json reports invalid arguments', async () => {
   expect(await documentOf(makePlace(), ['undo', '--lst'])).toEqual({
     ...HEAD,
     schema: 'vfio-patch/error',

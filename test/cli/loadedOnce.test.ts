@@ -1,5 +1,5 @@
-// A run reads each file once, parses each text once and reads the machine once, and writes nothing that was
-// planned from files that changed since.
+// A run reads each file once, parses each text once and reads the machine once. It writes nothing if a file that it
+// read has changed since.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +29,7 @@ function given(): Place {
   return makePlace({ ...FILES, 'win10.xml': GUEST })
 }
 
-// The parser is native code. Its functions take the text first.
+// The parser is native code, so a hook wraps its function, whose first argument is the text.
 const COUNTING = `
 const load = process.dlopen
 process.dlopen = (module, ...rest) => {
@@ -63,7 +63,7 @@ test('diff --domain parses each text once', async () => {
   expect(texts).toEqual(expect.arrayContaining(Object.values(FILES)))
 })
 
-/** How often a call opens each file below a folder, by its name there. */
+/** How often a call opens each file below a folder, by the file's path relative to the folder. */
 async function openedBy(place: Place, words: readonly string[], folder: string) {
   const log = join(place.top, 'opened')
   const through = ['strace', '-f', '-qq', '-e', 'trace=openat', '-o', log]

@@ -4,17 +4,17 @@ import { idOf } from '../../src/machine/machine.ts'
 
 const DUMP = new URL('../machine/machines/amd-reset', import.meta.url).pathname
 
-it('reads the machine once', () => {
+it('MachineReader reads the machine once', () => {
   const reader = new MachineReader(DUMP)
   expect(reader.read()).toBe(reader.read())
 })
 
-it('reads nothing before it is needed', () => {
+it('MachineReader reads nothing before the first call of read', () => {
   const reader = new MachineReader('/no/such/folder')
   expect(() => reader.read()).toThrow('--sysfs: there is no folder /no/such/folder.')
 })
 
-it('gives an ID the same name as the device of the machine, also if the machine was not read', () => {
+it('MachineReader returns the same names of IDs whether or not the machine was read', () => {
   const reader = new MachineReader(DUMP)
   const { machine, names } = reader.read()
   const ids = machine.devices.map(idOf)

@@ -10,7 +10,7 @@ import { needing } from './support/needing.ts'
 import { EXAMPLE, expectRefusal, makeExample, makePlace } from './support/place.ts'
 import { patch, text } from './support/text.ts'
 
-// Nix is asked where it matters.
+// Tests that are not about the check with Nix switch it off.
 const OFF = '--parse-check=off'
 
 const BEFORE = {
@@ -18,7 +18,7 @@ const BEFORE = {
   'hardware-configuration.nix': readFileSync(join(EXAMPLE, 'hardware-configuration.nix'), 'utf8')
 }
 
-/** The configuration with the change, put together without the tool. */
+/** The files after `apply`, made without vfio-patch. */
 const AFTER = {
   ...BEFORE,
   'configuration.nix': BEFORE['configuration.nix']
@@ -118,7 +118,7 @@ needing('git')('git apply accepts the patch of diff, with the same result as app
   expect(place.files()).toEqual(BEFORE)
 })
 
-needing('git', 'patch')('git and patch accept CRLF and a file name with a blank', async () => {
+needing('git', 'patch')('git and patch accept CRLF and a file name with a space', async () => {
   const content = BEFORE['configuration.nix'].replaceAll('\n', '\r\n')
   const [place, other] = [makePlace({ 'my pc.nix': content }), makePlace({ 'my pc.nix': content })]
   const { stdout } = await place.run(['diff', 'my pc.nix', ...FLAGS, OFF])
@@ -138,7 +138,7 @@ needing('patch')('patch -p1 accepts the patch of diff', async () => {
   expect(place.files()).toEqual(AFTER)
 })
 
-/** What undo shows, with paths from the root on. */
+/** The part of the patch of undo that concerns the configuration. */
 const CHANGE_BACK = patch`
   --- a/configuration.nix
   +++ b/configuration.nix
@@ -176,7 +176,7 @@ const CHANGE_BACK = patch`
      system.stateVersion = "26.05";
   `
 
-test.concurrent('undo restores the exact files from before apply, and undo --redo those after it', async () => {
+test.concurrent('undo restores the exact files from before apply, and undo --redo the files after it', async () => {
   const place = makeExample()
   await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
 

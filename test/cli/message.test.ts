@@ -24,7 +24,7 @@ it('a warning has its own exit code', () => {
   expect(exitOf({ ...PROBLEM, isWarning: true })).toBe(8)
 })
 
-it('a message is printed with its reason and its remedy', () => {
+it('a message is printed with its excerpt, reason and remedy', () => {
   const more = { excerpt: '2 | a\n    ^', why: 'first\nsecond', remedy: 'one\ntwo' }
   expect(formatMessage({ ...PROBLEM, nothingWritten: true, ...more })).toBe(
     [

@@ -1,4 +1,4 @@
-// The folder with the modules of vfio-patch: it is updated, and other files in it are never overwritten.
+// The folder with the modules of vfio-patch: `apply` updates the modules and never overwrites other files.
 
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ const CONFIGURATION = text`
 
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
 
-/** A module as an older version installed it: with one more line at its head. */
+/** Replaces a module with that of an older version, which has one more line. */
 function makeOlder(place: Place, name: string): { stampOfOld: string; stampOfNew: string } {
   const [stampOfNew = '', ...body] = (installedModules()[name] ?? '').split('\n')
   const old = stamp('0.0.9', ['# as it was', ...body].join('\n'))
@@ -67,7 +67,7 @@ test.concurrent('apply without flags updates the modules', async () => {
   )
 })
 
-test.concurrent('undo --run reverts an update of the modules, but not the run before', async () => {
+test.concurrent('undo --run undoes an update of the modules, but not the run before', async () => {
   const place = makeInstalled(CONFIGURATION)
   await place.run(['apply', '--yes', 'configuration.nix', '--iommu', 'amd'])
   makeOlder(place, 'libvirt.nix')
@@ -79,7 +79,7 @@ test.concurrent('undo --run reverts an update of the modules, but not the run be
   expect(list).toMatch(
     /^RUN-2 {2}[\d-]+ [\d:]+ {2}apply {2}current {2}\/etc\/nixos\/vfio\/libvirt.nix$/
   )
-  // Its real name, which only the folder knows here.
+  // The output has RUN-2 in place of the real ID, which is the name of the run's folder.
   const undone = await place.run(['undo', '--yes', '-q', '--run'], {
     script: 'exec "$@" "$(ls "$VFIO_PATCH_STATE/runs" | tail -1)"'
   })
@@ -129,7 +129,7 @@ test.concurrent('apply and diff refuse to replace edited modules without --repla
   expect(place.read('vfio/default.nix')).toBe(installedModules()['default.nix'])
 })
 
-test.concurrent('apply refuses a modules folder with other files, and remembers another one from --modules-dir', async () => {
+test.concurrent('apply refuses a modules folder with other files, and later runs use the folder of --modules-dir', async () => {
   const place = makePlace({
     'configuration.nix': CONFIGURATION.replace(/ {2}imports.*\n/, ''),
     'vfio/mine.nix': '{ }\n'
@@ -208,8 +208,8 @@ test.concurrent.each([
 })
 
 test.concurrent.each([
-  ['directly', './modules/vfio.nix', 'modules/vfio.nix'],
-  ['through another file', './modules', 'modules/deeper.nix']
+  ['itself', './modules/vfio.nix', 'modules/vfio.nix'],
+  ['in a file that it imports', './modules', 'modules/deeper.nix']
 ])(
   'apply --keep-obsolete refuses an import that declares virtualisation.vfio %s',
   async (_, importer, declaration) => {

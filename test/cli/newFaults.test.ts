@@ -1,4 +1,4 @@
-// Problems that apply would add are reported before it asks.
+// diff and apply report the problems that the change would cause.
 
 import { expect, test } from 'vitest'
 import { folderOf } from '../machine/support/machines.ts'
@@ -9,8 +9,8 @@ const OFF = '--parse-check=off'
 const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files'
 const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 
-/** What a plan tells besides the patch. */
-async function told(files: Record<string, string>, ...flags: string[]): Promise<string> {
+/** The messages of `diff`, without the patch. */
+async function messagesOf(files: Record<string, string>, ...flags: string[]): Promise<string> {
   const { stderr } = await makePlace(files).run(['diff', 'configuration.nix', OFF, ...flags])
   return stderr
 }
@@ -26,17 +26,19 @@ const DESKTOP = text`
   `
 const HARDWARE = '{ ... }:\n{\n  boot.extraModprobeConfig = "options vfio-pci ids=10de:1b80";\n}\n'
 
-test.concurrent('diff reports that it blacklists the driver of the desktop and sets IDs twice', async () => {
+test.concurrent('diff reports that the change blacklists the driver of the desktop and sets IDs twice', async () => {
   const files = { 'configuration.nix': DESKTOP, 'hardware-configuration.nix': HARDWARE }
   const flags = ['--keep-obsolete', '--device', '1002:67df', '--blacklist-nvidia']
-  expect(await told(files, ...flags)).toBe(text`
+  expect(await messagesOf(files, ...flags)).toBe(text`
     ${HEADLINE}
     New problem: configuration.nix:9: IDS_TWICE, IDs for vfio-pci are set in more than one place. Why: the lists are not combined: only the list that the kernel reads last has an effect, and devices in the other lists keep their usual drivers. Do: put all IDs in one place
     New problem: configuration.nix:11: BLACKLISTS_HOST, this blacklists the driver that services.xserver.videoDrivers selects. Why: a blacklisted driver is not loaded for any card, so there is no desktop. Do: remove it; vfio-pci binds the guest's card without a blacklist
     ${CHECKED}
     `)
-  // What is wrong already is for "check" to tell.
-  expect(await told(files, '--keep-obsolete', '--ignore-msrs')).toBe(`${HEADLINE}\n${CHECKED}\n`)
+  // Problems that the files already have are reported only by check.
+  expect(await messagesOf(files, '--keep-obsolete', '--ignore-msrs')).toBe(
+    `${HEADLINE}\n${CHECKED}\n`
+  )
 })
 
 const PLAIN = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
@@ -45,7 +47,7 @@ test.concurrent('diff reports too many huge pages and an ID that a device of the
   const files = { 'configuration.nix': PLAIN }
   const of = (machine: string) => ['--sysfs', folderOf(machine)]
   expect(
-    await told(files, ...of('x570-two-makers'), '--gpu', '01:00.0', '--hugepages', '1G:64')
+    await messagesOf(files, ...of('x570-two-makers'), '--gpu', '01:00.0', '--hugepages', '1G:64')
   ).toBe(text`
     ${HEADLINE}
     Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.
@@ -56,7 +58,7 @@ test.concurrent('diff reports too many huge pages and an ID that a device of the
     `)
   const functions = ['1002:73bf', '1002:ab28', '1002:73a6', '1002:73a4']
   const devices = functions.flatMap(it => ['--device', it])
-  expect(await told(files, ...of('shared-audio-id'), ...devices)).toBe(text`
+  expect(await messagesOf(files, ...of('shared-audio-id'), ...devices)).toBe(text`
     ${HEADLINE}
     New problem: configuration.nix:9: SHARED_ID, 0000:0c:00.1 (audio) of the host has the same ID, so it is passed through as well. Why: an ID selects all devices that have it, not only the guest's. Do: name the device by its address (0000:03:00.1) in virtualisation.vfio.addresses: vfio-patch apply --gpu 0000:03:00.0
     ${CHECKED}
@@ -66,17 +68,17 @@ test.concurrent('diff reports too many huge pages and an ID that a device of the
 test.concurrent('diff notes shared memory that only root can open', async () => {
   const shared = ['--shared-memory', 'looking-glass', '--shared-memory', 'scream']
   const files = { 'configuration.nix': PLAIN }
-  expect(await told(files, ...shared)).toBe(text`
+  expect(await messagesOf(files, ...shared)).toBe(text`
     ${HEADLINE}
     Note: looking-glass and scream belong to root, so nobody else can open them. Name the user who views the guest: --user NAME.
     ${CHECKED}
     `)
-  const unremarked = `${HEADLINE}\n${CHECKED}\n`
-  expect(await told(files, ...shared, '--user', 'alice')).toBe(unremarked)
-  expect(await told(files, '--shared-memory', 'scream:alice')).toBe(unremarked)
+  const withoutNotes = `${HEADLINE}\n${CHECKED}\n`
+  expect(await messagesOf(files, ...shared, '--user', 'alice')).toBe(withoutNotes)
+  expect(await messagesOf(files, '--shared-memory', 'scream:alice')).toBe(withoutNotes)
   const group = 'users.users.alice.extraGroups = [ "kvm" ];'
   const inGroup = PLAIN.replace('system.', `${group}\n  system.`)
-  expect(await told({ 'configuration.nix': inGroup }, ...shared)).toBe(unremarked)
+  expect(await messagesOf({ 'configuration.nix': inGroup }, ...shared)).toBe(withoutNotes)
 })
 
 test.concurrent('diff notes a user that the configuration does not define', async () => {
@@ -87,19 +89,19 @@ test.concurrent('diff notes a user that the configuration does not define', asyn
   const alice = '  users.users.alice = { isNormalUser = true; };\n'
   const bob = '  users.users = { bob.isNormalUser = true; };\n'
   const call = ['--user', 'alcie', '--user', 'bob']
-  expect(await told(given(alice + bob), ...call)).toBe(text`
+  expect(await messagesOf(given(alice + bob), ...call)).toBe(text`
     ${HEADLINE}
     Note: the files that could be read define no user alcie, only alice and bob.
     ${CHECKED}
     `)
-  const unremarked = `${HEADLINE}\n${CHECKED}\n`
-  expect(await told(given(alice + bob), '--user', 'bob')).toBe(unremarked)
-  // Somebody else may define them.
+  const withoutNotes = `${HEADLINE}\n${CHECKED}\n`
+  expect(await messagesOf(given(alice + bob), '--user', 'bob')).toBe(withoutNotes)
+  // A computed name, or a module of a flake, may define these users.
   const computed = '  users.users."x${config.me}".isNormalUser = true;\n'
-  expect(await told(given(alice + computed), ...call)).toBe(unremarked)
-  expect(await told(given(''), ...call)).toBe(unremarked)
+  expect(await messagesOf(given(alice + computed), ...call)).toBe(withoutNotes)
+  expect(await messagesOf(given(''), ...call)).toBe(withoutNotes)
   const flake = { ...given(alice), 'flake.nix': '{ outputs = inputs: { }; }\n' }
-  expect(await told(flake, ...call)).toBe(unremarked)
+  expect(await messagesOf(flake, ...call)).toBe(withoutNotes)
 })
 
 test.concurrent('check refuses a flake and a home-manager module', async () => {

@@ -1,4 +1,4 @@
-// The last line of a command that wrote something: how to build the system with the change.
+// The last lines of a command that wrote something: the next step, which builds the system with the change.
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -27,7 +27,7 @@ async function next(place: Place, words: string[], options = {}): Promise<string
 const apply = (file: string, ...more: string[]) => ['apply', file, '--device', '10de:1b80', ...more]
 const hint = '        If the screen stays dark, choose the previous generation in the boot menu.'
 
-test.concurrent('apply names a configuration outside /etc/nixos in the next step', async () => {
+test.concurrent('the next step of apply names the configuration', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   expect(await next(place, apply('configuration.nix'))).toEqual([
     '0',
@@ -39,20 +39,20 @@ test.concurrent('apply names a configuration outside /etc/nixos in the next step
 const line =
   'Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot'
 
-test.concurrent('undo names the configuration in the next step', async () => {
+test.concurrent('the next step of undo names the configuration', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await place.run([...apply('configuration.nix'), '-qy', OFF])
   const { stderr } = await place.run(['undo', 'configuration.nix', '-y'])
   expect(stderr).toContain(`Undid run RUN-1.\n${line}\n`)
 })
 
-test.concurrent('remove names the configuration in the next step', async () => {
+test.concurrent('the next step of remove names the configuration', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await place.run([...apply('configuration.nix'), '-qy', OFF])
   expect(await next(place, ['remove', 'configuration.nix'])).toEqual(['0', line])
 })
 
-test.concurrent('check --fix and option set name the configuration in the next step', async () => {
+test.concurrent('the next step of check --fix and option set names the configuration', async () => {
   const place = makePlace({
     'configuration.nix': '{ boot.kernelParams = [ "amd_iommu=pt" ]; }\n'
   })
@@ -61,7 +61,7 @@ test.concurrent('check --fix and option set name the configuration in the next s
   expect(await next(place, set)).toEqual(['0', line])
 })
 
-test.concurrent('the next step quotes a path with blanks and quotes for a shell', async () => {
+test.concurrent('the next step quotes a path that has spaces and quotes for a shell', async () => {
   const place = makePlace({ "my pc's/configuration.nix": CONFIGURATION })
   expect(await next(place, apply("my pc's/configuration.nix"))).toEqual([
     '0',
@@ -104,7 +104,7 @@ test.concurrent('the next step has a placeholder if nothing is known to import t
     '        FILE is the configuration that imports /etc/nixos/vfio-pc.nix.',
     hint
   ])
-  // Any file can be edited with option; nothing says that this one is part of a system.
+  // option can edit any file, so it prints no next step if nothing shows that the file is part of a system.
   expect(await next(place, ['option', 'set', 'vfio-pc.nix', 'boot.x', '1'])).toEqual(['0'])
 })
 
@@ -121,7 +121,7 @@ test.concurrent('the next step names $NIXOS_CONFIG if it imports the file', asyn
   ])
 })
 
-/** A mounted system in the place. */
+/** A place with these files; a system is mounted at its `mnt`. */
 function mounted(files: Record<string, string>): Place {
   const place = makePlace()
   for (const [name, text] of Object.entries(files)) {

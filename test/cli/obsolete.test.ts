@@ -11,7 +11,7 @@ const CONFIGURATION = text`
   `
 const APPLY = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
 
-test.concurrent('apply replaces values from old guides, and says which and why', async () => {
+test.concurrent('apply replaces values from old guides, and lists each with its reason', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   const { code, stderr } = await place.run(APPLY)
   expect({ code, stderr: stderr.split('\n').slice(0, 4) }).toEqual({

@@ -1,4 +1,4 @@
-// Files that can't be read or replaced because of their place or kind.
+// Files that can't be read or replaced because of their location, kind or permissions.
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -70,13 +70,13 @@ needing('root', 'nobody')('apply refuses a folder that only root can write to', 
 
 test.concurrent('apply refuses a symlink into the Nix store', async () => {
   const place = makePlace()
-  const made = '/nix/store/0000-home-manager-files/configuration.nix'
-  symlinkSync(made, join(place.nixos, 'real.nix'))
+  const generated = '/nix/store/0000-home-manager-files/configuration.nix'
+  symlinkSync(generated, join(place.nixos, 'real.nix'))
   symlinkSync('real.nix', join(place.nixos, 'configuration.nix'))
   await expectRefusal(place, CALL, {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/configuration.nix is a symlink into the Nix store (/etc/nixos/configuration.nix -> /etc/nixos/real.nix -> ${made}) and cannot be edited.
+      vfio-patch: /etc/nixos/configuration.nix is a symlink into the Nix store (/etc/nixos/configuration.nix -> /etc/nixos/real.nix -> ${generated}) and cannot be edited.
         Why: it is generated, e.g. by home-manager or environment.etc.
         Do:  find the source file in your repository and pass that file
       `
@@ -225,7 +225,7 @@ needing('root', 'unshare')('apply refuses a file that is a mount point', async (
   )
 })
 
-// Without root the locks are there, too.
+// Only as root: for other users, the locks are in this folder too.
 needing('root')('apply refuses a backup folder that is not a folder', async () => {
   const place = given()
   writeFileSync(join(place.top, 'state'), '')
@@ -240,7 +240,7 @@ needing('root')('apply refuses a backup folder that is not a folder', async () =
   expect(Object.keys(place.files())).toContain('vfio/default.nix')
 })
 
-test.concurrent('undo refuses an unknown run, a run of another file, and a damaged backup', async () => {
+test.concurrent('undo refuses an unknown run, a run that changed another file, and a damaged backup', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION, 'other.nix': CONFIGURATION })
   const isRoot = process.getuid?.() === 0
   const sudo = (call: string) =>
@@ -284,7 +284,7 @@ test.concurrent('undo refuses an unknown run, a run of another file, and a damag
   })
   const name = `${Object.keys(installedModules()).length + 1}.before`
   const copy = join(place.top, 'state/runs', id, name)
-  writeFileSync(copy, 'spoilt')
+  writeFileSync(copy, 'damaged')
   await expectRefusal(place, ['undo', '--yes', 'configuration.nix'], {
     code: 4,
     stderr: text`

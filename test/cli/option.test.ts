@@ -1,4 +1,4 @@
-// How `option` asks, writes and is undone, and how it works as a filter with `-`.
+// How `option` asks and writes, how it is undone, and how it works as a filter with `-`.
 
 import { expect, test } from 'vitest'
 import { CHECKED } from './support/machine.ts'

@@ -48,7 +48,7 @@ test.concurrent('option set --string writes the exact text, without interpolatio
   )
 })
 
-test.concurrent('option set --string takes true as text, and a switch does not take it as its value', async () => {
+test.concurrent('option set reads true after a switch as the value to set, and with --string as text', async () => {
   for (const words of [
     ['--string', 'true'],
     ['true', '--string']
@@ -105,7 +105,7 @@ test.concurrent('option add adds a line to a multi-line string', async () => {
   )
 })
 
-test.concurrent('option add --lines adds lines to a string on one line or to a new one', async () => {
+test.concurrent('option add --lines adds lines to a one-line string, and sets an option that is not defined', async () => {
   const place = given("{ boot.extraModprobeConfig = 'x'; }\n".replaceAll("'", '"'))
   const words = ['add', 'pc.nix', 'boot.extraModprobeConfig', '--lines', 'options kvm nested=1']
   const outcome = await place.run(['option', ...words, '--yes'])
@@ -124,28 +124,28 @@ test.concurrent('option add --lines adds lines to a string on one line or to a n
 })
 
 test.concurrent('option remove removes an item, a line or an option', async () => {
-  const gone = nothing('has nothing to remove')
+  const alreadyRemoved = nothing('has none of this')
   await check(
     ['remove', 'pc.nix', 'services.openssh.ports', '22'],
     'ports = [ 22 ]',
     'ports = [ ]',
-    gone
+    alreadyRemoved
   )
   await check(
     ['remove', 'pc.nix', 'boot.extraModprobeConfig', '--string', 'options kvm nested=1'],
     "''\n    options kvm nested=1\n",
     "''\n",
-    gone
+    alreadyRemoved
   )
   await check(
     ['remove', 'pc.nix', 'boot.kernelParams'],
     '  boot.kernelParams = [ "quiet" ]; # no noise\n',
     '',
-    gone
+    alreadyRemoved
   )
 })
 
-test.concurrent('option import adds a module unless it is imported, in any spelling', async () => {
+test.concurrent('option import adds a module unless an equivalent path is already imported', async () => {
   await check(['import', 'pc.nix', './vfio'], './hardware.nix ]', './hardware.nix ./vfio ]')
   expect(await given().run(['option', 'import', 'pc.nix', '././hardware.nix'])).toEqual(nothing())
 })

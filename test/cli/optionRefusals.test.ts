@@ -5,7 +5,7 @@ import { FILE, given, HELP, STRING } from './support/option.ts'
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
 
-test.concurrent('what cannot be edited safely is refused, with its place', async () => {
+test.concurrent('option refuses an edit that is not safe, with its place', async () => {
   await expectRefusal(given(), ['option', 'set', 'pc.nix', 'networking.hostName', '"a"', '-y'], {
     code: 3,
     stderr: text`
@@ -78,7 +78,7 @@ test.concurrent('option add --lines refuses a quoted value without --string', as
   expect(place.files()).toEqual({ 'pc.nix': '{ xkb.options = "a\\n\\"b\\""; }\n' })
 })
 
-test.concurrent('option add refuses a word that is not in scope', async () => {
+test.concurrent('option add refuses a name that is not in scope', async () => {
   const place = given('{ ... }:\n{\n  boot.kernelParams = [ "quiet" ];\n}\n')
   const words = ['option', 'add', 'pc.nix', 'boot.kernelParams', 'debug', '--yes']
   await expectRefusal(place, words, {

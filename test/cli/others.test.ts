@@ -1,4 +1,4 @@
-// Other users and programs: parent folders they can write to, lost output, and files that cannot be deleted.
+// Other users and programs: parent folders that others can write to, lost output, and files that can't be deleted.
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -78,7 +78,7 @@ test.concurrent('a closed pipe or a closed standard output is not an error', asy
   expect((await place.run(['undo', '-qy', 'pc.nix'], { script: '"$@" >&-' })).code).toBe(0)
 })
 
-/** Puts `/etc` of the place into this state, and gives the notes of a call. */
+/** The notes that a call prints. */
 async function notesOf(place: Place, words: readonly string[], env = {}): Promise<string[]> {
   const { stderr } = await place.run(words, { env })
   return stderr.split('\n').filter(it => it.startsWith('Note: '))
@@ -137,78 +137,78 @@ needing('root')('option set with sudo refuses a journal or state folder of the u
         Do:  keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch, or repeat with --no-backup --yes
       `
   }
-  const there = { ...env, VFIO_PATCH_STATE: join(place.nixos, 'state') }
-  await expectRefusal(place, [...SET, '-qy'], state, { env: there })
+  const withState = { ...env, VFIO_PATCH_STATE: join(place.nixos, 'state') }
+  await expectRefusal(place, [...SET, '-qy'], state, { env: withState })
 })
 
-needing('root')('with sudo, a symlink of the user to a file of root is refused', async () => {
-  const place = makePlace({ 'pc.nix': CONFIGURATION, 'theirs/empty': '' })
-  const theirs = join(place.nixos, 'theirs')
-  symlinkSync('../pc.nix', join(theirs, 'pc.nix'))
-  chownSync(theirs, 1235, 1235)
+needing('root')("commands with sudo refuse a user's symlink to a file of root", async () => {
+  const place = makePlace({ 'pc.nix': CONFIGURATION, 'other/empty': '' })
+  const other = join(place.nixos, 'other')
+  symlinkSync('../pc.nix', join(other, 'pc.nix'))
+  chownSync(other, 1235, 1235)
   const env = { SUDO_UID: '1235' }
   const refusal = {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/theirs/pc.nix leads through another user's folder or symlink to ${FILE}, which only root can change. Nothing was written.
+      vfio-patch: /etc/nixos/other/pc.nix leads through another user's folder or symlink to ${FILE}, which only root can change. Nothing was written.
         Why: that user could redirect it to any file that root owns.
         Do:  pass the file itself: sudo vfio-patch option set ${FILE} a 2
       `
   }
-  mkdirSync(join(place.top, 'roots'))
-  symlinkSync('../../../roots', join(theirs, 'out'))
+  mkdirSync(join(place.top, 'of-root'))
+  symlinkSync('../../../of-root', join(other, 'out'))
   for (const [flag, words] of [
     ['-o', [...SET, '-qn']],
     ['--dump', ['scan', '-q', ...MACHINE]]
   ] as const)
     await expectRefusal(
       place,
-      [...words, flag, 'theirs/out/new'],
+      [...words, flag, 'other/out/new'],
       {
         code: 3,
         stderr: text`
-        vfio-patch: ${flag} theirs/out/new leads through another user's folder or symlink to /roots/new, where only root can write. Nothing was written.
+        vfio-patch: ${flag} other/out/new leads through another user's folder or symlink to /of-root/new, where only root can write. Nothing was written.
           Why: that user could redirect it to any place.
-          Do:  pass /roots/new directly, or pass another path
+          Do:  pass /of-root/new directly, or pass another path
         `
       },
       { env }
     )
-  const words = ['option', 'set', 'theirs/pc.nix', 'a', '2', OFF, '-qy']
+  const words = ['option', 'set', 'other/pc.nix', 'a', '2', OFF, '-qy']
   await expectRefusal(place, words, refusal, { env })
   expect((await place.run([...SET, '-qy'], { env })).code).toBe(0)
-  const undo = await place.run(['undo', 'theirs/pc.nix', '-qy'], { env })
+  const undo = await place.run(['undo', 'other/pc.nix', '-qy'], { env })
   expect([undo.code, undo.stderr]).toEqual([3, expect.stringContaining('leads through another')])
   expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('1', '2'))
 })
 
 needing('root').each([
-  ['vfio', '/roots/default.nix'],
-  ['vfio/guests', '/roots/win.nix']
+  ['vfio', '/of-root/default.nix'],
+  ['vfio/guests', '/of-root/win.nix']
 ])('apply with sudo refuses %s if it is a symlink to a folder of root', async (link, file) => {
-  const place = makePlace({ 'theirs/pc.nix': CONFIGURATION, 'win.xml': DOMAIN })
-  const theirs = join(place.nixos, 'theirs')
-  const roots = join(place.top, 'roots')
-  mkdirSync(roots)
-  for (const it of [theirs, join(theirs, 'pc.nix')]) chownSync(it, 1235, 1235)
+  const place = makePlace({ 'other/pc.nix': CONFIGURATION, 'win.xml': DOMAIN })
+  const other = join(place.nixos, 'other')
+  const folderOfRoot = join(place.top, 'of-root')
+  mkdirSync(folderOfRoot)
+  for (const it of [other, join(other, 'pc.nix')]) chownSync(it, 1235, 1235)
   const env = { SUDO_UID: '1235' }
-  const apply = ['apply', 'theirs/pc.nix', OFF, ...MACHINE, '-qy']
+  const apply = ['apply', 'other/pc.nix', OFF, ...MACHINE, '-qy']
   if (link !== 'vfio') expect((await place.run([...apply, '--iommu', 'amd'], { env })).code).toBe(0)
-  symlinkSync(roots, join(theirs, link))
+  symlinkSync(folderOfRoot, join(other, link))
   const expected = {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/theirs/pc.nix is in another user's folder, and a symlink or an import there leads to ${file}, which only root can change. Nothing was written.
+      vfio-patch: /etc/nixos/other/pc.nix is in another user's folder, and a symlink or an import there leads to ${file}, which only root can change. Nothing was written.
         Why: that user could redirect it to any folder that root owns.
         Do:  replace the symlink with a folder that belongs to that user, or run this without sudo
       `
   }
   await expectRefusal(place, [...apply, '--domain', 'win.xml'], expected, { env })
-  expect(readdirSync(roots)).toEqual([])
+  expect(readdirSync(folderOfRoot)).toEqual([])
 })
 
 needing('root', 'chattr')(
-  'option set refuses an append-only file and leaves nothing',
+  'option set refuses an append-only file and leaves no other file',
   async ({ onTestFinished }) => {
     const place = given()
     const path = join(place.nixos, 'pc.nix')
@@ -254,7 +254,7 @@ needing('root', 'chattr')(
 )
 
 needing('root', 'chattr')(
-  'a file that goes with the change and cannot be deleted',
+  'remove warns about a module that it cannot delete, and a later run deletes it',
   async ({ onTestFinished }) => {
     const place = makePlace({ 'pc.nix': '{ ... }:\n{\n}\n' })
     expect((await place.run(['apply', 'pc.nix', '--iommu', 'amd', '-qy', OFF])).code).toBe(0)
@@ -273,7 +273,7 @@ needing('root', 'chattr')(
     vfio-patch: warning: the change was written, but there is a problem: could not delete ${shown}, ${journal}.
       Do:  fix the cause; the next command that writes finishes this run and deletes them
     `)
-    // The next one says the same until the cause is gone.
+    // The next run reports the same until the cause is fixed.
     const again = await place.run(['remove', 'pc.nix', '-qy', OFF])
     expect(again.code).toBe(5)
     expect(again.stderr).toContain(`  Why: ${shown} is append-only (chattr +a).`)
@@ -284,21 +284,26 @@ needing('root', 'chattr')(
   }
 )
 
-needing('root', 'git')('apply as root does not run git or Nix of the user', async () => {
-  const place = given()
-  const bin = join(place.top, 'bin')
-  mkdirSync(bin)
-  for (const name of ['git', 'nix-instantiate'])
-    writeFileSync(join(bin, name), `#!/bin/sh\necho ${name} >>${place.top}/ran\n`, { mode: 0o755 })
-  const env = { PATH: `${bin}:${place.env.PATH}`, SUDO_UID: '1234' }
-  spawnSync('git', ['init', '-q', place.nixos])
-  const call = ['apply', 'pc.nix', '--iommu', 'amd', '-qy']
-  chownSync(bin, 1234, 1234)
-  expect((await place.run(call, { env })).code).toBe(0)
-  expect(existsSync(join(place.top, 'ran'))).toBe(false)
-  expect((await place.run(['undo', 'pc.nix', '-qy'], { env })).code).toBe(0)
-  chownSync(bin, 0, 0)
-  await place.run(call, { env })
-  expect(existsSync(join(place.top, 'ran'))).toBe(true)
-  renameSync(join(place.top, 'ran'), join(place.top, 'ran.before'))
-})
+needing('root', 'git')(
+  'apply as root does not run a git or Nix that another user could replace',
+  async () => {
+    const place = given()
+    const bin = join(place.top, 'bin')
+    mkdirSync(bin)
+    for (const name of ['git', 'nix-instantiate'])
+      writeFileSync(join(bin, name), `#!/bin/sh\necho ${name} >>${place.top}/ran\n`, {
+        mode: 0o755
+      })
+    const env = { PATH: `${bin}:${place.env.PATH}`, SUDO_UID: '1234' }
+    spawnSync('git', ['init', '-q', place.nixos])
+    const call = ['apply', 'pc.nix', '--iommu', 'amd', '-qy']
+    chownSync(bin, 1234, 1234)
+    expect((await place.run(call, { env })).code).toBe(0)
+    expect(existsSync(join(place.top, 'ran'))).toBe(false)
+    expect((await place.run(['undo', 'pc.nix', '-qy'], { env })).code).toBe(0)
+    chownSync(bin, 0, 0)
+    await place.run(call, { env })
+    expect(existsSync(join(place.top, 'ran'))).toBe(true)
+    renameSync(join(place.top, 'ran'), join(place.top, 'ran.before'))
+  }
+)

@@ -9,7 +9,7 @@ import { needing } from './support/needing.ts'
 import { expectRefusal, makeExample, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 
-// Nix is asked where it matters.
+// Tests that are not about the check with Nix switch it off.
 const DIFF = ['diff', 'configuration.nix', ...FLAGS, '--parse-check=off']
 const APPLY = ['apply', '--yes', 'configuration.nix', ...FLAGS, '--parse-check=off']
 const CHECKED = 'Checked: parses (built-in parser only; switched off).'
@@ -110,7 +110,7 @@ test.concurrent('undo has nothing to undo after apply --no-backup', async () => 
   expect(existsSync(join(place.top, 'state/runs'))).toBe(false)
 })
 
-/** A PATH with nothing on it but what the tool itself runs on. */
+/** A PATH that has only node. */
 function withoutNix(place: Place): Record<string, string> {
   const folder = join(place.top, 'bin')
   mkdirSync(folder)
@@ -164,7 +164,7 @@ test.concurrent.each([
   ],
   ['the first line of all output', '{ "$@" 2>&1; echo $? >code; } | head -1', HEADLINE, false],
   ['nothing', '{ "$@" 2>&1; echo $? >code; } | true', '', false]
-])('diff exits with 1 if the reader takes only %s', async (_, script, stdout, hasErrors) => {
+])('diff exits with 1 if the reader reads only %s', async (_, script, stdout, hasErrors) => {
   const place = makeExample()
   const stderr = hasErrors ? `${HEADLINE}${CHECKED}\n` : ''
   expect(await place.run(DIFF, { script })).toEqual({ code: 0, stdout, stderr })
@@ -189,7 +189,7 @@ test.concurrent('diff exits with 4 if its output is lost', async () => {
 
 test.concurrent('apply refuses to write a configuration that changed meanwhile', async () => {
   const place = makeExample()
-  // Asked after the plan is made and before anything is written; this one does the edit.
+  // nix-instantiate runs after the plan is made and before anything is written. This one edits the file.
   place.write(
     'bin/nix-instantiate',
     '#!/bin/sh\ncat >/dev/null\necho "# mine" >configuration.nix\n'

@@ -1,4 +1,4 @@
-// The question before anything is written, asked on a terminal and nowhere else.
+// The question before a change is written, which is asked only on a terminal.
 
 import { linkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -44,7 +44,7 @@ function given(): Place {
   return makePlace({ 'configuration.nix': CONFIGURATION })
 }
 
-function act(send: string): Step[] {
+function answer(send: string): Step[] {
   return [{ until: QUESTION, send }]
 }
 
@@ -58,7 +58,7 @@ test.each([
 ])('answering with %s writes nothing', async (_, send, echo, last, code) => {
   const place = given()
   const before = place.snapshot()
-  expect(await onTerminal(place, ['apply', ...FLAGS], { steps: act(send) })).toEqual({
+  expect(await onTerminal(place, ['apply', ...FLAGS], { steps: answer(send) })).toEqual({
     terminal: `${SHOWN}${QUESTION}${echo}${last}\n`,
     stdout: '',
     stderr: '',
@@ -70,7 +70,7 @@ test.each([
 
 test.each(['y\r', 'Yes\r'])('answering with %j writes the change', async send => {
   const place = given()
-  const outcome = await onTerminal(place, ['apply', ...FLAGS], { steps: act(send) })
+  const outcome = await onTerminal(place, ['apply', ...FLAGS], { steps: answer(send) })
   expect(outcome).toEqual({
     terminal:
       `${SHOWN}${QUESTION}${send.trim()}\n` +
@@ -147,7 +147,7 @@ test('undo asks before it writes', async () => {
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })
 
-test('what cannot be written is not asked for', async () => {
+test('apply does not ask about a change that cannot be written', async () => {
   const place = given()
   linkSync(join(place.nixos, 'configuration.nix'), join(place.nixos, 'other'))
   expect(await onTerminal(place, ['apply', ...FLAGS])).toMatchObject({
@@ -176,7 +176,7 @@ test('apply refuses to write if it cannot ask on a terminal', async () => {
     stdout,
     stderr: stderr + cannot('standard input is not a terminal')
   })
-  // Nor does an answer that comes from a program count.
+  // An answer from a pipe is not accepted either.
   const script = 'yes | "$@"'
   await expectRefusal(
     place,
@@ -202,7 +202,7 @@ test('apply asks on the terminal if the patch goes to a file', async () => {
   const { stdout } = await place.run(['diff', ...FLAGS])
   const outcome = await onTerminal(place, ['apply', ...FLAGS], {
     pipes: ['stdout'],
-    steps: act('n\r')
+    steps: answer('n\r')
   })
   expect(outcome).toMatchObject({
     code: 1,

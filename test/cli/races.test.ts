@@ -1,4 +1,4 @@
-// Other programs that change the same files at the same time, and runs that are ended early.
+// Other programs that change the same files during a run, and signals that end a run early.
 
 import {
   lstatSync,
@@ -38,19 +38,19 @@ const SLOWLY = [
   ...['-e', 'inject=rename:delay_enter=2000000:when=1']
 ]
 
-/** Sends a call this signal in the middle of its writing, and keeps a log of that. */
+/** Sends a call this signal at its second rename, while it writes; strace logs it. */
 function atSecondRename(place: Place, signal: string): string[] {
-  // Not with --seccomp-bpf, which keeps strace from sending it.
+  // With --seccomp-bpf, strace would not send the signal.
   const traced = ['-o', join(place.top, 'log'), '-e', 'trace=rename']
   return ['strace', '-f', ...traced, '-e', `inject=rename:signal=${signal}:when=2`]
 }
 
-/** What lies in the folder beside the module. */
+/** The other files in the folder of the module. */
 function others(place: Place): string[] {
   return readdirSync(place.nixos).filter(it => it !== 'pc.nix')
 }
 
-needing('strace')('the second of two runs refuses and names the first', async () => {
+needing('strace')('the second of two simultaneous runs refuses, and names the first', async () => {
   const place = given()
   const first = place.run(SET_A, { through: SLOWLY })
   for (let i = 0; i < 100 && others(place).length === 0; i++) {
@@ -71,7 +71,7 @@ needing('strace')('the second of two runs refuses and names the first', async ()
   expect(place.read('pc.nix')).toBe(CONFIGURATION.replaceAll('1', '2'))
 })
 
-/** Two configurations with one state folder, the first of which is written slowly; the answer of the second. */
+/** Starts a slow run on one configuration; returns the outcome of a second run on another configuration. */
 async function whileOther(
   seconds: number,
   ...flags: string[]
@@ -164,7 +164,7 @@ needing('python3')('-o saves the patch before the question', async () => {
   expect(place.read('a.patch')).toContain('+  a = 2;')
 })
 
-needing('python3')('closing the window during the question writes nothing', async () => {
+needing('python3')('closing the terminal during the question writes nothing', async () => {
   const place = given()
   const before = place.snapshot()
   const steps = [{ until: QUESTION, close: true as const }]
@@ -173,19 +173,22 @@ needing('python3')('closing the window during the question writes nothing', asyn
   expect(place.snapshot()).toEqual(before)
 })
 
-needing('strace')('a signal during the write waits until all is written', async () => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    const place = given()
-    const { code } = await place.run(SET_A, { through: atSecondRename(place, signal) })
-    expect(readFileSync(join(place.top, 'log'), 'utf8')).toContain(`--- ${signal} `)
-    expect({ signal, code, now: place.read('pc.nix'), others: others(place) }).toEqual({
-      signal,
-      code: 0,
-      now: CONFIGURATION.replace('a = 1', 'a = 2'),
-      others: []
-    })
+needing('strace')(
+  'a signal during the write takes effect only after everything is written',
+  async () => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+      const place = given()
+      const { code } = await place.run(SET_A, { through: atSecondRename(place, signal) })
+      expect(readFileSync(join(place.top, 'log'), 'utf8')).toContain(`--- ${signal} `)
+      expect({ signal, code, now: place.read('pc.nix'), others: others(place) }).toEqual({
+        signal,
+        code: 0,
+        now: CONFIGURATION.replace('a = 1', 'a = 2'),
+        others: []
+      })
+    }
   }
-})
+)
 
 needing('strace')('a signal before the write ends the run and writes nothing', async () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -207,10 +210,10 @@ needing('strace')('temporary files are opened only as new files', async () => {
     ...['strace', '-f', '--seccomp-bpf', '-o', join(place.top, 'log'), '-e', 'trace=openat']
   ]
   await place.run(SET_A, { through })
-  const made = readFileSync(join(place.top, 'log'), 'utf8')
+  const created = readFileSync(join(place.top, 'log'), 'utf8')
     .split('\n')
     .filter(it => it.includes('O_CREAT') && !it.includes('/dev/null'))
-  expect(made.length).toBeGreaterThan(0)
-  expect(made.filter(it => !it.includes('O_EXCL') || !it.includes('O_NOFOLLOW'))).toEqual([])
+  expect(created.length).toBeGreaterThan(0)
+  expect(created.filter(it => !it.includes('O_EXCL') || !it.includes('O_NOFOLLOW'))).toEqual([])
   expect(lstatSync(join(place.nixos, 'pc.nix')).isFile()).toBe(true)
 })

@@ -24,7 +24,7 @@ const GIVEN = text`
   }
   `
 
-const LEFT = text`
+const REMAINING = text`
   { config, ... }:
   {
     # mine
@@ -32,7 +32,7 @@ const LEFT = text`
   }
   `
 
-/** The patch that takes this one back. */
+/** The patch that reverts this one. */
 function reversed(change: string): string {
   const swapped: Record<string, string> = { '+': '-', '-': '+' }
   return change
@@ -45,7 +45,7 @@ function reversed(change: string): string {
     .join('\n')
 }
 
-/** The patch without our modules, in the order in which they go. */
+/** The patch that deletes the modules, in the order in which they are deleted. */
 function patchOfRemoval(): string {
   const parts = patchWithoutModules('vfio')
     .split(/(?=^--- )/m)
@@ -149,11 +149,11 @@ needing('python3')('remove names the modules and asks on a terminal', async () =
     Backup: /state/runs/RUN-1   ${UNDO}
     Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
     `)
-  expect(place.files()).toEqual({ 'configuration.nix': LEFT })
+  expect(place.files()).toEqual({ 'configuration.nix': REMAINING })
 })
 
 test.concurrent('remove keeps later edits, and undo refuses and names remove', async () => {
-  const place = makePlace({ 'configuration.nix': LEFT })
+  const place = makePlace({ 'configuration.nix': REMAINING })
   await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes', '-q'])
   place.write('configuration.nix', place.read('configuration.nix').replace('"pc"', '"tower"'))
   await expectRefusal(place, ['undo', 'configuration.nix', '--yes'], {
@@ -164,7 +164,7 @@ test.concurrent('remove keeps later edits, and undo refuses and names remove', a
       `
   })
   expect((await place.run(['remove', 'configuration.nix', '--yes'])).code).toBe(0)
-  expect(place.files()).toEqual({ 'configuration.nix': LEFT.replace('"pc"', '"tower"') })
+  expect(place.files()).toEqual({ 'configuration.nix': REMAINING.replace('"pc"', '"tower"') })
 })
 
 test.concurrent('remove keeps files of guests, which the next apply leaves unchanged', async () => {
@@ -183,7 +183,7 @@ test.concurrent('remove keeps files of guests, which the next apply leaves uncha
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
-  expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'vfio/guests/win10.nix': guest })
+  expect(place.files()).toEqual({ 'configuration.nix': REMAINING, 'vfio/guests/win10.nix': guest })
 
   const again = await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes', '-q'])
   expect(again).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -209,7 +209,7 @@ test.concurrent('remove renames edited modules and keeps other files', async () 
       `
   })
   expect(place.files()).toEqual({
-    'configuration.nix': LEFT,
+    'configuration.nix': REMAINING,
     'vfio/vfio.nix.edited': edited,
     'vfio/mine.nix': '{ }\n'
   })
@@ -270,7 +270,7 @@ test.concurrent('remove keeps modules that another file imports', async () => {
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
-  expect(place.read('configuration.nix')).toBe(LEFT)
+  expect(place.read('configuration.nix')).toBe(REMAINING)
 })
 
 test.concurrent('remove refuses if an option of vfio-patch is read elsewhere', async () => {
@@ -304,10 +304,10 @@ test.concurrent('remove refuses if a file that is not imported sets an option of
   // The suggested command works.
   expect((await place.run(['remove', 'gpu.nix', '--yes', '-q'])).code).toBe(0)
   expect((await place.run(['remove', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
-  expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'gpu.nix': '{ }\n' })
+  expect(place.files()).toEqual({ 'configuration.nix': REMAINING, 'gpu.nix': '{ }\n' })
 })
 
-test.concurrent('and what cannot be edited in a file that is imported', async () => {
+test.concurrent('remove refuses if an imported file has a syntax error', async () => {
   const place = makeInstalled(GIVEN.replace('./vfio', './vfio ./x.nix'))
   place.write('x.nix', '{\n  virtualisation.vfio = ;\n}\n')
   await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
@@ -334,7 +334,7 @@ test.concurrent('remove has nothing to do without an earlier apply', async () =>
 })
 
 test.concurrent('remove works with --root and another folder for the modules', async () => {
-  const place = makePlace({ 'configuration.nix': LEFT })
+  const place = makePlace({ 'configuration.nix': REMAINING })
   const root = ['--root', place.top]
   await place.run([
     'apply',
@@ -353,7 +353,7 @@ test.concurrent('remove works with --root and another folder for the modules', a
     code: 0,
     last: 'Next:   sudo nixos-install --root '
   })
-  expect(place.files()).toEqual({ 'configuration.nix': LEFT })
+  expect(place.files()).toEqual({ 'configuration.nix': REMAINING })
 })
 
 test.concurrent('remove --json lists the edited and the deleted files', async () => {

@@ -1,4 +1,4 @@
-// --root: a system that is mounted somewhere, as an installer has it.
+// --root: a system that is mounted in a folder, as during an installation.
 
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -52,7 +52,7 @@ test.concurrent('apply --root edits the mounted system, and its next step is nix
   })
   expect(place.read('configuration.nix')).toBe(CONFIGURATION)
 
-  // Paths of a run are those of the system itself.
+  // A run lists its files with their paths in the mounted system.
   expect((await place.run(['undo', '--list', '--root', place.mnt])).stdout).toMatch(
     /^RUN-1 {2}[\d-]+ [\d:]+ {2}apply {2}current {2}\/etc\/nixos\/vfio\/ \(12 files\) \/etc\/nixos\/configuration.nix\n$/
   )

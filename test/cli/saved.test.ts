@@ -1,4 +1,4 @@
-// -o and --dump: files that are written next to the configuration, and files that they must not replace.
+// -o and --dump: the files that they write, and the files that they must not replace.
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -45,7 +45,7 @@ function rightsOf(place: Place, name: string): string {
   return `${(mode & 0o7777).toString(8)} ${uid}:${gid}`
 }
 
-test.concurrent('-o replaces an old patch as a whole and leaves no other file', async () => {
+test.concurrent('-o replaces the old patch file with a new one, and leaves no other file', async () => {
   const place = given()
   place.write('a.patch', 'older\n')
   linkSync(join(place.nixos, 'a.patch'), join(place.nixos, 'kept'))
@@ -55,8 +55,8 @@ test.concurrent('-o replaces an old patch as a whole and leaves no other file', 
   expect(readdirSync(place.nixos).sort()).toEqual(['a.patch', 'kept', 'more', 'pc.nix'])
 })
 
-/** What is there, and how it is named: `-o` would replace what it must not. */
-const PROTECTED: [what: string, name: string, told: string, (place: Place) => void][] = [
+/** Files that `-o` must not replace: the argument of `-o`, the name in the message, and what creates the file. */
+const PROTECTED: [what: string, name: string, shown: string, (place: Place) => void][] = [
   ['the configuration', 'pc.nix', '/etc/nixos/pc.nix', () => {}],
   [
     'a symlink to the configuration',
@@ -87,19 +87,19 @@ const PROTECTED: [what: string, name: string, told: string, (place: Place) => vo
   ['the name of the journal', '.vfio-patch.journal', '.vfio-patch.journal', () => {}]
 ]
 
-test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, told, prepare) => {
+test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, shown, prepare) => {
   const place = given()
   prepare(place)
   await expectRefusal(place, [...CALL, '-o', name], {
     code: 2,
     stderr: text`
-      vfio-patch: -o would replace ${told} with a patch. Nothing was written.
+      vfio-patch: -o would replace ${shown} by a patch. Nothing was written.
         Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })
 })
 
-const NOT_ITS_OWN = [
+const NOT_REGULAR = [
   [
     'a symlink',
     'out',
@@ -117,7 +117,7 @@ const NOT_ITS_OWN = [
   ['a full device', '/dev/full', 'not a regular file', () => {}]
 ] as const
 
-test.concurrent.each(NOT_ITS_OWN)('-o refuses %s', async (_, name, what, prepare) => {
+test.concurrent.each(NOT_REGULAR)('-o refuses %s', async (_, name, what, prepare) => {
   const place = given()
   prepare(place)
   const device = lstatSync('/dev/null')
@@ -156,7 +156,7 @@ test.concurrent('-o and --dump refuse a path below a file', async () => {
   await expectRefusal(place, dump, refusal('dump', 'more/x'))
 })
 
-test.concurrent('nobody reads a patch who cannot read the configuration', async () => {
+test.concurrent('-o lets only those users read the patch who can read the configuration', async () => {
   const place = given()
   chmodSync(join(place.nixos, 'pc.nix'), 0o600)
   place.write('old.patch', 'older\n')
@@ -182,7 +182,7 @@ needing('root')(
     expect(rightsOf(place, 'own.patch')).toBe('644 1234:1235')
     await place.run([...CALL, '-o', 'other.patch'])
     expect(rightsOf(place, 'other.patch')).toBe('644 0:0')
-    // Only root can read the configuration, and then the patch.
+    // Only root can read the configuration, so only root can read the patch.
     chownSync(join(place.nixos, 'pc.nix'), 0, 0)
     chmodSync(join(place.nixos, 'pc.nix'), 0o640)
     for (const name of ['secret.patch', 'own.patch']) {
@@ -254,7 +254,7 @@ needing('root')('--dump with sudo gives the dump to the user, and refuses a syml
   )
 })
 
-needing('root', 'unshare')('--dump leaves nothing if the disk is full', async () => {
+needing('root', 'unshare')('--dump leaves no file or folder if the disk is full', async () => {
   const place = makePlace()
   mkdirSync(join(place.top, 'full'))
   writeFileSync(join(place.top, 'full/kept'), '')

@@ -1,4 +1,4 @@
-// What `scan` shows of each machine: whole tables and documents, in test/cli/scans.
+// What `scan` shows for each machine: whole tables and documents, in test/cli/scans.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,9 +31,9 @@ describe.each(NAMES)('the machine %s', name => {
       const env = { COLUMNS: String(width), LANG: 'C' }
       const { stdout } = await place.run(scan(name, '--verbose'), { env })
       const lines = stdout.split('\n')
-      // What is to be typed stays in one line.
-      const told = lines.filter(it => !it.startsWith('Next:  '))
-      expect(told.filter(it => it.length > Math.min(200, Math.max(60, width)))).toEqual([])
+      // The command of the next step is not wrapped, so that it can be copied.
+      const wrapped = lines.filter(it => !it.startsWith('Next:  '))
+      expect(wrapped.filter(it => it.length > Math.min(200, Math.max(60, width)))).toEqual([])
       expect(stdout).not.toMatch(/[^\n\x20-\x7e]| \n/)
       const addresses = [...stdout.matchAll(/^[ *] (0000:\S+\.\d) /gm)].map(([, it]) => it)
       const text = readFileSync(join(folderOf(name), 'sys.txt'), 'utf8')
@@ -58,20 +58,20 @@ needing('python3')('scan prints cards in bold on a terminal', async () => {
   ])
 })
 
-/** What anybody may ask of the machine that the tests run on. */
-const IS_WHOLE = /^Processor {2}.*\nIOMMU {6}.*\nMemory .*\nSystem .*\n(?:.*\n)*Next: {2}/m
+/** Lines that the table has on any machine. */
+const COMMON_LINES = /^Processor {2}.*\nIOMMU {6}.*\nMemory .*\nSystem .*\n(?:.*\n)*Next: {2}/m
 
 test.concurrent('scan lists all devices of the machine that the tests run on', async ({
   expect
 }) => {
   const outcome = await makePlace().run(['scan'])
   expect(outcome).toMatchObject({ code: 0, stderr: '' })
-  expect(outcome.stdout).toMatch(IS_WHOLE)
+  expect(outcome.stdout).toMatch(COMMON_LINES)
   const { stdout } = await makePlace().run(['scan', '--json'])
   const devices = JSON.parse(stdout).groups.flatMap((it: { devices: unknown[] }) => it.devices)
   // A container may have no /sys.
-  const there = existsSync('/sys/bus/pci/devices') ? readdirSync('/sys/bus/pci/devices') : []
-  expect(devices.map((it: { address: string }) => it.address).sort()).toEqual(there.sort())
+  const present = existsSync('/sys/bus/pci/devices') ? readdirSync('/sys/bus/pci/devices') : []
+  expect(devices.map((it: { address: string }) => it.address).sort()).toEqual(present.sort())
 })
 
 needing('root', 'nobody')('scan shows a user the same as root', async () => {
@@ -83,13 +83,13 @@ needing('root', 'nobody')('scan shows a user the same as root', async () => {
 test.concurrent('scan --json prints the same for a dump as for the machine', async ({ expect }) => {
   const place = makePlace()
   const folder = join(place.top, 'dump')
-  const there = await place.run(['scan', '--json', '--dump', folder])
-  expect(there.code).toBe(0)
-  // But for the local suffix of the kernel.
-  const upstream = there.stdout.replace(/("kernel": "[\d.]+(?:-rc\d+)?)[^"]*/, '$1')
+  const original = await place.run(['scan', '--json', '--dump', folder])
+  expect(original.code).toBe(0)
+  // A dump does not have the local suffix of the kernel version.
+  const upstream = original.stdout.replace(/("kernel": "[\d.]+(?:-rc\d+)?)[^"]*/, '$1')
   expect((await place.run(['scan', '--json', '--sysfs', folder])).stdout).toBe(upstream)
 
-  // The folder of a root will do as well.
+  // --sysfs also accepts the root folder of a system.
   const root = join(place.top, 'root')
   mkdirSync(join(root, 'sys/bus/pci/devices/0000:01:00.0'), { recursive: true })
   const device = { vendor: '0x10de\n', device: '0x1b80\n', class: '0x030000\n', boot_vga: '1\n' }
@@ -100,7 +100,9 @@ test.concurrent('scan --json prints the same for a dump as for the machine', asy
   expect(stdout).toContain('● 0000:01:00.0  10de:1b80  display  -')
 })
 
-test.concurrent('scan prints names in ASCII if the locale has only that', async ({ expect }) => {
+test.concurrent('scan prints names in ASCII if the locale has no other characters', async ({
+  expect
+}) => {
   const place = makePlace()
   place.write('mine/sys.txt', readFileSync(join(folderOf('single-gpu'), 'sys.txt'), 'utf8'))
   place.write('mine/pci.ids', '10ec  Großkarten [Größe]\n\t8168  Gerät\n')

@@ -1,4 +1,4 @@
-// What the flags do to a configuration that has settings already.
+// How flags change a configuration that already has settings.
 
 import { expect, test } from 'vitest'
 import { CHECKED, makeInstalled } from './support/machine.ts'
@@ -33,7 +33,7 @@ const CONFIGURATION = text`
   }
   `
 
-/** The flags change the configuration, and nothing else, like this. */
+/** Expects that the flags make exactly this change. */
 async function expectChange(
   place: Place,
   flags: readonly string[],
@@ -124,7 +124,7 @@ test.concurrent('the --no- form of a switch writes false', async () => {
   )
 })
 
-test.concurrent('--device replaces the list, and items that stay keep their comments', async () => {
+test.concurrent('--device replaces the list, and the remaining items keep their comments', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--device', '10de:10f0', '--device', '1002:67df'],
@@ -184,7 +184,7 @@ test.concurrent('--user and --device-acl add items to their lists', async () => 
   )
 })
 
-test.concurrent('--shared-memory changes only what is given, and a new file gets the first user', async () => {
+test.concurrent('--shared-memory changes only the named attributes, and a new file gets the first user', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--shared-memory', 'scream::kvm', '--shared-memory', 'looking-glass'],

@@ -1,4 +1,4 @@
-// `--specialisation`: a separate boot entry, from apply to remove.
+// `--specialisation`: sets up a separate boot entry, and every later command uses it.
 
 import { expect, test } from 'vitest'
 import { folderOf } from '../machine/support/machines.ts'
@@ -47,7 +47,7 @@ const AFTER = text`
     system.stateVersion = "26.05";
   }
   `
-const LEAVES =
+const NOT_REPLACED =
   'Not replaced: configuration.nix:LINE, which is not in specialisation.vfio: PCI_NOMSI, pci=nomsi disables message-signaled interrupts (MSI) for every device.'
 
 test('apply --specialisation writes a boot entry, and undo and remove revert it', async () => {
@@ -57,9 +57,9 @@ test('apply --specialisation writes a boot entry, and undo and remove revert it'
   expect(first.code).toBe(0)
   expect(first.stderr.replace(/\/: \d+ new files/, '/: N new files')).toBe(text`
     ${FILE}: 2 changes; vfio/: N new files
-    Boot entry: the options are in specialisation.vfio; the default boot entry does not change.
-    ${LEAVES.replace('LINE', '3')}
-    Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets the whole card.
+    Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
+    ${NOT_REPLACED.replace('LINE', '3')}
+    Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets a whole card.
     IOMMU type: intel (detected from the CPU).
     Selected by PCI ID: no other device on this host has it.
     Note: in that boot entry the monitor at 0000:01:00.0 shows the guest; for the host, plug a monitor into 0000:00:02.0 Intel AlderLake-S GT1.
@@ -79,7 +79,7 @@ test('apply --specialisation writes a boot entry, and undo and remove revert it'
   expect(await place.run(['apply', 'configuration.nix', '--specialisation', 'vfio'])).toEqual(
     nothing
   )
-  // The file has the entry, so that it need not be named again.
+  // The file has the boot entry, so the flag is not needed again.
   const again = await place.run(call('apply', 'amd-reset', '--gpu', '01:00.0'))
   expect(again).toMatchObject({ code: 0, stderr: expect.stringMatching(/^Nothing to do: /) })
   expect(place.snapshot()).toEqual(written)
@@ -101,8 +101,8 @@ test('apply --specialisation writes a boot entry, and undo and remove revert it'
       `,
     stderr: text`
       ${FILE}: 1 change
-      Boot entry: the options are in specialisation.vfio; the default boot entry does not change.
-      ${LEAVES.replace('LINE', '5')}
+      Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
+      ${NOT_REPLACED.replace('LINE', '5')}
       ${CHECKED}
       Wrote ${FILE}.
       Backup: /state/runs/RUN-2   Undo: ${SUDO}vfio-patch undo ${FILE}
@@ -132,7 +132,9 @@ test.concurrent('diff --specialisation shows the patch of apply, and check finds
   expect(await place.run(['check', 'configuration.nix'])).toMatchObject({ code: 0 })
 })
 
-test.concurrent('--json names the boot entry, or null for the usual one', async ({ expect }) => {
+test.concurrent('--json names the boot entry, or has null for the default one', async ({
+  expect
+}) => {
   const words = call('diff', 'amd-reset', '--gpu', '01:00.0', '--specialisation', 'vfio', '--json')
   const document = JSON.parse((await given().run(words)).stdout)
   expect(document).toMatchObject({ outcome: 'planned', exit: 1, specialisation: 'vfio' })
@@ -146,8 +148,14 @@ test.concurrent('--json names the boot entry, or null for the usual one', async 
     'specialisation.vfio.configuration.virtualisation.vfio.IOMMUType': '--gpu',
     'specialisation.vfio.configuration.virtualisation.vfio.devices': '--gpu'
   })
-  const usual = await given().run(['diff', 'configuration.nix', '--device', '10de:1b80', '--json'])
-  expect(JSON.parse(usual.stdout).specialisation).toBe(null)
+  const byDefault = await given().run([
+    'diff',
+    'configuration.nix',
+    '--device',
+    '10de:1b80',
+    '--json'
+  ])
+  expect(JSON.parse(byDefault.stdout).specialisation).toBe(null)
 })
 
 test.concurrent('apply only turns the IOMMU on in the boot entry, unless --assume-isolated is given', async ({
@@ -167,7 +175,7 @@ test.concurrent('apply only turns the IOMMU on in the boot entry, unless --assum
         };
       };
     `)
-  // By now the file has the entry.
+  // The file now has the boot entry.
   const all = await place.run([
     ...words.filter(it => !/special|^vfio$/.test(it)),
     '--assume-isolated'
@@ -180,7 +188,7 @@ test.concurrent('apply only turns the IOMMU on in the boot entry, unless --assum
   )
 })
 
-test.concurrent('a card can go to a boot entry after apply turned the IOMMU on in every entry', async ({
+test.concurrent('apply passes a card through in a boot entry after it turned the IOMMU on in every entry', async ({
   expect
 }) => {
   const place = given()
@@ -216,7 +224,7 @@ const OTHER = 'choose another card: vfio-patch scan'
 
 test.concurrent.each<[string, string, string[], number, string]>([
   [
-    'flags if two boot entries are set up',
+    'flags if two boot entries are set up and none is named',
     TWO,
     ['--ignore-msrs'],
     2,
@@ -237,7 +245,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
-    'a boot entry if every one gives devices away',
+    'a boot entry if every boot entry passes devices through',
     EVERYWHERE,
     ['--ignore-msrs', ...ENTRY],
     3,
@@ -318,7 +326,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
   await expectRefusal(given(configuration), words, { code, stderr })
 })
 
-test.concurrent('diff refuses a boot entry if an imported file gives devices away in every one', async () => {
+test.concurrent('diff refuses a boot entry if an imported file passes devices through in every entry', async () => {
   const place = given('{ ... }:\n{\n  imports = [ ./gpu.nix ];\n}\n')
   place.write('gpu.nix', '{ virtualisation.vfio.devices = [ "10de:1b80" ]; }\n')
   await expectRefusal(place, call('diff', 'x570-two-makers', '--ignore-msrs', ...ENTRY), {
@@ -331,7 +339,7 @@ test.concurrent('diff refuses a boot entry if an imported file gives devices awa
   })
 })
 
-test.concurrent('diff refuses --device-acl in a boot entry if verbatimConfig has such a list', async () => {
+test.concurrent('diff refuses --device-acl in a boot entry if verbatimConfig sets cgroup_device_acl', async () => {
   const configuration = text`
     {
       virtualisation.libvirtd.qemu.verbatimConfig = ''
@@ -385,7 +393,7 @@ test.concurrent('diff refuses a card that shares its group, also in a boot entry
   })
 })
 
-test.concurrent('diff refuses --assume-isolated if the machine has no such card', async ({
+test.concurrent('diff refuses --assume-isolated if the machine does not have the card', async ({
   expect
 }) => {
   const place = given()

@@ -1,5 +1,4 @@
-// Packages that most commands do not need are loaded only by those that need them: yargs takes longer to load than
-// most commands take to run.
+// A command loads only the packages that it needs: yargs takes longer to load than most commands take to run.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +19,7 @@ export async function load(url, context, next) {
 }
 `
 
-/** Registers the hooks, and appends the files of CommonJS modules, which the hooks do not see, at the end. */
+/** Registers the hooks. At exit, appends the files of CommonJS modules, which the hooks do not see. */
 const REGISTER = `
 import { appendFileSync } from 'node:fs'
 import { createRequire, register } from 'node:module'

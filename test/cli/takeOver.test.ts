@@ -1,4 +1,4 @@
-// A configuration that imports other modules with the options of vfio-patch.
+// A configuration that imports other modules that declare the options of vfio-patch.
 
 import { test } from 'vitest'
 import { OLD_MODULES, OLD_USAGE, OLD_VFIO } from '../plan/support/oldModules.ts'
@@ -64,9 +64,7 @@ const DONE = text`
           If the screen stays dark, choose the previous generation in the boot menu.
   `.trimEnd()
 
-test.concurrent('apply replaces old modules and keeps what they were used for', async ({
-  expect
-}) => {
+test.concurrent('apply replaces old modules and keeps their settings', async ({ expect }) => {
   const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
   expect(await place.run(APPLY)).toEqual({
     code: 0,
@@ -161,11 +159,11 @@ const USER = text`
 test.concurrent('apply keeps a folder with old modules and uses another folder', async ({
   expect
 }) => {
-  const theirs = {
+  const oldFolder = {
     'vfio/default.nix': '{ imports = [ ./vfio.nix ]; }\n',
     'vfio/vfio.nix': OLD_VFIO
   }
-  const place = makePlace({ 'configuration.nix': USER, ...theirs })
+  const place = makePlace({ 'configuration.nix': USER, ...oldFolder })
   const { code, stderr } = await place.run(APPLY)
   expect({ code, stderr }).toEqual({
     code: 0,
@@ -179,15 +177,17 @@ test.concurrent('apply keeps a folder with old modules and uses another folder',
       ${DONE}
       `
   })
-  const ours = Object.entries(installedModules()).map(([name, it]) => [`vfio-patch/${name}`, it])
+  const modules = Object.entries(installedModules()).map(([name, it]) => [`vfio-patch/${name}`, it])
   expect(place.files()).toEqual({
     'configuration.nix': USER.replace('./vfio', './vfio-patch'),
-    ...theirs,
-    ...Object.fromEntries(ours)
+    ...oldFolder,
+    ...Object.fromEntries(modules)
   })
 })
 
-test.concurrent('apply renames an old module whose name it needs', async ({ expect }) => {
+test.concurrent('apply renames an old module if a new module needs its name', async ({
+  expect
+}) => {
   const configuration = USER.replace('./vfio', './vfio/vfio.nix')
   const place = makePlace({ 'configuration.nix': configuration, 'vfio/vfio.nix': OLD_VFIO })
   const { code, stderr } = await place.run([...APPLY, '--modules-dir', 'vfio'])
@@ -203,17 +203,17 @@ test.concurrent('apply renames an old module whose name it needs', async ({ expe
       ${DONE}
       `
   })
-  const ours = Object.entries(installedModules()).map(([name, it]) => [`vfio/${name}`, it])
+  const modules = Object.entries(installedModules()).map(([name, it]) => [`vfio/${name}`, it])
   expect(place.files()).toEqual({
     'configuration.nix': USER,
     'vfio/vfio.nix.old': OLD_VFIO,
-    ...Object.fromEntries(ours)
+    ...Object.fromEntries(modules)
   })
   expect((await place.run(['undo', '-yq', 'configuration.nix'])).code).toBe(0)
   expect(place.files()).toEqual({ 'configuration.nix': configuration, 'vfio/vfio.nix': OLD_VFIO })
 })
 
-test.concurrent('apply refuses settings that vfio-patch does not have, each with its place', async () => {
+test.concurrent('apply refuses settings of old modules that vfio-patch does not have, each with its place', async () => {
   const place = makePlace({
     'configuration.nix': text`
       {
@@ -257,7 +257,7 @@ test.concurrent('apply refuses settings that vfio-patch does not have, each with
   })
 })
 
-test.concurrent('apply refuses if a flake lists an old module, and says what to remove', async () => {
+test.concurrent('apply refuses if a flake lists an old module, and names the line to remove', async () => {
   const place = makePlace({
     'configuration.nix': '{ virtualisation.vfio.enable = true; }\n',
     'flake.nix': text`
@@ -286,7 +286,7 @@ test.concurrent('apply refuses if a flake lists an old module, and says what to 
   })
 })
 
-test.concurrent('--keep-obsolete leaves their import, so that ours cannot come', async () => {
+test.concurrent('apply --keep-obsolete keeps the import of old modules, and therefore refuses', async () => {
   const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
   await expectRefusal(place, [...APPLY, '--keep-obsolete'], {
     code: 3,

@@ -1,4 +1,4 @@
-// Colors, and the width of lines.
+// Colors and line widths on a terminal.
 
 import { expect } from 'vitest'
 import { makeInstalled } from './support/machine.ts'
@@ -30,7 +30,7 @@ const PLAIN = text`
   +  virtualisation.vfio.IOMMUType = "intel"; # a Ryzen
   +  virtualisation.vfio.enable = true;
   `
-const COLOURED = text`
+const COLORED = text`
   <bold>--- a/configuration.nix</>
   <bold>+++ b/configuration.nix</>
   <cyan>@@ -4,1 +4,2 @@</>
@@ -43,7 +43,7 @@ test('diff prints colors on a terminal, but not in a pipe', async () => {
   const place = makeInstalled(CONFIGURATION)
   expect(await onTerminal(place, DIFF)).toMatchObject({
     code: 1,
-    terminal: `${HEADLINE}${COLOURED}${CHECKED}\n`
+    terminal: `${HEADLINE}${COLORED}${CHECKED}\n`
   })
   expect(await onTerminal(place, DIFF, { pipes: ['stdout'] })).toMatchObject({
     stdout: PLAIN,
@@ -51,25 +51,25 @@ test('diff prints colors on a terminal, but not in a pipe', async () => {
   })
 })
 
-// Each row is stronger than those below it.
-test.each<[string, string[], Record<string, string>, 'coloured' | 'plain']>([
+// Each row takes precedence over the rows below it.
+test.each<[string, string[], Record<string, string>, 'colored' | 'plain']>([
   ['--color=never', ['--color=never'], { FORCE_COLOR: '1' }, 'plain'],
-  ['--color=always', ['--color=always'], { FORCE_COLOR: '0', NO_COLOR: '1' }, 'coloured'],
-  ['FORCE_COLOR=1', [], { FORCE_COLOR: '1', NO_COLOR: '1', TERM: 'dumb' }, 'coloured'],
+  ['--color=always', ['--color=always'], { FORCE_COLOR: '0', NO_COLOR: '1' }, 'colored'],
+  ['FORCE_COLOR=1', [], { FORCE_COLOR: '1', NO_COLOR: '1', TERM: 'dumb' }, 'colored'],
   ['FORCE_COLOR=0', [], { FORCE_COLOR: '0' }, 'plain'],
   ['NO_COLOR', [], { NO_COLOR: '1' }, 'plain'],
-  ['an empty NO_COLOR', ['--color=auto'], { NO_COLOR: '', FORCE_COLOR: '' }, 'coloured'],
+  ['an empty NO_COLOR', ['--color=auto'], { NO_COLOR: '', FORCE_COLOR: '' }, 'colored'],
   ['TERM=dumb', [], { TERM: 'dumb' }, 'plain']
 ])('flags and variables decide on colors: %s', async (_, flags, env, kind) => {
   const place = makeInstalled(CONFIGURATION)
   const { terminal } = await onTerminal(place, [...DIFF, ...flags], { env, pipes: ['stderr'] })
-  expect(terminal).toBe(kind === 'coloured' ? COLOURED : PLAIN)
+  expect(terminal).toBe(kind === 'colored' ? COLORED : PLAIN)
 })
 
 test('diff prints colors in a pipe with --color always or FORCE_COLOR=1', async () => {
   const place = makeInstalled(CONFIGURATION)
-  expect(readable((await place.run([...DIFF, '--color', 'always'])).stdout)).toBe(COLOURED)
-  expect(readable((await place.run(DIFF, { env: { FORCE_COLOR: '1' } })).stdout)).toBe(COLOURED)
+  expect(readable((await place.run([...DIFF, '--color', 'always'])).stdout)).toBe(COLORED)
+  expect(readable((await place.run(DIFF, { env: { FORCE_COLOR: '1' } })).stdout)).toBe(COLORED)
 })
 
 test('diff highlights the words that differ if one line replaces another', async () => {
@@ -164,14 +164,17 @@ test.each<[number, string, string]>([
                          ^
       `
   ]
-])('the caret points to the error at a width of %i', async (width, content, excerpt) => {
-  const place = makePlace({ 'configuration.nix': content })
-  const call = ['diff', 'configuration.nix', '--iommu', 'amd', '--color', 'never']
-  const { terminal } = await onTerminal(place, call, { width })
-  const [, source = '', caret = ''] = terminal.split('\n')
-  expect(`${source}\n${caret}\n`).toBe(excerpt)
-  expect(source.length).toBeLessThanOrEqual(width)
-})
+])(
+  'the caret points to the error on a terminal with %i columns',
+  async (width, content, excerpt) => {
+    const place = makePlace({ 'configuration.nix': content })
+    const call = ['diff', 'configuration.nix', '--iommu', 'amd', '--color', 'never']
+    const { terminal } = await onTerminal(place, call, { width })
+    const [, source = '', caret = ''] = terminal.split('\n')
+    expect(`${source}\n${caret}\n`).toBe(excerpt)
+    expect(source.length).toBeLessThanOrEqual(width)
+  }
+)
 
 test('COLUMNS sets the width of errors in a pipe', async () => {
   const place = makePlace({ 'configuration.nix': LONG })

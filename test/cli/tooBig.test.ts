@@ -1,4 +1,4 @@
-// Files that are too big: refused before they are read, and passed over where they are imported.
+// Files that are too big: they are refused before they are read, or skipped if the configuration imports them.
 
 import { readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -8,7 +8,7 @@ const GIVEN = '{ ... }:\n{\n  imports = [ ./hardware.nix ];\n  networking.hostNa
 const FILES = { 'configuration.nix': GIVEN, 'hardware.nix': '{ }\n' }
 const CALL = ['configuration.nix', '--iommu', 'amd']
 
-/** What a call prints to stderr: the lines of the trace, without the number of the process, and all others. */
+/** What a call prints to stderr: the lines of the trace, without the process ID, and all other lines. */
 async function traced(place: Place, words: readonly string[], debug = 'vfio-patch') {
   const { stderr } = await place.run(words, { env: { NODE_DEBUG: debug } })
   const lines = stderr.split(/(?<=\n)/)
@@ -17,7 +17,7 @@ async function traced(place: Place, words: readonly string[], debug = 'vfio-patc
   return { trace: trace.join(''), others: lines.filter(it => !isTrace(it)).join('') }
 }
 
-it('traces the files and the planned edits of a diff', async () => {
+it('the trace of diff has the files and the planned edits', async () => {
   const place = makePlace(FILES)
   const { trace } = await traced(place, ['diff', ...CALL, '--specialisation', 'vfio'])
   const modules = /^plan: create \/etc\/nixos\/vfio\/.*\n/gm
@@ -35,7 +35,7 @@ it('traces the files and the planned edits of a diff', async () => {
     `)
 })
 
-it('traces what a refused apply has read, without its text', async () => {
+it('the trace of a refused apply has the files that it read, without their text', async () => {
   const place = makePlace({ ...FILES, 'configuration.nix': GIVEN.replace(']', '') })
   const { trace, others } = await traced(place, ['apply', ...CALL, '--yes'])
   expect(others).toContain('Nothing was written.')
@@ -45,7 +45,7 @@ it('traces what a refused apply has read, without its text', async () => {
     `)
 })
 
-it('traces what apply writes', async () => {
+it('the trace of apply has the files that it writes', async () => {
   const place = makePlace(FILES)
   const { trace } = await traced(place, ['apply', ...CALL, '--yes'])
   const renamed = trace.match(/^storage: rename .*: done$/gm) ?? []

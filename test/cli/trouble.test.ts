@@ -1,4 +1,4 @@
-// Disks that fail or are full: the message says what is on the disk.
+// Disks that fail or are full: the message reports the state of the files.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ function given(): Place {
   return makePlace({ 'configuration.nix': CONFIGURATION })
 }
 
-/** How often a run makes this call of the system. */
+/** The number of these system calls in a run. */
 async function countOf(call: 'fsync' | 'rename'): Promise<number> {
   const place = given()
   const log = join(place.top, 'log')
@@ -27,7 +27,7 @@ async function countOf(call: 'fsync' | 'rename'): Promise<number> {
   return readFileSync(log, 'utf8').split(`${call}(`).length - 1
 }
 
-needing('strace')('the folder of our modules cannot be read', async () => {
+needing('strace')('apply refuses if the folder of the modules cannot be read', async () => {
   const place = given()
   mkdirSync(join(place.nixos, 'vfio'))
   const only = ['-P', join(place.nixos, 'vfio'), '-e', 'trace=getdents64']
@@ -53,7 +53,7 @@ needing('strace')('apply writes nothing if the disk fails before the change', as
     '-e',
     'trace=rename',
     '-e',
-    // The last is that of the configuration.
+    // The last rename is that of the configuration.
     `inject=rename:error=EIO:when=${await countOf('rename')}`
   ]
   const before = place.files()
@@ -70,8 +70,8 @@ needing('strace')('apply writes nothing if the disk fails before the change', as
 
 needing('strace')('apply warns if the disk fails after the change', async () => {
   const place = given()
-  // The last four: the folder of the configuration, the mark that the run is done and its folder,
-  // and once more that of the configuration, where the journal was.
+  // The last four calls are for the configuration's folder after the change, the record that marks the run as done,
+  // the folder of that record, and the configuration's folder after the journal is deleted.
   const when = (await countOf('fsync')) - 3
   const failing = [
     'strace',
@@ -138,7 +138,7 @@ needing('root', 'unshare')('apply writes nothing if there is no space for the ba
   expect(place.files()).toEqual(before)
 })
 
-test.concurrent('where the parser cannot be loaded, what is done can be taken back', async () => {
+test.concurrent('undo works if the parser cannot be loaded', async () => {
   const place = given()
   await place.run([...CALL, '-q'])
   const fault = join(place.top, 'fault.mjs')
@@ -148,14 +148,14 @@ test.concurrent('where the parser cannot be loaded, what is done can be taken ba
     code: 70,
     stderr: expect.stringContaining('internal error: wrong machine')
   })
-  const looking = [['--help'], ['undo', '--list', '--json'], ['undo', '-n', 'configuration.nix']]
-  for (const words of looking) expect((await place.run(words, { env })).code).toBeLessThan(2)
+  const readOnly = [['--help'], ['undo', '--list', '--json'], ['undo', '-n', 'configuration.nix']]
+  for (const words of readOnly) expect((await place.run(words, { env })).code).toBeLessThan(2)
   const undo = ['undo', '-qy', 'configuration.nix']
   expect(await place.run(undo, { env })).toEqual({ code: 0, stdout: '', stderr: '' })
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })
 
-test.concurrent('where the parser cannot be loaded, undo tells the next step in general', async () => {
+test.concurrent('undo prints a general next step if the parser cannot be loaded', async () => {
   const place = given()
   await place.run([...CALL, '-q'])
   const fault = join(place.top, 'fault.mjs')

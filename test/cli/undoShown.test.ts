@@ -9,7 +9,7 @@ import { text } from './support/text.ts'
 
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
 
-// Most of these call the program many times.
+// Most of these tests run the program many times.
 vi.setConfig({ testTimeout: 120_000 })
 
 const OFF = '--parse-check=off'
@@ -42,7 +42,7 @@ needing('git')(
   }
 )
 
-test.concurrent('undo prints paths from a common folder if a run changed files outside', async () => {
+test.concurrent('undo prints paths relative to a common folder if a run changed files outside the folder of the configuration', async () => {
   const place = makePlace({
     'hosts/pc/configuration.nix':
       '{ ... }: {\n  imports = [ ../../vm.nix ];\n  boot.kernelParams = [ "pci=nomsi" ];\n}\n',
@@ -76,14 +76,14 @@ test.concurrent('undo prints paths from a common folder if a run changed files o
   })
 })
 
-/** The list with its dates as a pattern, so that it can be compared. */
+/** The output with DATE in place of each date, so that it can be compared. */
 function dated({ code, stdout, stderr }: Outcome): Outcome {
   return { code, stdout: stdout.replace(/\b\d{4}-\d\d-\d\d \d\d:\d\d\b/g, 'DATE'), stderr }
 }
 
 const ON = ['configuration.nix', '-qy', OFF]
 
-test.concurrent('undo --list shows dates, states, and many files of a folder as that folder', async () => {
+test.concurrent('undo --list shows dates and states, and a folder in place of its many files', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
   await place.run(['apply', ...ON, '--iommu', 'amd'])
   await place.run(['option', 'set', 'configuration.nix', 'a', '1', '-qy', OFF])
@@ -158,11 +158,11 @@ test.concurrent('undo --list shows ten runs in local time, or all with --all', a
     .toISOString()
     .slice(0, 16)
     .replace('T', ' ')
-  const there = await place.run(['undo', '--list'], { env: { TZ: 'Asia/Tokyo' } })
-  expect(there.stdout).toContain(`RUN-12  ${tokyo}  option set  current  /etc/nixos/pc.nix\n`)
+  const inTokyo = await place.run(['undo', '--list'], { env: { TZ: 'Asia/Tokyo' } })
+  expect(inTokyo.stdout).toContain(`RUN-12  ${tokyo}  option set  current  /etc/nixos/pc.nix\n`)
 })
 
-test.concurrent('undo goes back to the first text, and --redo to the last unless there is a new run', async () => {
+test.concurrent('undo goes back to the first text, and --redo to the last one unless a new run replaced it', async () => {
   const first = '{ ... }: { }\n'
   const place = makePlace({ 'configuration.nix': first })
   await place.run(['apply', ...ON, '--iommu', 'amd'])
@@ -245,12 +245,12 @@ test.concurrent.each([
   [['undo', '--redo', '--run', '20261122-160312-1'], '--redo and --run cannot be used together.'],
   [['undo', '--all'], '--all needs --list.'],
   [['apply', '--redo'], '"apply" does not take --redo.']
-])('refuses %j', async (words, what) => {
+])('vfio-patch refuses %j', async (words, what) => {
   const { code, stderr } = await makePlace({}).run(words)
   expect([code, stderr.split('\n')[0]]).toEqual([2, `vfio-patch: ${what}`])
 })
 
-test.concurrent('undo refuses if the record of a run is damaged, and says so', async () => {
+test.concurrent('undo refuses if the record of a run is damaged, and names the record', async () => {
   const place = makePlace({ 'pc.nix': '{ }\n' })
   await place.run(['option', 'set', 'pc.nix', 'a', '1', '-qy', OFF])
   const runs = join(place.top, 'state/runs')
@@ -293,7 +293,7 @@ needing(
   expect(await place.run(set, user)).toEqual({ code: 0, stdout: '', stderr: '' })
   const written = place.read('pc.nix')
 
-  // Root has a folder of its own here, and sees the account that called sudo.
+  // Root gets its own state folder, and a passwd that has the account that called sudo.
   const mounts =
     'mount -t tmpfs none /var/lib && mount --bind "$TOP/passwd" /etc/passwd && exec "$@"'
   const asRoot = {
@@ -316,7 +316,7 @@ needing(
 
   const script = `mount -t tmpfs none /var/lib && mkdir -m 700 /var/lib/vfio-patch && exec ${AS_NOBODY.join(' ')} "$@"`
   const { env } = user
-  // What root's runs did looks like an edit to the other account.
+  // To alice, a change by a run of root looks like an edit.
   place.write('pc.nix', '{ a = 2; }\n')
   const edited = await place.run(['undo', '-qy', 'pc.nix'], {
     through: ['unshare', '-m'],
@@ -345,7 +345,7 @@ needing(
       Runs of root are in /var/lib/vfio-patch. To undo these runs, run this with sudo: sudo vfio-patch undo -y pc.nix
       `
   })
-  // What alice has undone is nothing to go back to.
+  // The runs that alice has undone are not mentioned.
   expect((await place.run(['undo', '-y', 'pc.nix'], asRoot)).stderr).toBe(
     'Nothing to undo: no known run changed /etc/nixos/pc.nix.\n'
   )

@@ -84,7 +84,7 @@ test.concurrent.each<Case>([
   ],
   [['apply', FILE, '--_=x'], 'unknown flag "--_=x".', 'vfio-patch apply --help'],
   [['--', 'apply', FILE], 'unknown command "apply".', 'vfio-patch --help']
-])('refuses an unknown command or flag: %j', async (words, what, remedy) => {
+])('vfio-patch refuses an unknown command or flag: %j', async (words, what, remedy) => {
   await check(words, what, remedy)
 })
 
@@ -113,7 +113,7 @@ test.concurrent.each<Case>([
     'a run without a backup cannot be undone.'
   ]
 ])(
-  'refuses flags that do not fit the command or each other: %j',
+  'vfio-patch refuses flags that do not fit the command or each other: %j',
   async (...given) => await check(...given)
 )
 
@@ -147,7 +147,7 @@ test.concurrent.each<Case>([
     '--ignore-msrs and --no-ignore-msrs cannot be used together.',
     'omit one of them'
   ]
-])('refuses a switch with a value: %j', async (...given) => await check(...given))
+])('vfio-patch refuses a switch with a value: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [
@@ -174,7 +174,7 @@ test.concurrent.each<Case>([
     'pass the file, e.g. /etc/nixos/configuration.nix',
     UNSET
   ]
-])('refuses a missing value: %j', async (...given) => await check(...given))
+])('vfio-patch refuses a missing value: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [['diff', '--root', '/a', '--root', '/b'], '--root was given twice (/a, /b).', 'give it once'],
@@ -212,7 +212,10 @@ test.concurrent.each<Case>([
     'vfio-patch undo [FILE]',
     '"undo" takes one file.'
   ]
-])('refuses a repeated flag or a second file: %j', async (...given) => await check(...given))
+])(
+  'vfio-patch refuses a repeated flag or a second file: %j',
+  async (...given) => await check(...given)
+)
 
 test.concurrent.each<Case>([
   [['--device', '10de'], '--device: "10de" is not a PCI ID.', DEVICE],
@@ -262,11 +265,11 @@ test.concurrent.each<Case>([
   [['--parse-check', 'yes'], '--parse-check takes auto, require or off, got "yes".'],
   [['--color', 'yes'], '--color takes auto, always or never, got "yes".'],
   [['-U', '-1'], '-U needs a number of lines, got "-1".', 'e.g. -U 5']
-])('refuses an invalid value: %j', async (flags, what, remedy) => {
+])('vfio-patch refuses an invalid value: %j', async (flags, what, remedy) => {
   await check(['apply', '--yes', FILE, ...flags], what, remedy)
 })
 
-test.concurrent('apply refuses if no card or setting was chosen', async () => {
+test.concurrent('apply refuses if no flag names anything to set up', async () => {
   const place = makePlace(GIVEN)
   await expectRefusal(place, ['apply', '--yes', FILE], {
     code: 2,

@@ -1,4 +1,4 @@
-// Virtual functions (SR-IOV): a guest gets one when it starts, and nothing of it is bound at boot.
+// Virtual functions (SR-IOV): a guest gets one when it starts. They are not bound at boot.
 
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,8 +17,8 @@ const NIC = '0000:01:00.0 Intel 82576 Gigabit Network Connection'
 const MODULES = Object.keys(installedModules()).length
 
 const INTEL = 'IOMMU type: intel (detected from the CPU).'
-const UNMADE =
-  'Note: nothing in the configuration creates virtual functions, so after a restart 0000:00:02.0 has none. Let the configuration write their number to /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
+const NOT_CREATED =
+  'Note: nothing in the configuration creates virtual functions, so after a restart 0000:00:02.0 has none. Have a number written into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
 const TAKEN = `Virtual function: ${GPU1}; nothing is bound at boot, libvirt detaches it when the guest starts, and ${GPU} keeps its driver, i915.`
 
 function given(guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)): Place {
@@ -31,7 +31,7 @@ function call(command: string, ...more: string[]): string[] {
 
 const DOMAIN = ['--domain', 'guest.xml']
 
-/** How a guest gets a virtual function, by the parts of its address. */
+/** The remedy that passes a virtual function through; the parameters are parts of its address. */
 function inDomain(bus: string, slot: string, part: string): string {
   return [
     `to give 0000:${bus}:${slot}.${part} to a guest while it runs, add this to the guest's domain:`,
@@ -40,7 +40,7 @@ function inDomain(bus: string, slot: string, part: string): string {
   ].join('\n       ')
 }
 
-/** The machine with these texts otherwise, and without some lines, in a folder of the place. */
+/** Copies the machine with changed texts, and without the lines for which `keeps` is false; returns the flags. */
 function machineIn(
   place: Place,
   changes: readonly (readonly [string, string])[],
@@ -59,7 +59,9 @@ function machineIn(
 }
 
 describe('apply --domain with a virtual function', () => {
-  test.concurrent('sets up the guest and binds nothing at boot', async ({ expect }) => {
+  test.concurrent('apply --domain with a virtual function binds nothing at boot', async ({
+    expect
+  }) => {
     const place = given()
     const outcome = await place.run(call('apply', ...DOMAIN, '--yes'))
     expect(outcome.code).toBe(0)
@@ -69,7 +71,7 @@ describe('apply --domain with a virtual function', () => {
       'Guest: small; you may edit its file.',
       TAKEN,
       INTEL,
-      UNMADE
+      NOT_CREATED
     ])
     expect(place.read('configuration.nix')).toBe(text`
       { ... }:
@@ -85,7 +87,7 @@ describe('apply --domain with a virtual function', () => {
       }
       `)
     expect(place.read('vfio/guests/small.nix')).toContain('managed = "yes";\n')
-    // Again there is nothing to do.
+    // A second run has nothing to do.
     const again = await place.run(call('apply', ...DOMAIN, '--yes'))
     expect([again.code, again.stderr.split('\n')[0]]).toEqual([
       0,
@@ -93,17 +95,21 @@ describe('apply --domain with a virtual function', () => {
     ])
   })
 
-  test.concurrent('reports the same with --json', async ({ expect }) => {
+  test.concurrent('apply --domain --json reports the same notes about a virtual function', async ({
+    expect
+  }) => {
     const { code, stdout } = await given().run(call('apply', ...DOMAIN, '-n', '--json'))
     const { outcome, exit, notes, guest, files } = JSON.parse(stdout)
     expect({ code, outcome, exit, notes, changes: guest.changes }).toEqual({
       ...{ code: 1, outcome: 'planned', exit: 1, changes: [] },
-      notes: ['Guest: small; you may edit its file.', TAKEN, INTEL, UNMADE]
+      notes: ['Guest: small; its file is yours to edit.', TAKEN, INTEL, NOT_CREATED]
     })
     expect(JSON.stringify(files.at(-1).edits)).not.toMatch(/devices|addresses/)
   })
 
-  test.concurrent("adds managed='yes' if it is missing", async ({ expect }) => {
+  test.concurrent("apply --domain adds a missing managed='yes' to a virtual function", async ({
+    expect
+  }) => {
     const place = given(
       small(
         [
@@ -134,7 +140,7 @@ describe('apply --domain with a virtual function', () => {
     const file = place.read('vfio/guests/small.nix')
     expect(file.match(/managed = "yes";/g)).toHaveLength(2)
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
-    // Where the machine is not looked at, it stays so.
+    // A run that does not read the machine does not change that.
     place.write(
       'configuration.nix',
       place
@@ -147,7 +153,7 @@ describe('apply --domain with a virtual function', () => {
     expect(place.read('vfio/guests/small.nix')).toBe(file)
   })
 
-  test.concurrent('notes a function that does not exist now, and a function in a QEMU argument', async ({
+  test.concurrent('apply --domain notes a virtual function that does not exist now, and one in a QEMU argument', async ({
     expect
   }) => {
     const place = given(
@@ -161,14 +167,14 @@ describe('apply --domain with a virtual function', () => {
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; you may edit its file.',
       INTEL,
-      "Note: small gets the virtual function 0000:01:10.2 by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know about it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.",
-      `Note: small needs 0000:00:02.3, a virtual function that ${GPU} does not have at the moment. Let its driver, i915, create it before small starts: write the number of virtual functions to /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
-      UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
+      "Note: 0000:01:10.2 is a virtual function that small gets by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know of it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.",
+      `Note: 0000:00:02.3, which small needs, is a virtual function that ${GPU} does not have at the moment. Make its driver, i915, create it before small starts: write a number into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
+      NOT_CREATED.replaceAll('0000:00:02.0', '0000:01:00.0')
     ])
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
   })
 
-  test.concurrent("notes that nothing detaches a function with managed='no'", async ({
+  test.concurrent("apply --domain notes that nothing detaches a virtual function with managed='no'", async ({
     expect
   }) => {
     const guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)
@@ -180,12 +186,12 @@ describe('apply --domain with a virtual function', () => {
       'Guest: small; you may edit its file.',
       `Virtual function: ${GPU1}; nothing is bound at boot, and ${GPU} keeps its driver, i915.`,
       INTEL,
-      "Note: nothing detaches 0000:00:02.1 from the host's driver when small starts. In guest.xml, add managed='yes' to the element of the device.",
-      UNMADE
+      "Note: 0000:00:02.1: nothing detaches it from the host's driver when small starts. In guest.xml, add managed='yes' there.",
+      NOT_CREATED
     ])
   })
 
-  test.concurrent('keeps an NVIDIA vGPU with its driver', async ({ expect }) => {
+  test.concurrent('apply --domain keeps the driver of an NVIDIA vGPU', async ({ expect }) => {
     const guest = small(`<devices>${device('0x01', '0x10', '0x0')}</devices>`)
     const place = given(guest.replace("managed='yes'", "managed='no'"))
     const machine = machineIn(place, [
@@ -199,7 +205,7 @@ describe('apply --domain with a virtual function', () => {
       'Guest: small; you may edit its file.',
       `Virtual function: 0000:01:10.0 Intel 82576 Virtual Function; nothing is bound at boot, the guest gets it from its driver, nvidia, and ${NIC} keeps its driver, igb.`,
       INTEL,
-      UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
+      NOT_CREATED.replaceAll('0000:00:02.0', '0000:01:00.0')
     ])
     expect(place.read('vfio/guests/small.nix')).toContain('managed = "no";\n')
     const { stdout } = await place.run(['scan', ...machine], { env: { COLUMNS: '100' } })
@@ -208,7 +214,9 @@ describe('apply --domain with a virtual function', () => {
     )
   })
 
-  test.concurrent('one whose group cannot be seen yet', async ({ expect }) => {
+  test.concurrent('apply --domain only turns the IOMMU on if the group of a virtual function is not known yet', async ({
+    expect
+  }) => {
     const place = given()
     const machine = machineIn(place, [], it => !it.includes('iommu_group'))
     const words = ['apply', 'configuration.nix', ...DOMAIN, ...machine, '-n']
@@ -218,12 +226,12 @@ describe('apply --domain with a virtual function', () => {
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; you may edit its file.',
       INTEL,
-      `The IOMMU is off, so this run only turns it on. Reboot, then run this again to see whether a guest can have ${GPU1}.`,
-      UNMADE
+      `The IOMMU is off, so this run only turns it on. Reboot, then run this again to see whether ${GPU1} can go to a guest.`,
+      NOT_CREATED
     ])
   })
 
-  test.concurrent('one in the group of its card cannot be had', async () => {
+  test.concurrent('apply --domain refuses a virtual function in the IOMMU group of its card', async () => {
     const place = given()
     const machine = machineIn(place, [
       ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/2']
@@ -240,7 +248,7 @@ describe('apply --domain with a virtual function', () => {
     })
   })
 
-  test.concurrent('refuses a function that shares its group with another that the host uses', async () => {
+  test.concurrent('apply --domain refuses a virtual function that shares its group with one that the host uses', async () => {
     const place = given()
     const machine = machineIn(place, [
       ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/11']
@@ -257,7 +265,7 @@ describe('apply --domain with a virtual function', () => {
     })
   })
 
-  test.concurrent('refuses a function that is the only network card', async () => {
+  test.concurrent('apply --domain refuses a virtual function that is the only network card', async () => {
     const place = given(small(`<devices>${device('0x01', '0x10', '0x0')}</devices>`))
     const machine = machineIn(place, [
       ['/0000:01:00.0/net/enp1s0f0\n', '/0000:01:10.0/net/enp1s0f0\n'],
@@ -275,7 +283,7 @@ describe('apply --domain with a virtual function', () => {
     })
   })
 
-  test.concurrent('one whose device is given away itself', async () => {
+  test.concurrent('apply --domain refuses a virtual function whose device is passed through itself', async () => {
     const place = given(
       small(`<devices>${device('0x01', '0x10', '0x2')}${device('0x01', '0x00', '0x0')}</devices>`)
     )
@@ -393,11 +401,11 @@ describe('apply with flags that select virtual functions or their device', () =>
           Do:  ${inDomain('00', '02', '1')}
         `
     ]
-  ])('refuses %s', async (_, flags, stderr) => {
+  ])('apply refuses %s', async (_, flags, stderr) => {
     await expectRefusal(given(), call('apply', ...flags, '--yes'), { code: 7, stderr })
   })
 
-  test.concurrent('reports the refusal with --json', async ({ expect }) => {
+  test.concurrent('apply --json reports the refusal of a virtual function', async ({ expect }) => {
     const { code, stdout } = await given().run(call('apply', '--address', '00:02.1', '--json'))
     expect(code).toBe(7)
     expect(JSON.parse(stdout)).toMatchObject({
@@ -410,7 +418,7 @@ describe('apply with flags that select virtual functions or their device', () =>
     })
   })
 
-  test.concurrent('gives a device with virtual functions away in a separate boot entry, with a note', async ({
+  test.concurrent('apply passes a device with virtual functions through in a separate boot entry, with a note', async ({
     expect
   }) => {
     const place = given()

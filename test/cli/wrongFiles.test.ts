@@ -13,7 +13,7 @@ const MODULE = 'pass a module: a file like { config, pkgs, ... }: { … }'
 const MACHINE =
   'pass the configuration of the machine, e.g. vfio-patch apply hosts/pc/configuration.nix'
 
-/** A configuration with this content is refused with these words. */
+/** Expects that apply refuses a configuration with this content. */
 async function check(content: string | Uint8Array, stderr: string): Promise<void> {
   await expectRefusal(makePlace({ 'configuration.nix': content }), APPLY, { code: 3, stderr })
 }
@@ -137,7 +137,7 @@ test.concurrent('apply refuses an empty file', async () => {
   await check(' \n\n', empty)
 })
 
-test.concurrent('what Nix cannot parse either', async () => {
+test.concurrent('apply refuses a file that Nix cannot parse', async () => {
   await check(
     '{ config, ... }:\n\n{\n  boot.kernelParams = [ "quiet" ;\n}\n',
     text`
@@ -264,7 +264,6 @@ needing('nix-instantiate')(
   'diff skips the check by Nix if Nix rejects the unchanged file',
   async () => {
     const place = makePlace({ 'configuration.nix': '{ ... }: { a = undefinedVariable; }\n' })
-    // Nix rejects the unchanged file, so its check of the result says nothing.
     expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toMatchObject({
       code: 1,
       stderr: text`

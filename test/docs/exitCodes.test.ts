@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 import { EXIT, EXIT_OF_ERROR } from '../../src/cli/exitCodes.ts'
 
 const MEANINGS: Record<keyof typeof EXIT, string> = {
-  done: 'It is done, or there is nothing to do.',
+  done: 'The command did its work, or there is nothing to do.',
   differences:
     'A change was not written, `check` found problems, or `option get` found no definition.',
   usage: 'The arguments are wrong or incomplete.',
@@ -17,7 +17,7 @@ const MEANINGS: Record<keyof typeof EXIT, string> = {
   hardware:
     'A guest would get a device that the host needs, or that this machine cannot pass through.',
   followUp:
-    'The change was written, and then something went wrong. A warning with any other code has this exit code too.',
+    'The change was written, but something went wrong afterwards. Every warning has this exit code, whatever its error code.',
   bug: 'A bug in vfio-patch.',
   cancelled: 'Cancelled with Ctrl+C.',
   terminated: 'Stopped by the signal TERM.'
@@ -45,13 +45,13 @@ domain, a table, or the document of \`--json\`. If it can't be written, the exit
 made. Output that the reader closes early (\`| head -1\`) is not an error.
 `
 
-it('is what the table of error codes says', async () => {
+it('docs/exit-codes.md matches the table of error codes', async () => {
   await expect(PAGE).toMatchFileSnapshot(
     fileURLToPath(new URL('../../docs/exit-codes.md', import.meta.url))
   )
 })
 
-it('gives the exit code of each outcome in docs/json.md', () => {
+it('docs/json.md has the exit code of each outcome', () => {
   const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8')
   const rows = [...page.matchAll(/^\| `[a-z`, -]+ \| ([\d, ]+)/gm)].map(it => it[1] ?? '')
   const named = rows.flatMap(it => it.split(',').map(Number))

@@ -1,4 +1,4 @@
-// What docs/architecture.md says about which folder may import which.
+// The rules of docs/architecture.md on which folder may import which.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -38,7 +38,7 @@ function modulesBelow(folder: string): string[] {
   return all.filter(it => it.endsWith('.ts'))
 }
 
-/** The imports of the files below a folder, also of types and at run time, with paths that start at the folder. */
+/** All imports of the files below a folder, including types and imports at run time; paths start at the folder. */
 function importsBelow(folder: string): [from: string, to: string][] {
   return modulesBelow(folder).flatMap(from => {
     const text = readFileSync(join(SRC, folder, from), 'utf8')
@@ -56,7 +56,7 @@ function forbiddenImports(folder: string, layers: Record<string, readonly string
   })
 }
 
-/** The files that import each other, directly or through others: one list for each such group. */
+/** The groups of files that import each other, directly or through other files. */
 function cyclesIn(imports: readonly [from: string, to: string][]): string[][] {
   const targets = new Map(imports.map(([from]) => [from, new Set<string>()]))
   for (const [from, to] of imports) targets.get(from)?.add(to)
@@ -99,7 +99,7 @@ it('no files import each other in a circle, types included', () => {
   expect(cyclesIn(importsBelow(''))).toEqual([])
 })
 
-it('only main.ts, besides other commands, imports commands', () => {
+it('only main.ts and other commands import commands', () => {
   const users = importsBelow('cli').filter(([, to]) => to.startsWith('commands/'))
   const others = users.filter(([from]) => !from.startsWith('commands/'))
   expect([...new Set(others.map(([from]) => from))]).toEqual(['main.ts'])

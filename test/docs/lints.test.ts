@@ -159,19 +159,19 @@ without a PIN, or clevis.
 them literally, and not under a condition whose value is unknown.
 `
 
-it('lists all codes, with the fixes that their cases have', async () => {
+it('docs/lints.md lists all codes, and whether their cases have a fix', async () => {
   await expect(PAGE).toMatchFileSnapshot(
     fileURLToPath(new URL('../../docs/lints.md', import.meta.url))
   )
 })
 
-it('has 32 numbered failures, and each code once', () => {
+it('docs/lints.md has 32 numbered failures, and each code once', () => {
   expect(FAILURES).toHaveLength(32)
   const all = [...FAILURES, ...OTHERS].flatMap(([, ...codes]) => codes)
   expect(all.sort()).toEqual([...LINT_CODES].sort())
 })
 
-it('numbers failures as their cases do', () => {
+it('docs/lints.md numbers failures as their cases do', () => {
   const wrong = CASES.filter(({ code, number }) =>
     number === undefined
       ? !OTHERS.some(([, ...codes]) => codes.includes(code))

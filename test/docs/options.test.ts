@@ -6,7 +6,7 @@ import { describeWithOracle } from '../oracle/evalModules.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Options that have to be given where the set around them is. */
+/** Options that have no default: whoever sets another option of the same set has to set them too. */
 const WITHOUT_DEFAULT = [
   'virtualisation.hugepages.numPages',
   'virtualisation.kvmfr.devices.*.resolution.height',
@@ -15,7 +15,7 @@ const WITHOUT_DEFAULT = [
 ]
 
 describeWithOracle('docs/options.md', ({ nixpkgsLib }) => {
-  it('is what the modules declare: npm run options', () => {
+  it('docs/options.md matches the options that the modules declare', () => {
     const run = spawnSync(process.execPath, ['docs/options.js', '--check'], {
       cwd: project,
       encoding: 'utf8',
@@ -24,7 +24,7 @@ describeWithOracle('docs/options.md', ({ nixpkgsLib }) => {
     expect({ status: run.status, stderr: run.stderr }).toEqual({ status: 0, stderr: '' })
   })
 
-  it('has a type, a default and an example of each option', () => {
+  it('docs/options.md has a type, a default and an example of each option', () => {
     const page = readFileSync(`${project}docs/options.md`, 'utf8')
     const sections = page.split(/^## /m).slice(1)
     const without = (word: string) =>

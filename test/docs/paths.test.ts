@@ -1,4 +1,4 @@
-// The files and folders that the documents name exist.
+// The documents name only files and folders that exist.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'

@@ -1,4 +1,4 @@
-// The table of stress runs: printed by `npm run stress`, and the same in CONTRIBUTING.md.
+// The table of stress runs, which `npm run stress` prints and CONTRIBUTING.md contains.
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -15,13 +15,13 @@ function stress(...args: string[]) {
   return { status: run.status, stdout: run.stdout, stderr: run.stderr }
 }
 
-it('prints the table of CONTRIBUTING.md without a name', () => {
+it('npm run stress without a name prints the table of CONTRIBUTING.md', () => {
   const { status, stdout, stderr } = stress()
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   expect(readFileSync(`${project}CONTRIBUTING.md`, 'utf8')).toContain(`\n\n${stdout}\n`)
 })
 
-it('has a row for each script', () => {
+it('the table of stress runs has a row for each script', () => {
   const scripts = readdirSync(`${project}stress`).filter(it => it.endsWith('.js'))
   const names = [...stress().stdout.matchAll(/^\| `(\w+)/gm)].map(it => `${it[1]}.js`)
   expect([...names, 'run.js'].sort()).toEqual(scripts.sort())
@@ -40,6 +40,6 @@ it.each([
     ['powercut', 'check'],
     '"check" is not expected\nusage: npm run stress -- powercut [apply] [undo] [remove]\n'
   ]
-])('refuses %j', (args, stderr) => {
+])('npm run stress refuses %j', (args, stderr) => {
   expect(stress(...args)).toEqual({ status: 2, stdout: '', stderr })
 })

@@ -1,4 +1,4 @@
-// The examples of docs/toolkit.md are run, so that what they say is so.
+// Runs the examples of docs/toolkit.md, and checks that the guide is complete.
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -23,9 +23,8 @@ function examplesOf(markdown: string): Example[] {
 }
 
 /**
- * An example as a function body: the import takes from `toolkit`, and each `// =>` becomes a call of
- * `check` with what the expression before it gives and the value behind it, or the lines of comment
- * below it.
+ * An example as a function body. The import takes from `toolkit`. Each `// =>` becomes a call of `check` with the
+ * expression before it and the expected value, which is after it or in the comment lines below it.
  */
 function runnable(code: string): string {
   const lines = code.trimEnd().split('\n')
@@ -59,12 +58,12 @@ function run(code: string): number {
 const examples = examplesOf(guide)
 
 describe('the examples of the guide to the toolkit', () => {
-  it.each(examples)('are right: $heading', ({ code }) => {
+  it.each(examples)('have the values that they show: $heading', ({ code }) => {
     expect(code.split('// =>').length - 1).toBeGreaterThan(0)
     expect(run(code)).toBe(code.split('// =>').length - 1)
   })
 
-  it('are known to be wrong when they are', () => {
+  it('fail if a value is wrong', () => {
     expect(() => run("'a' // => 'b'")).toThrow()
     expect(() => run("'a\\nb'\n// =>\n// a\n// c")).toThrow()
   })

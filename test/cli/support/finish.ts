@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 
-/** Runs a command to its end, with this as its input, or none. */
+/** Runs a command to its end, with `input` on standard input. */
 export function finish(
   command: readonly string[],
   options: { cwd?: string; env?: Record<string, string>; input?: string } = {}
@@ -21,7 +21,7 @@ export function finish(
       texts.stderr += part
     })
     child.on('error', reject).on('close', code => resolve({ code, ...texts }))
-    // It may end without having read anything.
+    // The command may end without reading its input.
     child.stdin.on('error', () => {}).end(input)
   })
 }

@@ -1,4 +1,4 @@
-// Guests for `--domain`, and what is printed about them.
+// Guests for `--domain`, and the notes about them.
 
 import { folderOf } from '../../machine/support/machines.ts'
 import { CHECKED } from './machine.ts'
@@ -21,7 +21,7 @@ export function given(guest: string, configuration = PLAIN): Place {
   return makePlace({ 'configuration.nix': configuration, 'win10.xml': guest })
 }
 
-/** A guest with nothing but this. */
+/** A minimal guest with these additional elements. */
 export function small(inner: string, name = 'small'): string {
   return text`
     <domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -33,14 +33,14 @@ export function small(inner: string, name = 'small'): string {
     `
 }
 
-/** A device of the host for a guest, by the last parts of its address. */
+/** A hostdev; the parameters are the last parts of its address. */
 export function device(bus: string, slot = '0x00', part = '0x0'): string {
   const address = `<address domain='0x0000' bus='${bus}' slot='${slot}' function='${part}'/>`
   return `<hostdev mode='subsystem' type='pci' managed='yes'><source>${address}</source></hostdev>`
 }
 
-/** What is said between the headline and the check; new identities by name, as each is another one. */
-export function toldIn(stderr: string): string[] {
+/** The lines between the headline and the check. Generated UUIDs and MAC addresses become UUID and MAC. */
+export function notesIn(stderr: string): string[] {
   const lines = stderr
     .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UUID')
     .replace(/\b52:54:00(?::[0-9a-f]{2}){3}\b/g, 'MAC')
@@ -48,14 +48,14 @@ export function toldIn(stderr: string): string[] {
   return lines.slice(1, lines.indexOf(CHECKED))
 }
 
-/** What a guest leads to: what is printed before the question, and the options. */
-export async function planned(guest: string): Promise<{ told: string[]; options: string }> {
+/** What `apply` prints and writes for a guest: the notes before the question, and the options. */
+export async function planned(guest: string): Promise<{ notes: string[]; options: string }> {
   const place = given(guest)
   const outcome = await place.run(APPLY)
   if (outcome.code !== 0) throw new Error(outcome.stderr)
   const [, options = ''] = place.read('configuration.nix').split('  imports = [ ./vfio ];\n\n')
   return {
-    told: toldIn(outcome.stderr),
+    notes: notesIn(outcome.stderr),
     options: options.split('\n  system.stateVersion')[0] ?? ''
   }
 }

@@ -10,7 +10,7 @@ export const FLAGS = [
   ...['--shared-memory', 'looking-glass', '--shared-memory', 'scream']
 ]
 
-/** What they change in its configuration. */
+/** The change that these flags make to the example configuration. */
 export const CHANGE: string = patch`
   --- a/configuration.nix
   +++ b/configuration.nix
@@ -48,13 +48,13 @@ export const CHANGE: string = patch`
      system.stateVersion = "26.05";
   `
 
-/** Whether Nix is here to be asked; the goldens say what it is asked for in both cases. */
+/** The line about the check with Nix; it depends on whether Nix is installed. */
 export const CHECKED: string =
   spawnSync('sh', ['-c', 'command -v nix-instantiate']).status === 0
     ? 'Checked: parses (nix-instantiate).'
     : 'Checked: parses (built-in parser only; nix-instantiate was not found).'
 
-/** A place where this is the configuration, and our modules stand beside it. */
+/** A place with this configuration and the installed modules. */
 export function makeInstalled(configuration: string): Place {
   const place = makePlace({ 'configuration.nix': configuration })
   for (const [name, it] of Object.entries(installedModules())) place.write(`vfio/${name}`, it)

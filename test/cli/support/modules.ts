@@ -1,4 +1,4 @@
-// Our modules as they are expected in a patch and on the disk.
+// The shipped modules, as they are expected in a patch and on the disk.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -43,7 +43,7 @@ export function patchOfModules(folder = 'vfio'): string {
   return parts.join('')
 }
 
-/** The part of a patch that takes them away again, in the order in which undo does. */
+/** The part of a patch that deletes the modules, in the order in which undo deletes them. */
 export function patchWithoutModules(folder: string): string {
   const parts = Object.entries(installedModules()).map(([name, text]) => {
     const lines = text.replace(/\n$/, '').split('\n')
@@ -53,7 +53,7 @@ export function patchWithoutModules(folder: string): string {
   return parts.reverse().join('')
 }
 
-/** The line that tells of them on a terminal instead. */
+/** The line that a terminal shows in place of the patch of the modules. */
 export function namesOfModules(folder = 'vfio', what = 'new files'): string {
   const modules = Object.values(installedModules())
   const lines = modules.reduce((sum, it) => sum + it.split('\n').length - 1, 0)

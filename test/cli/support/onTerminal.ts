@@ -3,24 +3,24 @@ import { finish } from './finish.ts'
 import { BIN, type Place } from './place.ts'
 import { readable } from './text.ts'
 
-/** What a person does when this text has appeared on the terminal. */
+/** What the user does after the text `until` has appeared on the terminal. */
 export type Step =
   | { until: string; send: string }
-  /** A script of the shell comes first. */
+  /** Runs a shell script first. */
   | { until: string; run: string; send: string }
   | { until: string; signal: NodeJS.Signals }
-  /** Closes the window. */
+  /** Closes the terminal. */
   | { until: string; close: true }
 
 export interface Shown {
-  /** All that the terminal showed, colors by name. */
+  /** Everything that the terminal showed, with names in place of styles. */
   terminal: string
-  /** What went into a pipe instead. */
+  /** The output of the streams that are pipes. */
   stdout: string
   stderr: string
-  /** The exit code; negative for the signal that ended it. */
+  /** The exit code; for a signal, its negative number. */
   code: number
-  /** Whether the terminal was left as it was found. */
+  /** Whether the settings of the terminal are the same as before. */
   restored: boolean
 }
 
@@ -31,7 +31,7 @@ export interface TerminalOptions {
   pipes?: readonly ('stdout' | 'stderr')[]
 }
 
-/** Calls vfio-patch on a terminal; streams in `pipes` are not on it. */
+/** Runs vfio-patch on a terminal; the streams in `pipes` are pipes instead. */
 export async function onTerminal(
   place: Place,
   words: readonly string[],
@@ -41,7 +41,7 @@ export async function onTerminal(
   return shown
 }
 
-/** The same, and all that the terminal got as it was `sent`. */
+/** Like `onTerminal`; `sent` has the exact bytes that the terminal received. */
 export async function sentToTerminal(
   place: Place,
   words: readonly string[],
@@ -77,7 +77,7 @@ export async function sentToTerminal(
 
 let found: Promise<string> | undefined
 
-/** The interpreter itself, as what is found by its name may be a slow script. */
+/** The path of the interpreter: `python3` in PATH may be a slow wrapper script. */
 function python(): Promise<string> {
   const ask = async () => {
     const { stdout } = await finish(['python3', '-c', 'import sys; print(sys.executable)'])

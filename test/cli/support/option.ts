@@ -1,4 +1,4 @@
-// A module to try `option` on, and what its calls come to.
+// A module for the tests of `option`, and the expected outcomes of its calls.
 
 import { expect } from 'vitest'
 import { CHECKED } from './machine.ts'
@@ -49,21 +49,21 @@ export function given(content = MODULE): Place {
   return makePlace({ 'pc.nix': content })
 }
 
-/** What a call says that writes this patch, or shows it only. */
-export function changed(stdout: string, written: boolean): Outcome {
+/** The outcome of a call that shows this patch and, if `isWritten`, writes the change. */
+export function changed(stdout: string, isWritten: boolean): Outcome {
   const wrote = text`
     Wrote ${FILE}.
     Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
     `
   const shown = `${FILE}: 1 change\n${CHECKED}\n`
-  return { code: written ? 0 : 1, stdout, stderr: shown + (written ? wrote : '') }
+  return { code: isWritten ? 0 : 1, stdout, stderr: shown + (isWritten ? wrote : '') }
 }
 
 export function nothing(why = 'is already up to date'): Outcome {
   return { code: 0, stdout: '', stderr: `Nothing to do: ${FILE} ${why}.\n` }
 }
 
-/** The call changes one piece of the module into another, and then has nothing to do. */
+/** Expects that a call replaces `before` in the module with `after`, and that a second call has nothing to do. */
 export async function check(
   words: readonly string[],
   before: string,

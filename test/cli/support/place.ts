@@ -21,7 +21,7 @@ const project = fileURLToPath(new URL('../../../', import.meta.url))
 export const BIN = join(project, 'bin/vfio-patch.js')
 export const EXAMPLE = join(project, 'examples/asrock-x570-pro4')
 
-/** What a call came to. Paths begin at the place's own root, runs are called RUN-1, … and times WHEN. */
+/** The outcome of a call. Paths begin at the root of the place; RUN-1, … replace IDs of runs, and WHEN times. */
 export interface Outcome {
   code: number | null
   stdout: string
@@ -33,11 +33,11 @@ export interface CallOptions {
   cwd?: string
   /** Words to put before the call, such as `setpriv …`. */
   through?: readonly string[]
-  /** A shell script to run it in; it has the whole call as "$@". */
+  /** A shell script that runs the call, which it has as "$@". */
   script?: string
 }
 
-/** A folder that stands for a machine's root for one test; `nixos` is its `/etc/nixos`. */
+/** A folder that is the root of a machine for one test; `nixos` is its `/etc/nixos`. */
 export interface Place {
   top: string
   nixos: string
@@ -47,11 +47,11 @@ export interface Place {
   /** Writes a file of `/etc/nixos`. */
   write(name: string, content: string | Uint8Array): void
   read(name: string): string
-  /** Everything in the place: kinds, owners, rights, times and contents. */
+  /** Everything in the place: kinds, owners, modes, times and contents. */
   snapshot(): string[]
   /** The texts of the files in `/etc/nixos`, by name. */
   files(): Record<string, string>
-  /** Makes the paths in a text begin at the place. */
+  /** Makes the paths in a text begin at the root of the place, and replaces IDs of runs and times. */
   plain(text: string): string
 }
 
@@ -60,7 +60,7 @@ afterAll(() => {
   for (const top of tops) rmSync(top, { recursive: true, force: true })
 })
 
-/** Makes a place that goes when the tests of the file have run, with these files in `/etc/nixos`. */
+/** Makes a place with these files in `/etc/nixos`. It is deleted after the tests of the file. */
 export function makePlace(files: Record<string, string | Uint8Array> = {}): Place {
   const top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-cli-')))
   tops.push(top)
@@ -119,7 +119,7 @@ export function makeExample(): Place {
   return place
 }
 
-/** Calls vfio-patch, which refuses: with exactly these words, and without changing anything. */
+/** Expects that vfio-patch refuses a call with exactly this output, and changes nothing. */
 export async function expectRefusal(
   place: Place,
   words: readonly string[],

@@ -3,24 +3,24 @@ import { chownSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { makePlace, type Place } from './place.ts'
 
-/** A place whose `/etc/nixos` is a git repository with all that stands there in its first commit. */
+/** A place whose `/etc/nixos` is a git repository with all its files in the first commit. */
 export interface Repository extends Place {
-  /** Runs git in it as its owner, and gives what it prints; throws where it fails. */
+  /** Runs git in the repository as its owner, and returns the output; throws if git fails. */
   git(...args: string[]): string
-  /** Its state in the short format, a line for each file. */
+  /** The lines of `git status --short`. */
   status(): string[]
 }
 
-/** Whoever owns repositories in tests: not the one who runs them. */
+/** The owner of repositories in tests, who is not the user that runs the tests. */
 export const OWNER = 4321
 
-/** Makes a repository that belongs to `owner` (with the group of that number), else to us. */
+/** Makes a repository that belongs to `owner` (and the group with the same number), else to the current user. */
 export function makeRepository(
   files: Record<string, string | Uint8Array>,
   owner?: number
 ): Repository {
   const place = makePlace(files)
-  if (owner !== undefined) giveAway(place.nixos, owner)
+  if (owner !== undefined) chownAll(place.nixos, owner)
   const repository = asRepository(place, place.nixos, owner)
   repository.git('init', '-q')
   repository.git('add', '.')
@@ -28,7 +28,7 @@ export function makeRepository(
   return repository
 }
 
-/** The same place, with git in this folder of it. */
+/** Adds git in a folder of the place. */
 export function asRepository(place: Place, folder: string, owner?: number): Repository {
   const git = (...args: string[]) => {
     const who = ['-c', 'user.name=Alice', '-c', 'user.email=alice@example.org']
@@ -45,10 +45,10 @@ export function asRepository(place: Place, folder: string, owner?: number): Repo
   return { ...place, git, status }
 }
 
-function giveAway(path: string, owner: number): void {
+function chownAll(path: string, owner: number): void {
   chownSync(path, owner, owner)
   for (const it of readdirSync(path, { withFileTypes: true })) {
-    if (it.isDirectory()) giveAway(join(path, it.name), owner)
+    if (it.isDirectory()) chownAll(join(path, it.name), owner)
     else chownSync(join(path, it.name), owner, owner)
   }
 }

@@ -1,10 +1,10 @@
-"""Runs a command on a terminal of its own and plays a person at it.
+"""Runs a command on its own terminal, and acts as the user.
 
-Reads a job as JSON from stdin: argv, cwd, env, width, pipe (file descriptors that are pipes and no
-terminal) and steps, each of which waits for a text on the terminal and then sends bytes or a signal,
-runs a script of the shell and sends bytes, or closes the terminal.
-Prints as JSON what the terminal showed, what came out of the pipes, how the command ended, and
-whether the terminal echoes as before.
+Reads a job as JSON from stdin: argv, cwd, env, width, pipe (the file descriptors that are pipes instead
+of the terminal) and steps. Each step waits for a text on the terminal, then sends bytes or a signal,
+runs a shell script and sends bytes, or closes the terminal.
+Prints as JSON what the terminal showed, the output of the pipes, how the command ended, and
+whether the settings of the terminal are the same as before.
 """
 
 import json
@@ -60,7 +60,7 @@ while time.monotonic() < deadline:
         if "signal" in step:
             os.kill(child, getattr(signal, step["signal"]))
         elif "close" in step:
-            # As a window does that is closed: the terminal is gone, and those on it are told.
+            # Like closing a terminal window: the terminal is gone, and its processes get a signal.
             os.close(terminal)
             os.close(controller)
             ends.pop(controller, None)

@@ -1,6 +1,6 @@
 /**
- * A text as it stands in the source, without the indent of its closing line. What is put in by
- * `${…}` keeps its own.
+ * The text of the template, without the indentation of its closing line. Inserted values keep their own
+ * indentation.
  */
 export function text(strings: TemplateStringsArray, ...values: unknown[]): string {
   const lines = strings.join('\0').replace(/^\n/, '').split('\n')
@@ -14,7 +14,7 @@ export function text(strings: TemplateStringsArray, ...values: unknown[]): strin
     .join('')
 }
 
-/** A text that is a patch: its empty lines stand for context, which begins with a blank. */
+/** The text of a patch: empty lines become context lines, which begin with a space. */
 export function patch(strings: TemplateStringsArray, ...values: unknown[]): string {
   return text(strings, ...values).replace(/^$(?=\n)/gm, ' ')
 }
@@ -31,7 +31,7 @@ const NAMES: Record<string, string> = {
   '36': '<cyan>'
 }
 
-/** What a terminal got, with colors by name and usual line ends. */
+/** The output on a terminal, with names in place of styles and LF line endings. */
 export function readable(shown: string): string {
   const [first = '', ...rest] = shown.replaceAll('\r\n', '\n').split('\x1b[')
   const named = rest.map(it =>
