@@ -1,11 +1,11 @@
 // @ts-check
 // npm run speed
 //
-// Measures the time of an edit with its verification, warm and in process, compared with parsing the
-// same text with the same engine. The texts are typical modules of 100 to 10,000 lines:
+// Measures an edit with its verification, after a warm-up and in one process, and compares its time with
+// that of parsing the same text with the same engine. The texts are typical modules of 100 to 10,000 lines:
 // nested sets, lists, strings and comments. Prints the median and the 99th percentile. A hundred edits in
 // one transaction are compared with the slowest single edit, and with parsing the text before and the
-// text after: in a short file, a hundred edits write more text than it had.
+// text after: in a short file, a hundred edits write more text than the file had.
 import { createRequire } from 'node:module'
 import { parseDocument } from '../dist/nix/index.js'
 
@@ -68,7 +68,7 @@ const MANY = [
   ['100 new options', (edit, i) => edit.setIn(`programs.p${i}.enable`, true)],
   ['100 items', (edit, i) => edit.addIn('boot.kernelModules', [`module${i}`])],
   ['100 changes', (edit, i) => edit.setIn(`services.service${i % 6}.new${i}`, i)],
-  // Fewer in a short text.
+  // A short text has fewer than 100 of these bindings and lists.
   ['100 removals', (edit, i) => edit.removeIn(bindingAt(i))],
   ['100 renames', (edit, i) => edit.renameIn(bindingAt(i), `${bindingAt(i)}s`)],
   [

@@ -1,9 +1,9 @@
 // npm run stress -- corpus FOLDER...
 //
 // Plans the main job for every .nix file below the folders, without writing anything, and prints the
-// outcomes. A plan is wrong if Nix rejects its result but accepts the original, if planning again finds
-// something to do, or if its inverse doesn't restore the bytes. Exit code 1 if anything is wrong or
-// crashed, or if a file is not printed back byte-identical.
+// outcomes. A plan is wrong if Nix rejects its result but accepts the original, if a second plan changes
+// something, or if its inverse doesn't restore the bytes. Exit code 1 if anything is wrong or crashed, or
+// if a document does not print the bytes of its file.
 import { readFileSync } from 'node:fs'
 import { kindOf } from '../dist/configuration/kind.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'

@@ -1,10 +1,10 @@
 // Kills apply, undo and remove at every system call that touches their folders, makes each of those calls
-// fail, fills the disk, and kills at random times. After the next command, all files must be as before or
-// all as after the change, without leftovers, and the messages must be true. After each kill, `undo`,
-// `apply` and `diff` follow in turn: the state must be the requested one, never one beyond it.
+// fail, fills the disk, and kills at random times. After the next command, all files must be as before the
+// change or all as after it, without leftovers, and the messages must be true. Each of `undo`, `apply` and
+// `diff` is tried after each kill: it must lead to the requested state, and undo no further run.
 //   npm run stress -- crashes [kills] [errors] [full] [random] [every] [apply] [undo] [remove]
-// A kill at a call that changes nothing has the same effect as a kill at the next call that does, so only
-// the latter are tested; all calls with `every`.
+// A kill at a call that changes nothing has the same effect as a kill at the next call that changes
+// something. So only the changing calls are tested; with `every`, all calls.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
@@ -42,14 +42,14 @@ function pick(all) {
   return named.length === 0 ? all : named
 }
 
-/** The state before and after the command, and its calls on its folders. */
+/** The state before and after the command, and its system calls on the machine's folders. */
 function prepare(name) {
   const { words, given } = COMMANDS[name]
   machine.start()
   given(machine)
   machine.keep('before')
   const before = snapshot()
-  // Twice: the first run finds the paths to watch, the second counts only calls on these.
+  // Two runs: the first finds the paths to watch, the second counts only the calls on these paths.
   const log = join(machine.top, 'log')
   const seen = machine.run(words, ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log])
   if (seen.status !== 0) throw new Error(`${name}: ${seen.output}`)
@@ -78,9 +78,9 @@ function followersOf({ name, before, after }) {
     return snapshot()
   }
   const applied = { old: from('before', FOLLOWERS.apply), new: from('after', FOLLOWERS.apply) }
-  // In any case an undo is complete, and any other command is taken back.
+  // After `undo`, a killed undo is complete, and any other killed command is rolled back or undone.
   const wanted = name === 'undo' ? after : before
-  // If it left no trace, the run before it is taken back.
+  // If the killed command left no trace, `undo` undoes the run before it.
   const traceless = from('before', FOLLOWERS.undo)
   return { undo: { old: wanted, new: wanted, traceless }, apply: applied }
 }
@@ -169,7 +169,7 @@ function failEverywhere(scenario) {
   }
 }
 
-/** After an undo that failed, another one must complete it and go no further. */
+/** After an undo that failed, a second undo must complete it and undo no further run. */
 function undoAgain(scenario, point) {
   machine.keep('killed')
   const { status, output } = machine.run(FOLLOWERS.undo)
@@ -216,7 +216,7 @@ async function killAtRandom(scenario) {
   const whole = performance.now() - begin
   for (let round = 0; round < RANDOM_KILLS; round += 1) {
     machine.restore('before')
-    // The first half is mostly startup, so only the second half is tested.
+    // The first half of a run is mostly startup, so the kills are in the second half.
     const after = whole * (0.5 + Math.random() * 0.6)
     if (!(await killedAfter(scenario.words, after))) counts.ended += 1
     counts.points += 1
@@ -238,7 +238,7 @@ function killedAfter(words, delay) {
   })
 }
 
-/** Counts what the injection alone left. */
+/** Counts leftovers and mixed files after the injection, before any other command runs. */
 function look(counts, { before, after }) {
   const { files } = snapshot()
   const kept = files.filter(line => !/ (\S*\/)?\.\S*vfio-patch\.\S*/.test(line.split(': ')[0]))
@@ -246,7 +246,7 @@ function look(counts, { before, after }) {
   if (!same(kept, before.files) && !same(kept, after.files)) counts.mixed += 1
 }
 
-/** Runs the next command: all files must be as before or all as after, without leftovers. */
+/** Runs the next command: all files must be as before the change or all as after it, without leftovers. */
 function settle(scenario, point, counts) {
   const { before, after } = scenario
   const next = machine.run(NEXT)
@@ -288,7 +288,7 @@ function checkTruth(scenario, point, { status, signal, report, output }) {
   if (message.includes('Nothing was written') && !isOld)
     fault(scenario, point, 'reported that nothing was written', output)
   const hasLeftovers = warnings.some(it => it.code === 'LEFT_BEHIND')
-  if (outcome === 'written-with-warnings' && !hasLeftovers && !holds(scenario.after, files))
+  if (outcome === 'written-with-warnings' && !hasLeftovers && !hasAllOf(scenario.after, files))
     fault(scenario, point, 'reported that the change is written', output)
   if (![0, 8].includes(status) && !isOld && !message.includes('Now on the disk'))
     fault(scenario, point, 'did not report a changed file', output)
@@ -299,8 +299,8 @@ function checkTruth(scenario, point, { status, signal, report, output }) {
       fault(scenario, point, `reported that ${path} is ${word}`, output)
 }
 
-/** True if all expected files exist. */
-function holds({ files: wanted }, files) {
+/** Whether all expected files exist. */
+function hasAllOf({ files: wanted }, files) {
   return wanted.every(line => files.includes(line))
 }
 

@@ -1,8 +1,8 @@
 // npm run stress -- definitions FOLDER...
 //
 // Plans every kind of edit of the definitions in real modules, by path and by definition, without writing
-// anything. Each inverse must restore the bytes, Nix must accept a sample of the results, and refusals must
-// have a code other than VERIFICATION_FAILED. Exit code 1 if not.
+// anything. Each inverse must restore the bytes, Nix must accept a sample of the results, and no refusal may
+// have the code VERIFICATION_FAILED. Exit code 1 otherwise.
 import { applyEdits } from '../dist/nix/index.js'
 import { present } from './support/expected.js'
 import { documentsFromArguments } from './support/files.js'
@@ -42,7 +42,7 @@ await askNix(nixJobs, ({ file, name }, verdict, output) => {
 })
 report()
 
-/** The definitions with a fixed path, at most some of them, evenly distributed over the file. */
+/** Definitions with a fixed path: those of at most `PER_FILE` paths, evenly distributed over the file. */
 function sampleOf(doc) {
   const paths = doc.leaves().flatMap(it => (it.path.includes(undefined) ? [] : [it.path]))
   const all = [...new Map(paths.map(it => [JSON.stringify(it), it])).values()]

@@ -2,9 +2,9 @@
 //
 // Converts every domain XML below the folders to Nix and back, and compares the result with the original:
 // as read by vfio-patch and by expat (python3), rendered by Nix, validated by libvirt's schema, and
-// defined in its test driver. Reports what is skipped because it isn't installed. DOMAIN_SCHEMAS has
-// folders with a domain.rng, separated by ":" (default /usr/share/libvirt/schemas). Exit code 1 if a
-// domain is not converted back to the same one.
+// defined in libvirt's test driver. Prints which comparisons are skipped because a tool is missing.
+// DOMAIN_SCHEMAS has folders with a domain.rng, separated by ":" (default /usr/share/libvirt/schemas). Exit
+// code 1 if a domain is not converted back to the same domain.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ const sum = { files: 0, refused: new Counts(), lines: 0, nixLines: 0 }
 const started = performance.now()
 
 const domains = read()
-await thereAndBack()
+await convertBothWays()
 if (hasPython) await byExpat()
 else console.log('python3 is missing: not compared with expat')
 const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-domains-'))
@@ -80,7 +80,7 @@ function read() {
   return found
 }
 
-async function thereAndBack() {
+async function convertBothWays() {
   let slowest = 0
   let values = 0
   for (const [i, it] of domains.entries()) {
@@ -211,7 +211,7 @@ function validAmong(schema, files) {
   return valid
 }
 
-/** Defines both in libvirt's test driver and compares the resulting domains. */
+/** Defines the original and the converted domain in libvirt's test driver, and compares the results. */
 async function byTestDriver() {
   const counts = { same: 0, generated: 0, rejected: 0, crashed: 0 }
   const jobs = [...domains]

@@ -1,9 +1,9 @@
 // npm run stress -- evaluate FOLDER...
 //
-// Edits every module below the folders that the module system of NIXPKGS_LIB (the lib folder of nixpkgs)
-// can evaluate, without writing to the folders, and evaluates the result: the option must have exactly
-// the requested change, and everything else must be the same. evaluate.nix explains how modules are
-// evaluated without the rest of nixpkgs. Exit code 1 if a result is wrong.
+// Edits each module below the folders and evaluates the result, without writing to the folders: the option
+// must have exactly the requested change, and everything else must be the same. Skips modules that the
+// module system of NIXPKGS_LIB (the lib folder of nixpkgs) can't evaluate. evaluate.nix explains how it
+// evaluates modules without the rest of nixpkgs. Exit code 1 if a result is wrong.
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
@@ -89,7 +89,7 @@ async function judged(file, doc, names, before, operation) {
   return differences.length === 0 ? 'equal' : `wrong: ${differences.slice(0, 3).join('; ')}`
 }
 
-/** The meaning of a text in place of the file, or `{ error }`. */
+/** The meaning that the module has with this text, or `{ error }`. */
 async function evaluated(file, text, names) {
   const path = join(dirname(placeOf(file)), `vfio-patch-${copies++}.nix`)
   writeFileSync(path, text)
@@ -109,7 +109,7 @@ function placeOf(file) {
   return join(folder, String(i), relative(process.argv[i + 2] ?? '', file))
 }
 
-/** The names that a module may select from its arguments: every name in it, and every string that may be one. */
+/** The names that a module may select from its arguments: every name and every string that may be a name. */
 function namesIn(text) {
   const names = [...text.matchAll(/[a-z_][\w'-]*|"([\w./@:+-]+)"/gi)].map(it => it[1] ?? it[0])
   return [...new Set(names), 'x86_64-linux'].filter(
@@ -132,7 +132,7 @@ function report() {
   row('modules', modules.all)
   row('  evaluated, with options', modules.evaluated)
   row('  with a top-level config', modules.withConfig)
-  console.log('\nnot evaluated with the stand-ins for arguments')
+  console.log('\nnot evaluated with placeholders for arguments')
   const reasons = [...failures].sort((a, b) => b[1] - a[1])
   for (const [reason, n] of reasons.slice(0, 5)) row(`  ${reason.slice(0, 60)}`.padEnd(64), n)
   const withConfig = operations.get('with a top-level config') ?? new Map()

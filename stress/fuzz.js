@@ -1,7 +1,7 @@
 // npm run stress -- fuzz [COUNT [SEED]]
 //
-// Parses COUNT (default 1,000,000) strings that are almost Nix, or nothing like it: no crash, none over a
-// second, and the tree has the text. Exit code 1 if there was a fault.
+// Parses COUNT (default 1,000,000) strings that are almost Nix, or nothing like Nix. None may crash the
+// parser or take over a second, and the tree must have the whole text. Exit code 1 on any fault.
 import { parseDocument } from '../dist/nix/index.js'
 import { fuzzedText } from './support/fuzzedText.js'
 import { trySeeds } from './support/seeds.js'
@@ -32,7 +32,7 @@ function check(text, counts) {
   }
 }
 
-/** The tokens of a tree with what may be between them: whitespace, and the source of workarounds. */
+/** The tokens of a tree, with the text that may be between them: whitespace, and the source of workarounds. */
 function printed({ root, workarounds }, text) {
   let out = ''
   const between = to => {

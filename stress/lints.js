@@ -1,8 +1,8 @@
 // npm run stress -- lints FOLDER...
 //
-// Checks all configurations below the folders, that is each file that no other imports, with everything
-// that it imports, and prints each finding of "vfio-patch check" without a machine once. To be reviewed:
-// whatever is not true is a false alarm.
+// Checks all configurations below the folders: each file that no other file imports, with everything that
+// it imports. Prints once each finding that "vfio-patch check" has without a machine. A person has to
+// review the findings: each finding that is not true is a false alarm.
 import { readFileSync, realpathSync } from 'node:fs'
 import { findGitFaults } from '../dist/check/gitFaults.js'
 import { openFiles } from '../dist/configuration/files.js'
@@ -38,7 +38,7 @@ for (const [path, { files, installed }] of walks) {
     const key = `${finding.code} ${finding.path}:${finding.range.start}`
     if (seen.has(key)) continue
     seen.add(key)
-    tell(finding)
+    print(finding)
   }
   await turn()
 }
@@ -48,7 +48,7 @@ row('configurations', roots)
 for (const [code, count] of [...counts].sort()) row(code, count)
 row('findings', seen.size)
 
-function tell({ code, level, path, range, message }) {
+function print({ code, level, path, range, message }) {
   counts.add(`${code} (${level})`)
   const text = texts.get(path) ?? readFileSync(path, 'utf8')
   const line = text.slice(0, range.start).split('\n').length

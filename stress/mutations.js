@@ -1,9 +1,9 @@
 // npm run stress -- mutations [COUNT [SEED]]
 //
 // Changes the guests of test/guests/guests in COUNT (100,000) ways, mostly into texts that are not XML, and
-// reads and converts them. None may crash or take over a second. Expat (python3) must accept and refuse the same
-// texts and read the same trees, also in the XML that a converted guest is converted back to. libxml2 (xmllint)
-// decides where expat differs. Then come inputs that are meant to exhaust a parser. Exit code 1 on any fault.
+// reads and converts them. None may cause a crash or take over a second. Expat (python3) must accept and refuse the
+// same texts and read the same trees, also after a conversion to Nix and back. If expat differs, libxml2 (xmllint)
+// decides. Afterwards tries inputs that are meant to exhaust a parser. Exit code 1 on any fault.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { toNix, toXml } from '../dist/guests/convert.js'
@@ -22,7 +22,7 @@ const texts = readdirSync(guests)
   .sort()
   .map(it => readFileSync(new URL(it, guests), 'utf8'))
 const parser = process.send && hasPython ? expat() : undefined
-if (!process.send && !hasPython) console.log('python3 is not here: not compared with expat')
+if (!process.send && !hasPython) console.log('python3 is missing: not compared with expat')
 
 await trySeeds(import.meta.url, {
   count: 100_000,
@@ -34,7 +34,7 @@ await trySeeds(import.meta.url, {
   what: 'crashed, hung, or came back as something else'
 })
 
-/** What is meant to exhaust a reader has to be refused at once, or converted in time. */
+/** Tries inputs that are meant to exhaust a parser: each must be refused at once, or converted in time. */
 function tryHostile(faults) {
   for (const { name, bytes, code } of hostileXml()) {
     const { value, time } = timed(() => {
@@ -76,8 +76,8 @@ function converted(text) {
 }
 
 /**
- * How expat reads the text differently; undefined if it agrees. Counts on what both agree. Where expat differs,
- * libxml2 decides, which libvirt reads with.
+ * How expat reads the text differently; undefined if it agrees. Counts the outcomes. If expat differs, libxml2
+ * decides, because libvirt uses libxml2.
  */
 async function differenceToExpat(
   parser,
@@ -106,13 +106,13 @@ async function differenceToExpat(
   return read.form === back.form ? undefined : 'came back as something else'
 }
 
-/** What is counted apart: document types and undeclared prefixes. */
+/** The kind of an error of expat, for the counts. */
 function kindOf(error) {
   if (error === 'doctype') return 'document type'
   return error.startsWith('unbound prefix') ? 'undeclared prefix' : 'not well-formed'
 }
 
-/** An element the way canonicalXml.py gives it. */
+/** An element in the form that canonicalXml.py prints. */
 function treeOf(element) {
   return [
     element.name,

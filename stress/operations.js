@@ -1,9 +1,9 @@
 // npm run stress -- operations FOLDER...
 //
 // Plans six edits of every module below the folders, without writing anything: Nix must accept the result,
-// planning again must change nothing, and the inverse, and removeIn for new options, must restore the text.
-// Counts the changed lines and, for the options that users edit most, the definitions that can be edited
-// in place. Exit code 1 if a plan is wrong.
+// a second plan must change nothing, and the inverse must restore the text. Counts how often removeIn
+// restores it, the changed lines and, for the options that users edit most, the definitions that can be
+// edited in place. Exit code 1 if a plan is wrong.
 import { applyEdits, expr, parseDocument } from '../dist/nix/index.js'
 import { present } from './support/expected.js'
 import { documentsFromArguments } from './support/files.js'
@@ -94,11 +94,11 @@ function run(file, doc, name) {
   count(name, `lines changed: ${lines > 1 ? 'more' : lines}`)
   if (lines > 1 && name !== 'remove') wrapped.push(`${file}: ${name}`)
   const added = ADDED[name]?.(doc)
-  if (added) takeBack(before, after, added, name)
+  if (added) removeAgain(before, after, added, name)
   nixJobs.push({ file, operation: name, before, after: text })
 }
 
-// The second plan must be for the same option, even if the first list is another one now.
+// The second plan must edit the same option as the first, even if the edited text has another first list.
 function remembered(doc, after, name) {
   if (name === 'add to list') return { ...proxyOf(after), path: firstListPath(doc) }
   if (name === 'remove') return { ...proxyOf(after), removed: removable(doc) }
@@ -109,7 +109,7 @@ function proxyOf(doc) {
   return { getIn: path => doc.getIn(path), getBelow: path => doc.getBelow(path) }
 }
 
-function takeBack(before, after, added, name) {
+function removeAgain(before, after, added, name) {
   const back = after
     .edit()
     .removeIn(...added)

@@ -1,7 +1,7 @@
-// Cuts the power after every system call with which apply, undo and remove change the disk: the
-// machine's folders are on an ext4 image, which is copied while the process is stopped. In the mounted
-// copy each file must be as before or as after the change; after the next command all of them must be of
-// the same version, and e2fsck must find nothing. Needs root, strace, and a loop device.
+// Cuts the power after every system call by which apply, undo and remove change the disk: the machine's
+// folders are on an ext4 image, which is copied while the process is stopped. In the mounted copy, each
+// file must be as before or as after the change. After the next command, all files must be of the same
+// version, and e2fsck must find nothing. Needs root, strace, and a loop device.
 //   npm run stress -- powercut [apply] [undo] [remove]
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,11 +11,11 @@ import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
 import { finish } from './support/report.js'
 import { callsIn, watchedIn } from './support/tracedCalls.js'
 
-// Reveals a missing fsync: delays automatic writes, and doesn't flush data for renames.
+// These options delay automatic writes and do not flush data for renames, so that a missing fsync shows.
 const OPTIONS = 'loop,commit=300,noauto_da_alloc'
 
 if (process.env.POWERCUT_INSIDE === undefined) {
-  // A separate mount namespace, which ends with the process.
+  // Runs in a separate mount namespace, so that all mounts end with the process.
   const env = { ...process.env, POWERCUT_INSIDE: '1' }
   const args = ['-m', process.execPath, ...process.argv.slice(1)]
   process.exit(spawnSync('unshare', args, { env, stdio: 'inherit' }).status ?? 1)
@@ -57,15 +57,15 @@ async function cutEverywhere(name) {
     counts.points += 1
     inspect(`${name} ${call} ${nth}`, before, after, counts)
   }
-  // After the command reported success, the change must be on the disk.
+  // When the command has reported success, the change must be on the disk.
   copyFileSync(image('before'), image('work'))
   mount('work')
   machine.mustRun(words)
   copyFileSync(image('work'), image('cut'))
   unmount()
   mount('cut')
-  // The lock is deleted last and may reappear: it is stale when its process has ended.
-  const done = machine.files().filter(isNoTrace)
+  // The lock is deleted last, so it may reappear. It does no harm, because its process has ended.
+  const done = machine.files().filter(isPermanent)
   if (!same(done, after)) faults.push(`${name}: reported success, but not on the disk`)
   unmount()
   const figures = Object.entries(counts).map(([word, count]) => `${word} ${count}`)
@@ -76,7 +76,7 @@ async function cutEverywhere(name) {
 function inspect(where, before, after, counts) {
   mount('cut')
   const versions = new Set([...before, ...after])
-  const cut = machine.files().filter(isNoTrace)
+  const cut = machine.files().filter(isPermanent)
   for (const line of cut)
     if (!versions.has(line)) faults.push(`${where}: neither before nor after: ${line.slice(0, 80)}`)
   if (!same(cut, before) && !same(cut, after)) counts.mixed += 1
@@ -91,8 +91,8 @@ function inspect(where, before, after, counts) {
   if (status !== 0) faults.push(`${where}: e2fsck: ${stdout}`)
 }
 
-/** True for a file that doesn't exist only during a run. */
-function isNoTrace(line) {
+/** Whether a file is none of those that exist only during a run. */
+function isPermanent(line) {
   return !/ (\S*\/)?\.\S*vfio-patch\.\S*$/.test(line.split(/: | -> /)[0])
 }
 

@@ -1,9 +1,8 @@
 // npm run stress -- removals FOLDER...
 //
-// Undoes apply for every module below the folders that apply can plan, on a copy in a temporary folder,
-// through the write protocol. undo must restore the bytes. remove must restore them too, except for
-// whitespace and line endings, also after edits of the rest of the file. Nix must accept the result. Exit
-// code 1 if not.
+// Runs apply, then undo or remove, on a copy of each module below the folders that apply can plan. undo must
+// restore the bytes. remove must restore them except for whitespace and line endings, also after edits of the
+// rest of the file, and Nix must accept the result. Exit code 1 otherwise.
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +24,7 @@ import { Counts, finish, row } from './support/report.js'
 const { exclusive } = shipped
 const settings = { ...SETTINGS, hugepages: { pageSize: '1G', numPages: 4 } }
 
-// Edits that give the same text before and after apply.
+// Edits that can be made before or after apply, with the same result.
 const EDITS = {
   'a comment above and below': text =>
     `# mine\n${text}${text.endsWith('\n') ? '' : '\n'}# the end\n`,
@@ -82,7 +81,7 @@ function run(file, doc, folder) {
   }
 }
 
-/** The text after apply; undefined if it is refused. */
+/** The text after apply; undefined if apply refuses. */
 function apply(path, state) {
   const { configuration, folder } = load(path)
   const plan = planMainJob({
@@ -90,7 +89,7 @@ function apply(path, state) {
     settings,
     modulesFolder: folder.path,
     listing: folder.listing,
-    // remove doesn't restore what apply replaced.
+    // remove does not restore settings that apply replaced.
     keepObsolete: true
   })
   if (!plan.ok) return undefined
@@ -113,7 +112,7 @@ function undo(path, state) {
   return readFileSync(path, 'utf8')
 }
 
-/** The text after remove; undefined if it is refused. */
+/** The text after remove; undefined if remove refuses. */
 function remove(path, state) {
   const text = readFileSync(path, 'utf8')
   const { configuration, folder } = load(path)

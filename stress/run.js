@@ -127,7 +127,7 @@ const COMMANDS = [
   {
     name: 'releases',
     args: ANYTHING,
-    purpose: 'prints what the modules make of typical machines on each release of NixOS',
+    purpose: 'prints the result of the modules for typical machines on each NixOS release',
     duration: '5 s',
     needs: 'Nix, `NIXPKGS_LIB`'
   },
@@ -165,7 +165,7 @@ async function main(name, args) {
     )
   if (isNeeded && !args.some(it => existsSync(it))) return fail(usage)
   const script = new URL(`${name}.js`, import.meta.url)
-  // Some run themselves again in another process, with the same arguments.
+  // Some scripts start themselves again in another process with the same arguments.
   process.argv.splice(1, 2, fileURLToPath(script))
   await import(script.href)
 }

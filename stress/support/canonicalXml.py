@@ -1,8 +1,8 @@
-"""Trees and canonical forms of domains by another XML parser (expat), to compare with.
+"""Reads domains with another XML parser (expat), and prints trees and canonical forms to compare with.
 
 Reads lines of JSON, each a text. Answers each with a line of JSON: {"tree": ..., "form": ...} or
 {"error": "..."}. A tree is [name, attributes, children], all in the order of the text, without comments.
-The canonical form leaves out layout as well and sorts siblings by name, except in <metadata> and next to
+The canonical form also leaves out layout, and sorts siblings by name, except in <metadata> and next to
 text.
 """
 
@@ -17,8 +17,8 @@ class Doctype(Exception):
 
 def parse(text):
     data = text.encode("utf-8")
-    # Once with namespaces, which finds prefixes that nothing declares. The separator is a character
-    # that no name of a namespace can hold.
+    # First parses with namespaces, which finds undeclared prefixes. The separator is a character that
+    # no name of a namespace can contain.
     expat.ParserCreate("utf-8", "\x01").Parse(data, True)
 
     stack = [["", {}, []]]

@@ -1,8 +1,8 @@
 # Evaluates a NixOS module with the module system of nixpkgs, as JSON that can be compared.
 #
-# Options are not declared: each merges as the common types do (lists are joined, sets merged, strings
-# joined by newlines, all else must be equal). The arguments of a module, and what lib lacks,
-# are stand-ins: sets that have every name of the file, and are functions and derivations as well.
+# Options are not declared: each merges like the common types (lists are joined, sets merged, strings
+# joined by newlines; other values must be equal). The arguments of a module, and names that lib lacks,
+# are placeholders: sets that have every name of the file and are also functions and derivations.
 lib: names: file:
 
 let

@@ -16,9 +16,9 @@ export function meaningOf(rendered, path = [], meaning = new Map()) {
 }
 
 /**
- * Edits of a module that fit what it defines. Each has a `name`, the `path` of its option,
+ * Edits that fit the definitions of a module. Each has a `name`, the `path` of its option,
  * `ask(edit)`, and `expect(before, after, folder)`, which returns the expected meaning of a file in that
- * folder; if several are right, the one that `after` has.
+ * folder. If several meanings are right, it returns the one that `after` has.
  */
 export function operationsFor(doc, meaning) {
   const options = optionsOf(doc, meaning)
@@ -39,9 +39,9 @@ export function operationsFor(doc, meaning) {
 }
 
 /**
- * The same edit of the only definition of the option, if it can't be edited by path because the
- * definition is conditional. Undefined if there are several, and in a recursive set, where this would
- * also change what uses the definition.
+ * The same edit of the only definition of the option, for an option that can't be edited by path because
+ * its definition is conditional. Undefined if there are several definitions, and in a recursive set, where
+ * the edit would also change other values.
  */
 export function chosen(doc, operation) {
   const [definition, other] = doc.getIn(operation.path)
@@ -70,7 +70,7 @@ function optionsOf(doc, meaning) {
 /** Another value of the same kind. */
 function otherThan(value) {
   if (typeof value === 'boolean') return !value
-  // Nix prints six digits.
+  // Nix prints only six digits of a float, so the number is rounded.
   return typeof value === 'number' ? Math.round(value) + 1 : NEW
 }
 
@@ -178,20 +178,20 @@ function removing(path) {
 
 function renaming(path) {
   const to = [...path.slice(0, -1), 'vfioPatchTest']
-  const [from, there] = [keyOf(['config', ...path]), keyOf(['config', ...to])]
+  const [oldKey, newKey] = [keyOf(['config', ...path]), keyOf(['config', ...to])]
   return {
     name: 'rename',
     path,
     ask: edit => edit.renameIn(path, to),
     expect: before => {
       const expected = new Map(before)
-      expected.delete(from)
-      return expected.set(there, before.get(from))
+      expected.delete(oldKey)
+      return expected.set(newKey, before.get(oldKey))
     }
   }
 }
 
-/** The meaning with more values. An empty set that gets one of them is no longer a value. */
+/** The meaning with more values. An empty set to which a value is added is no longer a value itself. */
 function withNew(meaning, more) {
   const all = new Map([...meaning, ...more])
   for (const key of more.keys()) {
@@ -201,7 +201,7 @@ function withNew(meaning, more) {
   return all
 }
 
-/** A set around what was removed may remain, empty. */
+/** The meaning if the set around a removed value may remain as an empty set. */
 function withEmptied(meaning, after, path) {
   for (let length = 1; length < path.length; length++) {
     const key = keyOf(path.slice(0, length))

@@ -1,4 +1,4 @@
-// Asks another XML parser what it reads in texts.
+// Reads texts with another XML parser.
 import { spawn, spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ const script = fileURLToPath(new URL('canonicalXml.py', import.meta.url))
 export const hasPython = spawnSync('python3', ['--version']).status === 0
 
 /**
- * Begins to ask expat, in a process of Python. `read(text)` gives the tree and the canonical form of a text as
+ * Starts expat in a Python process. `read(text)` returns the tree and the canonical form of a text as
  * `{ tree, form }`, or `{ error }`; see canonicalXml.py. `stop()` ends the process.
  */
 export function expat() {

@@ -1,4 +1,4 @@
-// Required values, without which a run is meaningless.
+// Values without which a run is meaningless; if one is missing, it is an error.
 
 /** The value of a result. Throws the error of a refusal. */
 export function orThrow(result) {

@@ -1,4 +1,4 @@
-// Strings for testing the parser. A seed always gives the same one.
+// Strings for testing the parser. A seed always produces the same string.
 import { randomFrom } from './seeds.js'
 
 const PIECES =
@@ -33,7 +33,7 @@ const MODULES = [
   '[ 1 2.5 true null "x" ./y <z> (a: b) { } ] |> f |> g\n'
 ]
 
-/** The string of a seed, an integer. Most have fewer than 200 characters, a few some thousand. */
+/** The string for a seed, an integer. Most strings have fewer than 200 characters, a few have thousands. */
 export function fuzzedText(seed) {
   const random = randomFrom(seed)
   const count = max => Math.floor(random() * (max + 1))

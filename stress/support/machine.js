@@ -39,7 +39,7 @@ export const COMMANDS = {
       // The command replaces modules and creates one.
       for (const name of MODULES) appendFileSync(join(machine.nixos, 'vfio', name), '# mine\n')
       rmSync(join(machine.nixos, 'vfio/virtualisation.nix'))
-      // A run that must not be taken back by mistake.
+      // An earlier run, which must not be undone by mistake.
       machine.mustRun(OPTION)
     }
   },
@@ -60,7 +60,7 @@ export const COMMANDS = {
 
 const OPTION = ['option', 'set', 'configuration.nix', 'networking.domain', '"home"', '--yes']
 
-/** A command that writes but has nothing to write, so that it only recovers an interrupted run. */
+/** A command that writes but finds nothing to change, so that it only recovers an interrupted run. */
 export const NEXT = [
   'option',
   'set',

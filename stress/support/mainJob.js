@@ -39,7 +39,7 @@ export function planMainJob(input) {
   })
 }
 
-/** True for the file of a host: it sets one of these options unconditionally. */
+/** Whether a file is that of a host: it sets one of these options unconditionally. */
 export function definesHost(doc) {
   return ['fileSystems', 'boot.loader', 'system.stateVersion'].some(path =>
     [...doc.getIn(path), ...doc.getBelow(path)].some(it => it.conditions.length === 0)

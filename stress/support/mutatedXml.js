@@ -1,6 +1,6 @@
 import { randomFrom } from './seeds.js'
 
-/** One of these texts, changed in one to four places, fewer more often; the same for the same seed. */
+/** One of these texts, changed in one to four places, mostly in few; the same for the same seed. */
 export function mutatedXml(texts, seed) {
   const next = randomFrom(seed)
   const pick = list => list[Math.floor(next() * list.length)]
@@ -95,17 +95,17 @@ const CHANGES = [
   (text, at, pick) => put(text, at(), pick(PIECES)),
   (text, at, pick) => put(text, at(), pick(PIECES)),
   (text, at, pick) => {
-    // Between two elements, where it is more likely to stay XML.
+    // Inserts a piece between two elements, where the text is more likely to remain XML.
     const from = text.indexOf('>\n', at())
     return from === -1 ? text : put(text, from + 1, pick(PIECES))
   },
   (text, at, pick) => {
-    // At the start of a text, or before the end of a tag.
+    // Inserts a piece at the start of a text, or before the end of a tag.
     const from = text.indexOf('>', at())
     return from === -1 ? text : put(text, from + pick([0, 1]), pick(PIECES))
   },
   (text, at, pick) => {
-    // Into a value.
+    // Inserts a piece into a value.
     const from = text.indexOf("='", at())
     return from === -1 ? text : put(text, from + 2, pick(PIECES))
   },
@@ -116,19 +116,19 @@ const CHANGES = [
   (text, at) => cut(text, at(), at()),
   (text, at) => text.slice(0, at()),
   (text, at) => {
-    // A line twice.
+    // Repeats a line.
     const from = text.lastIndexOf('\n', at()) + 1
     const to = text.indexOf('\n', from) + 1
     return to === 0 ? text : put(text, from, text.slice(from, to))
   },
   (text, at) => {
-    // A line gone.
+    // Deletes a line.
     const from = text.lastIndexOf('\n', at()) + 1
     const to = text.indexOf('\n', from) + 1
     return to === 0 ? text : cut(text, from, to)
   },
   (text, at) => {
-    // A line elsewhere.
+    // Moves a line.
     const from = text.lastIndexOf('\n', at()) + 1
     const to = text.indexOf('\n', from) + 1
     if (to === 0) return text
@@ -136,7 +136,7 @@ const CHANGES = [
     return put(rest, rest.lastIndexOf('\n', at()) + 1, text.slice(from, to))
   },
   (text, at, pick, texts) => {
-    // A piece of another one.
+    // Inserts a piece of another text.
     const other = pick(texts)
     const from = other.indexOf('<', Math.floor(at() % other.length))
     return put(text, at(), other.slice(from, other.indexOf('\n', from)))

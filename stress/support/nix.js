@@ -69,7 +69,7 @@ function nixParses(text) {
     nix.stderr.on('data', chunk => {
       output += chunk
     })
-    // A parser that stops early closes its input. Its exit code still counts.
+    // A parser that stops early closes its input, which is an error here; its exit code has the result.
     nix.stdin.on('error', () => {})
     nix.on('close', code => resolve({ ok: code === 0, output: output.trim(), expression }))
     nix.stdin.end(text)
@@ -79,7 +79,7 @@ function nixParses(text) {
 /**
  * Starts `nix repl` with a prelude of lines. `ask(expression)` returns the string that an expression
  * evaluates to, or `{ error }` with Nix's output. If Nix crashes or takes longer than 20 s, it is
- * restarted. `store` is a folder for what expressions copy to the store.
+ * restarted. `store` is the folder of the store, to which expressions may copy files.
  */
 export function nixRepl(store, prelude) {
   let nix
@@ -118,9 +118,9 @@ export function nixRepl(store, prelude) {
       const line = raw.replace(colors, '').replace(/^(?:nix-repl> )+/, '')
       if (line.startsWith('"=done ')) {
         if (line !== `"=done ${asked}"`) return
-        const said = value
+        const result = value
         value = undefined
-        if (said !== undefined) answer?.(said)
+        if (result !== undefined) answer?.(result)
         // Errors are on stderr and may arrive later.
         else setTimeout(() => answer?.({ error: errors.replace(colors, '').trim() }), 5)
       } else if (line.startsWith('"=value ')) value = unescaped(line.slice(8, -1))
@@ -136,7 +136,7 @@ export function nixRepl(store, prelude) {
     asked++
     forget()
     let timer
-    const said = await new Promise(resolve => {
+    const result = await new Promise(resolve => {
       answer = resolve
       timer = setTimeout(() => resolve({ error: 'took too long' }), PATIENCE)
       // Nix may echo its input, which must not look like an answer.
@@ -144,8 +144,8 @@ export function nixRepl(store, prelude) {
     })
     clearTimeout(timer)
     answer = undefined
-    if (typeof said !== 'string' && /^(?:took|ended)/.test(said.error)) stop()
-    return said
+    if (typeof result !== 'string' && /^(?:took|ended)/.test(result.error)) stop()
+    return result
   }
 
   function stop() {

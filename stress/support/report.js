@@ -29,7 +29,7 @@ export function finish(faults, what = 'wrong') {
   process.exitCode = faults.length > 0 ? 1 : 0
 }
 
-/** A turn of the event loop. tree-sitter frees a tree only after one. */
+/** Waits for a turn of the event loop, after which Node frees the trees of the parser. */
 export function turn() {
   return new Promise(resolve => setImmediate(resolve))
 }

@@ -1,5 +1,5 @@
-// Tests random inputs, each determined by its seed, in separate processes, so that a crash or a hang is
-// detected and its seed printed.
+// Tests random inputs, each determined by its seed. Uses separate processes, so that a crash or a hang is
+// detected and its seed can be printed.
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Counts, finish, row, turn } from './report.js'
@@ -14,9 +14,10 @@ export const LIMIT = 1000
  * Tests the seeds that the command line requests, [COUNT [SEED]], and prints counts and faults. The
  * calling module, whose URL is `script`, also runs in the other processes.
  *
- * `inputOf(seed)` returns an input. `check(input, counts)`, which is timed, counts and returns a fault, a
- * promise of one, or undefined. `stop()` ends what a process started, `more(faults)` prints more
- * rows, and `what` describes the faults. `count` is the default, and a process reports every `step`.
+ * `inputOf(seed)` returns an input. `check(input, counts)`, which is timed, adds to the counts and returns a
+ * fault, a promise of a fault, or undefined. `stop()` ends what a process started, `more(faults)` prints more
+ * rows, and `what` describes the faults. `count` is the default of COUNT. A process reports after every `step`
+ * seeds.
  *
  * @param {string} script
  * @param {{
@@ -53,7 +54,7 @@ export async function trySeeds(script, { count, step, inputOf, check, stop, more
   finish(faults, what)
 }
 
-/** In a process for seeds, which has a channel to its parent: tests those from `from` up to `to`. */
+/** Tests the seeds from `from` up to `to`, in a process that has a channel to its parent. */
 async function trySteps([from, to], { step, inputOf, check, stop, report }) {
   for (let start = from; start < to; start += step) {
     const end = Math.min(to, start + step)
@@ -96,10 +97,10 @@ export function randomFrom(seed) {
 
 /**
  * Tests the seeds from `from` up to `to` in processes of `script`, one after the other. A process
- * gets the message `[from, to]`, and sends `{ at, ... }` when all seeds before `at` are done, after
- * at most `step` more of them, and `{ seed, fault }` for each fault that it detects. Its report of a
- * step is passed to `collect`. A seed at which a process ends or hangs is a fault, too, and the next process
- * continues after it. Returns all faults as text.
+ * gets the message `[from, to]`. After each `step` seeds it sends `{ at, ... }`, which means that all seeds
+ * before `at` are done and is passed to `collect`. For each fault that it detects, it sends `{ seed, fault }`.
+ * A seed at which a process ends or hangs is also a fault, and the next process continues after that seed.
+ * Returns all faults as text.
  */
 async function tryInChildren(script, { from, to, step }, collect) {
   const faults = []
@@ -111,7 +112,7 @@ async function tryInChildren(script, { from, to, step }, collect) {
   return faults
 }
 
-/** Finds the seed that ended a process; the last one of the step if none does so alone. */
+/** Finds the seed that ended a process; if no seed does so alone, the last seed of the step. */
 async function findCulprit(script, { from, to, step, end }, collect, faults) {
   const last = Math.min(to, from + step)
   for (let seed = from; seed < last; seed++) {
@@ -124,7 +125,7 @@ async function findCulprit(script, { from, to, step, end }, collect, faults) {
   return last - 1
 }
 
-/** How far one process came, and how it ended if it did not finish. */
+/** Tests seeds in one process. `at` is the first seed that is not done; `end` is how an unfinished process ended. */
 function runChild(script, from, to, collect, faults) {
   return new Promise(resolve => {
     const child = fork(script)

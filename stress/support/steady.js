@@ -1,5 +1,5 @@
-// Loaded before the command line, so that all runs touch the same paths: random names are numbered, and
-// the time is constant.
+// Loaded before the command line, so that all runs use the same paths: random names are numbered, and the
+// time is constant.
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 

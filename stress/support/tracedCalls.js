@@ -1,10 +1,10 @@
-// The calls of a command on its folders, from the log of strace.
+// The system calls of a command on the machine's folders, from the log of strace.
 import { readFileSync } from 'node:fs'
 
 const CHANGING =
   /^(mkdir|rmdir|open|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)/
 
-/** The flags of strace to trace only the paths of a machine, which a log made with `-y` names. */
+/** The flags that make strace trace only the paths of a machine; these are in a log of strace with `-y`. */
 export function watchedIn(log, { work, nixos, state }) {
   const paths = new Set([nixos, state])
   for (const [, path = ''] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
@@ -13,7 +13,7 @@ export function watchedIn(log, { work, nixos, state }) {
 }
 
 /**
- * The calls of the main thread in order: the name, its number among calls with this name, whether it
+ * The calls of the main thread in order: the name, the number among calls with this name, whether the call
  * changes the disk, and whether it only reads.
  */
 export function callsIn(log) {
