@@ -71,7 +71,7 @@ function given(): Attacked {
   writeFileSync(join(run, 'manifest.json'), manifestOf('/etc/nixos/a.nix'))
 
   for (const each of [place.nixos, join(place.nixos, FILE)]) chownSync(each, ALICE, ALICE)
-  return { ...place, decoys, filesOfRoot: () => factsOf(decoys, run) }
+  return { ...place, decoys, filesOfRoot: () => snapshotOf(decoys, run) }
 }
 
 /** What Alice plants in her folder before the commands run. */

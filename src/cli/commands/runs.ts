@@ -133,7 +133,7 @@ function withUnreported(
 }
 
 /** A line for each file that somebody changed while the finished run was interrupted. */
-function changedMeanwhileLines({ outcome, run }: Stopped, record: Run | null): string[] {
+function changedMeanwhileLines({ outcome, run }: InterruptedRun, record: Run | null): string[] {
   if (outcome !== 'finished' || record === null || record.id !== run) return []
   const now = createHashReader()
   return record.files

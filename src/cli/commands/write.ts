@@ -191,7 +191,7 @@ function isHeld(problem: FileProblem, stateFolder: string): problem is LockedPro
 interface EarlierRuns {
   runs: readonly EarlierRunReport[]
   /** The runs for the command's file, and how they were recovered or a command that writes would recover them. */
-  stopped: readonly Stopped[]
+  stopped: readonly InterruptedRun[]
 }
 
 /**

@@ -59,7 +59,11 @@ export function stoppedLines(request: HistoryRequest, because: InterruptedRun): 
 }
 
 /** What an `undo` or a redo would do about an interrupted run, for `--dry-run`. */
-export function foreseenLine(request: HistoryRequest, followUp: FollowUp, { outcome }: InterruptedRun): string {
+export function foreseenLine(
+  request: HistoryRequest,
+  followUp: FollowUp,
+  { outcome }: InterruptedRun
+): string {
   const first = outcome === 'finished' ? 'finish it' : 'roll it back'
   const verb = request.kind === 'undo' ? 'undo' : 'redo'
   const what =
