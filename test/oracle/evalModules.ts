@@ -7,22 +7,22 @@ import { describe, expect, it } from 'vitest'
 import { err, ok, type Result } from '../../src/nix/result.ts'
 import { isQuickRun } from '../support/needing.ts'
 
-/** Real Nix together with the `lib` of a nixpkgs, which has NixOS' module system in it. */
+/** Real Nix with the `lib` of nixpkgs, which contains the module system of NixOS. */
 export type Oracle = { nixpkgsLib: string }
 
-/** The modules of one configuration for `lib.evalModules`, each as a Nix expression. */
+/** One configuration: the modules for `lib.evalModules`, each as a Nix expression. */
 export type Case = { modules: string[] }
 
 /** The value of one configuration, or `undefined` if Nix threw an error while computing it. */
 export type Outcome = { value: unknown } | undefined
 
-/** Why there is no oracle, as a sentence, and whether that is an error in CI. */
+/** A sentence about what is missing, and whether it must be present in CI. */
 export type Missing = { sentence: string; inCI: boolean }
 
 /**
  * Finds nix-instantiate and nixpkgs' lib: the folder named by the environment variable NIXPKGS_LIB, else a clone
- * of nix-community/nixpkgs.lib (see `findClone`), else `<nixpkgs/lib>`. A missing lib is no error in CI, because
- * no package registry has it. A quick run has no oracle.
+ * of nix-community/nixpkgs.lib (see `findClone`), else `<nixpkgs/lib>`. CI can't install it, because
+ * no package registry has it. A quick run finds nothing.
  */
 export function findOracle(): Result<Oracle, Missing> {
   const missing = (sentence: string, inCI: boolean) => err({ sentence, inCI })
@@ -61,8 +61,9 @@ function isNixpkgsLib(folder: string): boolean {
 }
 
 /**
- * A vitest `describe` whose tests need the oracle. Without an oracle, a single test replaces them: it fails if
- * CI must have the oracle, and otherwise is skipped with the reason.
+ * A vitest `describe` whose tests need the oracle. Without one, the body is not run and a
+ * single test takes its place: it fails in CI if the missing part must be present there, and otherwise is
+ * skipped with the reason.
  */
 export function describeWithOracle(title: string, body: (oracle: Oracle) => void): void {
   const oracle = findOracle()
@@ -102,7 +103,7 @@ export function configExpression(oracle: Oracle, view: string, { modules }: Case
 
 /**
  * Computes `view config` of many configurations in one run of Nix, in the order of the cases.
- * Throws if one case makes the whole run fail, as infinite recursion does.
+ * Throws if an error ends the whole run of Nix, such as infinite recursion in one case.
  */
 export function evalConfigs(oracle: Oracle, view: string, cases: Case[]): Outcome[] {
   const attempts = cases.map(given => `(attempt (${configExpression(oracle, view, given)}))`)

@@ -45,7 +45,7 @@ function definitionsOf(oracle: Oracle, ...modules: string[]): Record<string, Def
   return result.value as Record<string, Definition>
 }
 
-/** The error of the build's checks for an XML; empty if they pass. */
+/** What the build's checks print about an XML; empty if they pass. */
 function complaintOf({ script }: Definition, xml: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
   try {

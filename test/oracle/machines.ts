@@ -76,7 +76,7 @@ softdep i2c_nvidia_gpu pre: vfio-pci`
 /** The store path of a package in `nixosOptions.nix`, where nothing is built. */
 export const inStore = (name: string) => `/nix/store/00000000000000000000000000000000-${name}`
 
-/** The unit that defines guests in libvirt. Without guests it runs only if an earlier configuration had guests. */
+/** The unit that defines guests in libvirt. Without guests it runs only if guests were defined before. */
 export function guestService(wanted: Wanted = {}): State['services'] {
   const unitConfig = wanted.defined ? {} : { ConditionPathExists: '/var/lib/vfio-guests' }
   return {
@@ -112,7 +112,7 @@ export const withOneCard: State = {
   libvirtd: { ...untouched.libvirtd, enable: true, onShutdown: 'shutdown' }
 }
 
-/** qemu.conf with libvirt's default devices and `devices`. */
+/** A qemu.conf with libvirt's default devices and additional ones. */
 export const qemuConf = (...devices: string[]) => `namespaces = []
 cgroup_device_acl = [
   "/dev/null",
@@ -135,9 +135,9 @@ export function withNixos(shape: string): string {
 }
 
 /**
- * Defines tests of configurations, which are the text of the user's module without braces. A single
- * run of Nix evaluates all configurations of a file when the first test needs its state. `nixos` are
- * arguments of nixosOptions.nix.
+ * Functions that define tests of configurations. `config` is the text of the user's module without braces,
+ * `nixos` are arguments of nixosOptions.nix. A single run of Nix evaluates all configurations of a file
+ * when the first test needs a state.
  */
 export function machines(oracle: Oracle) {
   const cases: { modules: string[] }[] = []
@@ -155,15 +155,15 @@ export function machines(oracle: Oracle) {
   }
 
   return {
-    /** With the shipped modules, the user's module has exactly this state. */
+    /** Tests that the user's module and the shipped modules have exactly this state. */
     produces: (title: string, config: string, expected: State, nixos = '') =>
       expectState(title, [withNixos(nixos), vfioModules, `{ ${config} }`], expected),
 
-    /** Like `produces`, but with {@link oneCard} in addition to the user's module. */
+    /** As `produces`, with {@link oneCard} as an additional module. */
     adds: (title: string, config: string, expected: State, nixos = '') =>
       expectState(title, [withNixos(nixos), vfioModules, oneCard, `{ ${config} }`], expected),
 
-    /** Importing the shipped modules does not change the state of the user's module. */
+    /** Tests that importing the shipped modules does not change the state of the user's module. */
     leaves: (title: string, config: string, nixos = '') => {
       const before = add([withNixos(nixos), `{ ${config} }`])
       const after = add([withNixos(nixos), `{ ${config} }`, vfioModules])
@@ -173,7 +173,7 @@ export function machines(oracle: Oracle) {
       })
     },
 
-    /** Exactly these assertions of a rebuild fail. */
+    /** Tests that exactly these assertions of a rebuild fail. */
     fails: (title: string, config: string, failures: string[], nixos = '') =>
       it(title, () => {
         const modules = [withNixos(nixos), vfioModules, `{ ${config} }`]
@@ -184,7 +184,7 @@ export function machines(oracle: Oracle) {
         })
       }),
 
-    /** The user's module is invalid, and the error of Nix contains this text. */
+    /** Tests that the user's module is invalid, and that the error of Nix contains this text. */
     refuses: (title: string, config: string, text: string) =>
       it(title, () => {
         const modules = [withNixos(''), vfioModules, `{ ${config} }`]

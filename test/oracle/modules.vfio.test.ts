@@ -328,7 +328,7 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
       const root = mkdtempSync(join(tmpdir(), 'vfio-sysfs-'))
       afterAll(() => rmSync(root, { recursive: true }))
 
-      /** Runs the command with these devices, and returns those that got a driver_override. */
+      /** Runs the command with these devices; returns the devices that got a driver_override. */
       const run = (devices: Record<string, { vendor: string; device: string }>) => {
         const sys = mkdtempSync(join(root, 'run-'))
         for (const [address, { vendor, device }] of Object.entries(devices)) {

@@ -1,4 +1,4 @@
-// Typical machines with a passed-through card, and the state that the modules give each.
+// Typical machines with a passed-through card, and the state that the modules produce for each.
 
 import {
   guestService,
@@ -99,7 +99,7 @@ const PATH = ['coreutils', 'kmod', 'systemd']
   .map(it => `/nix/store/00000000000000000000000000000000-${it}/bin`)
   .join(':')
 
-/** libvirt's hook with this text, for a guest without a definition. */
+/** The state with libvirt's hook for a guest without a definition. */
 function hooked(guest: string, text: string): Partial<State> {
   const hook = `export PATH=${PATH}:$PATH\n\n${text}`
   return {
@@ -259,7 +259,7 @@ esac
     config: `${card('bindAtBoot = false; addresses = [ "0000:01:00.0" ];')}
       services.xserver.videoDrivers = [ "nvidia" ];
       hardware.nvidia.prime.nvidiaBusId = "PCI:1:0:0";`,
-    // With PRIME offloading, the host does not use the card while no program requests it.
+    // With offloading, the driver uses the card only while a program requests it.
     expected: release => later(release, BASE)
   },
   {

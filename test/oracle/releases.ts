@@ -1,9 +1,9 @@
 /** The properties of a NixOS release that the modules depend on. */
 export interface Release {
   name: string
-  /** The version of its default kernel. */
+  /** Its default kernel. */
   kernel: string
-  /** The arguments of nixosOptions.nix for this release. */
+  /** The arguments of nixosOptions.nix for the release. */
   shape: string
   /** Whether lists of kernel modules are sorted. */
   sorts: boolean
@@ -13,12 +13,12 @@ export interface Release {
 }
 
 /**
- * The releases that the modules support, and one before them. The differences come from nixpkgs:
+ * The releases that the modules support, and the release before them. Their differences in nixpkgs:
  *
  * - the lists of kernel modules are sets of names since pull request 375975 (June 2025), see
  *   `attrNamesToTrue` in nixos/modules/system/boot/kernel.nix
  * - systemd stage 1 is the default since pull request 435781 (April 2026), which announces that
- *   26.11 has only this one; nixos/modules/system/boot/systemd/initrd.nix
+ *   26.11 has no other stage 1; nixos/modules/system/boot/systemd/initrd.nix
  * - `libvirtd.qemu.ovmf` is only a stub that rejects any value since pull request 421549 (July 2025);
  *   nixos/modules/virtualisation/libvirtd.nix
  * - NVIDIA's parameters are `hardware.nvidia.moduleParams` since pull request 498612 (April 2026);

@@ -36,7 +36,7 @@ interface Case {
   gate?: string
   settings?: Settings
   asked?: Partial<DeviceRequest>
-  /** The kernel parameters that only the separate entry has. */
+  /** The kernel parameters that the new entry has in addition to those of the default entry. */
   adds: string[]
   addresses?: string[]
 }
@@ -115,7 +115,7 @@ const CASES: Case[] = [
     addresses: ['0000:01:00.0', '0000:01:00.1']
   },
   {
-    // The card's virtual functions have the same ID, but do not exist in a boot entry that binds the card.
+    // In an entry that binds the card, its virtual functions, which have the same ID, are not created.
     machine: 'virtual-functions',
     gpu: '0000:00:02.0',
     gate: 'HAS_VIRTUAL_FUNCTIONS,ONLY_DISPLAY',
@@ -178,27 +178,24 @@ describeWithOracle('a separate boot entry', oracle => {
     after = rest
   })
 
-  it('a separate boot entry is tested on every machine', () => {
+  it('is tested for every machine', () => {
     expect([...new Set(CASES.map(it => it.machine))].sort()).toEqual(NAMES)
   })
 
-  it.each(CASES.map((it, i) => ({ ...it, i })))(
-    'the card $gpu of $machine is bound only in the separate entry',
-    ({ i, ...given }) => {
-      const { defaultEntry, games, vfio } = after[i] as Entries
-      expect({ defaultEntry, games }).toEqual({
-        defaultEntry: before.defaultEntry,
-        games: before.games
-      })
-      expect(before.defaultEntry.kernelParams).toEqual(['quiet'])
-      expect(vfio?.kernelParams).toEqual([...given.adds, 'quiet'])
-      expect(vfio?.addresses).toEqual(given.addresses ?? [])
-      expect(vfio?.failures).toEqual([])
-      expect(vfio?.initrdKernelModules).toEqual(['vfio', 'vfio_iommu_type1', 'vfio_pci'])
-    }
-  )
+  it.each(CASES.map((it, i) => ({ ...it, i })))('binds $gpu of $machine', ({ i, ...given }) => {
+    const { defaultEntry, games, vfio } = after[i] as Entries
+    expect({ defaultEntry, games }).toEqual({
+      defaultEntry: before.defaultEntry,
+      games: before.games
+    })
+    expect(before.defaultEntry.kernelParams).toEqual(['quiet'])
+    expect(vfio?.kernelParams).toEqual([...given.adds, 'quiet'])
+    expect(vfio?.addresses).toEqual(given.addresses ?? [])
+    expect(vfio?.failures).toEqual([])
+    expect(vfio?.initrdKernelModules).toEqual(['vfio', 'vfio_iommu_type1', 'vfio_pci'])
+  })
 
-  it('groups and shared memory files are set up only in the separate entry', () => {
+  it('has users and files that the default entry does not have', () => {
     const i = CASES.findIndex(it => it.machine === 'three-cards')
     const { defaultEntry, vfio } = after[i] as Entries
     expect(vfio?.groups).toEqual({ kvm: ['root', 'alice'], libvirtd: ['alice'] })
@@ -210,7 +207,7 @@ describeWithOracle('a separate boot entry', oracle => {
   })
 
   it.each(CASES)(
-    'without a separate entry, the gates for $gpu on $machine are: $gate',
+    'is for $gpu of $machine, whose gate in the default entry is $gate',
     ({ machine, gpu, gate }) => {
       const choice = chooseDevices(machineCalled(machine), {}, { gpus: [gpu], confirmed: [] })
       expect(choice.ok ? undefined : choice.error.map(it => it.code).join()).toBe(gate)
