@@ -217,7 +217,7 @@ test.concurrent('apply --domain keeps the devices of the first guest if a second
   const { code, stderr } = await place.run(words)
   expect(code).toBe(0)
   expect(notesIn(stderr)).toEqual([
-    'Guest: second; its file is yours to edit.',
+    'Guest: second; you may edit its file.',
     'Device: 0000:0c:00.4 AMD Starship/Matisse HD Audio Controller.',
     'IOMMU type: amd (detected from the CPU).',
     'Selected by PCI ID: no other device on this host has it.'

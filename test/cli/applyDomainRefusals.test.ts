@@ -70,7 +70,7 @@ test.concurrent('apply --domain passes the whole card through, and notes the fun
 }) => {
   const { notes } = await planned(small(`<devices>${device('0x01')}</devices>`))
   expect(notes.slice(1)).toEqual([
-    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
+    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.',
     'IOMMU type: amd (detected from the CPU).',
     'Selected by PCI ID: no other device on this host has it.',
     "Note: small gets 0000:01:00.0, but not 0000:01:00.1 (audio) of the same card, which the host can't use either. Add a <hostdev> for each function that small should have."
@@ -100,7 +100,7 @@ test.concurrent('apply --domain notes a bridge that cannot be passed through', a
     small(`<devices>${device('0x00', '0x14', '0x3')}</devices>`)
   )
   expect(notes.slice(1)).toEqual([
-    'Note: 0000:00:14.3 (bridge), which small needs, can\'t be given away; win10.xml seems to be from another machine. "vfio-patch scan" lists the devices.'
+    'Note: small needs 0000:00:14.3 (bridge), which can\'t be passed through; win10.xml seems to be from another machine. "vfio-patch scan" lists the devices.'
   ])
   expect(options).toBe(ENABLED)
 })
@@ -112,9 +112,9 @@ test.concurrent('diff --domain does not read the machine if the configuration is
   const { code, stderr } = await given(guestXml('seed-win10'), configuration).run(call('diff'))
   expect(code).toBe(1)
   expect(notesIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
-    'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, as the configuration is for another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
-    'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
-    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, because the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these processors while win10 runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
+    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: the configuration is for another machine. Run this on that machine; or save a dump there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
     'Note: looking-glass and scream belong to root, so nobody else can open them. Name the user who views the guest: --user NAME.'
   ])
 })
@@ -178,7 +178,7 @@ test.concurrent('diff --domain has no note about a bridge that an option declare
     "<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices>"
   const declared = '{\n  networking.bridges.br0.interfaces = [ "enp6s0" ];\n}\n'
   const { stderr } = await given(small(card), declared).run(DIFF)
-  expect(notesIn(stderr)).toEqual(['Guest: small; its file is yours to edit.'])
+  expect(notesIn(stderr)).toEqual(['Guest: small; you may edit its file.'])
 })
 
 test.concurrent('apply --domain reserves more huge pages only if the configuration has too few', async ({

@@ -96,7 +96,7 @@ test.concurrent('check --fix also fixes what only the machine shows', async () =
       `,
     stderr: text`
       ${FILE}: 1 change
-      Fixes configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card stays with the host.
+      Fixes configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card is not passed through.
       Checked: parses (built-in parser only; switched off).
       Wrote ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}

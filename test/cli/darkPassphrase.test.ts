@@ -49,7 +49,7 @@ async function run(place: Place, words: readonly string[]) {
 }
 
 const WHY =
-  "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
+  "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of the host's card 0000:00:02.0."
 const FIXING = 'vfio-patch check configuration.nix --fix --sysfs MACHINE'
 
 function willBe(line: number, entry = ''): string {

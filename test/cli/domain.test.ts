@@ -82,7 +82,7 @@ needing('nix-instantiate')('domain refuses Nix that needs a whole NixOS', async 
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/x.nix: Nix cannot evaluate the domain.
-        Why: the file needs \`pkgs', which only a whole NixOS provides
+        Why: the file needs \`pkgs', which only a complete NixOS configuration provides
         Do:  make the file independent of other files and options
       `.replace('\\`', '`')
   })
@@ -123,10 +123,10 @@ test.concurrent('domain --mend prints each change and its reason', async () => {
       fixed os/loader, line 8:
         - /usr/share/OVMF/OVMF_CODE_4M.ms.fd
         + <os firmware='efi'> with <loader secure='yes'/>
-        Why: libvirt then selects this system's firmware; if the guest does not start with its old variables, restore them or let libvirt create new ones.
+        Why: libvirt then selects this system's firmware; if the guest does not start with its old UEFI variables, restore them from a backup or let libvirt create new ones.
       fixed os/nvram, line 9:
         - template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'
-        Why: the template belongs to the firmware, which libvirt now selects.
+        Why: libvirt now selects the template together with the firmware.
       fixed devices/emulator, line 18:
         - /usr/bin/qemu-system-x86_64
         + /run/libvirt/nix-emulators/qemu-system-x86_64
@@ -154,7 +154,7 @@ test.concurrent('domain prints notes to stderr unless --quiet is given', async (
     code: 0,
     stdout,
     stderr: text`
-      note: line 1: the guest was running when this was dumped, so it contains state of that run; use virsh dumpxml --inactive NAME.
+      note: line 1: this XML was dumped while the guest was running, so it contains runtime state; use virsh dumpxml --inactive NAME.
       note: line 1: the instruction "<?…?>" is omitted, because libvirt ignores it.
       `
   })

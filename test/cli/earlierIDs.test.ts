@@ -12,7 +12,7 @@ import { text } from './support/text.ts'
 const FILE = '/etc/nixos/configuration.nix'
 const HEADLINE = `${FILE}: 3 changes; vfio/: ${Object.keys(installedModules()).length} new files`
 const MOVED =
-  'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci are in boot.kernelParams, and only one of the lists takes effect.'
+  'Replaces configuration.nix:3: IDS_MOVED, boot.kernelParams lists IDs for vfio-pci; vfio-patch writes its own list, and only one takes effect.'
 const CHECKED = 'Checked: parses (built-in parser only; switched off).'
 
 const withIDs = (ids: string) => text`

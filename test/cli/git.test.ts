@@ -197,7 +197,7 @@ test('apply writes files that git ignores, with a warning', async () => {
            then: git -C /etc/nixos add -N ${NAMES}
            or, if this is not a flake, add next time: --no-git-add
     `
-  const ignores = 'git: 12 new files will not be registered, as git ignores them.\n'
+  const ignores = 'git: 12 new files will not be registered, because git ignores them.\n'
   expect(await messagesOf(place, APPLY)).toEqual({
     code: 8,
     stderr: HEAD + ignores + CHECKED + report + WROTE

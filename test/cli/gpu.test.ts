@@ -52,7 +52,7 @@ test.concurrent('--gpu selects a card by ID if no other device has the ID', asyn
           ];
       `,
     notes: [
-      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets the whole card.',
       AMD,
       BY_ID
     ]
@@ -77,7 +77,7 @@ test.concurrent('--gpu selects one of two identical cards by address, with the I
           ];
       `,
     notes: [
-      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070], with 0000:0a:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070], with 0000:0a:00.1 (audio): a guest gets the whole card.',
       AMD,
       'Selected by address: 0000:01:00.0 (display) and 0000:01:00.1 (audio) of the host have the same ID.'
     ]
@@ -100,7 +100,7 @@ test.concurrent('--gpu selects a card by address if only its audio function shar
           competingDrivers = [ "amdgpu" "radeon" "snd_hda_intel" "xhci_pci" ];
       `,
     notes: [
-      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT], with 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C): a guest gets a whole card.',
+      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT], with 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C): a guest gets the whole card.',
       AMD,
       'Selected by address: 0000:0c:00.1 (audio) of the host has the same ID.',
       'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
@@ -132,7 +132,7 @@ test.concurrent('--gpu passes all functions of a card through if each is in its 
           ];
       `,
     notes: [
-      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080], with 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C): a guest gets a whole card.',
+      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080], with 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C): a guest gets the whole card.',
       INTEL,
       BY_ID,
       'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
@@ -168,7 +168,7 @@ test.concurrent('--gpu passes the card with the screen through if it is confirme
           ];
       `,
     notes: [
-      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590], with 0000:01:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590], with 0000:01:00.1 (audio): a guest gets the whole card.',
       INTEL,
       BY_ID,
       "Note: the firmware draws the boot screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup. If the boot screen keeps a guest from starting, use --disable-efifb.",
@@ -189,7 +189,7 @@ test.concurrent('--gpu --bind hooks passes the only card through', async ({ expe
           bindAtBoot = false;
       `,
     notes: [
-      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:0a:00.1 (audio): a guest gets a whole card.',
+      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:0a:00.1 (audio): a guest gets the whole card.',
       AMD,
       BY_ID,
       'Note: the firmware draws the boot screen on 0000:0a:00.0. If the boot screen keeps a guest from starting, use --disable-efifb.'
@@ -592,8 +592,8 @@ test.concurrent('apply passes only the named devices through, and notes the grou
 }) => {
   const notes = async (...flags: string[]) => (await planned('dirty-group', ...flags)).notes
   expect(await notes('--address', '08:00.0', '--address', '08:00.1')).toEqual([
-    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets all of a group or nothing. Put it into another slot, or check whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.',
-    'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
+    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets the whole group or nothing. Put the card into another slot, or look for an ACS setting in the firmware setup; "vfio-patch scan" shows the groups.',
+    'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not work again after a guest shuts down; the kernel module vendor-reset helps with many cards of this kind.'
   ])
   const [first] = await notes('--device', '10de:1b80', '--confirm', '0a:00.0')
   expect(first).toBe(

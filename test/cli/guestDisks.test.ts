@@ -150,7 +150,7 @@ test.concurrent('diff --domain refuses to share the root folder unless it is rea
       `
   })
   expect((await planned(share('<readonly/>'))).notes).toEqual([
-    'Guest: small; its file is yours to edit.'
+    'Guest: small; you may edit its file.'
   ])
 })
 
@@ -158,8 +158,8 @@ test.concurrent('apply --domain notes a disk of the host that the guest can only
   expect
 }) => {
   expect((await planned(disk('/dev/nvme0n1', '<readonly/>'))).notes).toEqual([
-    'Guest: small; its file is yours to edit.',
-    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data meanwhile, so the guest may see damage that does not exist.'
+    'Guest: small; you may edit its file.',
+    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data while the guest reads it, so the data may look damaged to the guest.'
   ])
 })
 
@@ -167,7 +167,7 @@ test.concurrent('apply --domain notes a disk that could not be checked in a dump
   expect
 }) => {
   expect((await planned(disk('/dev/disk/by-id/ata-B'))).notes).toEqual([
-    'Guest: small; its file is yours to edit.',
+    'Guest: small; you may edit its file.',
     'Note: win10.xml:6: /dev/disk/by-id/ata-B, a disk of small, was not checked: a dump does not contain disk names like this one. The host may use it: run this on the machine itself before small starts.'
   ])
 })
@@ -363,7 +363,7 @@ test.concurrent('apply without --domain only notes a disk of the host in the fil
   const { code, stderr } = await place.run(words)
   expect(code).toBe(0)
   expect(notesIn(stderr)).toEqual([
-    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). Once small writes to it, files of this system are destroyed. Change that before small starts.'
+    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). What small writes can destroy files of this system. Change the guest before it starts.'
   ])
 })
 

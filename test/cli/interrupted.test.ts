@@ -69,7 +69,7 @@ needing('strace').each([
     expect(first.code).toBe(0)
     expect(place.files()).toEqual(one)
     const expected = {
-      'taken back': text`
+      'rolled back': text`
       vfio-patch: note: INTERRUPTED; it was rolled back.
       The interrupted apply was rolled back: your files are as they were before it.
       To go further back, run this again.
@@ -90,7 +90,7 @@ needing('strace').each([
     expect(messagesOf(first).stderr).toBe(expected[outcome as keyof typeof expected])
     if (outcome !== 'nothing') {
       const way =
-        outcome === 'finished' ? 'finish it and then undo the last run' : 'revert it and stop there'
+        outcome === 'finished' ? 'finish it and then undo the last run' : 'roll it back and stop'
       expect(messagesOf(dry)).toEqual({
         code: 1,
         stderr: text`
@@ -146,7 +146,7 @@ needing('strace').each([
     ]
     const expected = {
       nothing: undone,
-      'taken back': `vfio-patch: note: INTERRUPTED; it was rolled back.\n${undone}`,
+      'rolled back': `vfio-patch: note: INTERRUPTED; it was rolled back.\n${undone}`,
       finished: `vfio-patch: note: INTERRUPTED; it was finished.\n${complete}`,
       unreported: complete
     }

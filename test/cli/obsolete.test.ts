@@ -18,8 +18,8 @@ test.concurrent('apply replaces values from old guides, and lists each with its 
     code: 0,
     stderr: [
       `${FILE}: 3 changes; vfio/: 12 new files`,
-      'Replaces configuration.nix:3: AMD_IOMMU_PT, the kernel parameter amd_iommu has no value pt.',
-      'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci are in boot.kernelParams, and only one of the lists takes effect.',
+      'Replaces configuration.nix:3: AMD_IOMMU_PT, the kernel parameter amd_iommu does not accept the value pt.',
+      'Replaces configuration.nix:3: IDS_MOVED, boot.kernelParams lists IDs for vfio-pci; vfio-patch writes its own list, and only one takes effect.',
       'Checked: parses (built-in parser only; switched off).'
     ]
   })

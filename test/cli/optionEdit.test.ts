@@ -124,7 +124,7 @@ test.concurrent('option add --lines adds lines to a one-line string, and sets an
 })
 
 test.concurrent('option remove removes an item, a line or an option', async () => {
-  const alreadyRemoved = nothing('has none of this')
+  const alreadyRemoved = nothing('has nothing to remove')
   await check(
     ['remove', 'pc.nix', 'services.openssh.ports', '22'],
     'ports = [ 22 ]',

@@ -94,7 +94,7 @@ needing('strace')('option set waits for a run on another configuration', async (
   const { first, code, stderr } = await whileOther(4, '--yes')
   expect([first.code, code]).toEqual([0, 0])
   expect(stderr).toMatch(
-    /\nvfio-patch: note: waiting for another vfio-patch \(pid \d+\) on another configuration\.\nWrote \/etc\/nixos\/other\/pc\.nix\.\n/
+    /\nvfio-patch: note: waiting for another vfio-patch \(pid \d+\), which is writing another configuration\.\nWrote \/etc\/nixos\/other\/pc\.nix\.\n/
   )
 })
 

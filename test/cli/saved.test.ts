@@ -93,7 +93,7 @@ test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, shown,
   await expectRefusal(place, [...CALL, '-o', name], {
     code: 2,
     stderr: text`
-      vfio-patch: -o would replace ${shown} by a patch. Nothing was written.
+      vfio-patch: -o would replace ${shown} with a patch. Nothing was written.
         Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })

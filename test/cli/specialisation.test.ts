@@ -57,9 +57,9 @@ test('apply --specialisation writes a boot entry, and undo and remove revert it'
   expect(first.code).toBe(0)
   expect(first.stderr.replace(/\/: \d+ new files/, '/: N new files')).toBe(text`
     ${FILE}: 2 changes; vfio/: N new files
-    Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
+    Boot entry: the options are in specialisation.vfio; the default boot entry does not change.
     ${NOT_REPLACED.replace('LINE', '3')}
-    Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets a whole card.
+    Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets the whole card.
     IOMMU type: intel (detected from the CPU).
     Selected by PCI ID: no other device on this host has it.
     Note: in that boot entry the monitor at 0000:01:00.0 shows the guest; for the host, plug a monitor into 0000:00:02.0 Intel AlderLake-S GT1.
@@ -101,7 +101,7 @@ test('apply --specialisation writes a boot entry, and undo and remove revert it'
       `,
     stderr: text`
       ${FILE}: 1 change
-      Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
+      Boot entry: the options are in specialisation.vfio; the default boot entry does not change.
       ${NOT_REPLACED.replace('LINE', '5')}
       ${CHECKED}
       Wrote ${FILE}.

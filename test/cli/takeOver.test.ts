@@ -231,7 +231,7 @@ test.concurrent('apply refuses settings of old modules that vfio-patch does not 
     code: 3,
     stderr: text`
       vfio-patch: other modules that ${FILE} uses can't be replaced, for 2 reasons. Nothing was written.
-          ${FILE}:5:17: IOMMUType takes "intel" or "amd"
+          ${FILE}:5:17: IOMMUType must be "intel" or "amd"
           5 |     IOMMUType = "both";
                               ^^^^^^
               Do: write one of these, or remove it

@@ -10,8 +10,8 @@ const GIVEN = { [FILE]: '{ ... }: { }\n' }
 const UNSET = 'an unset variable expands to an empty value.'
 const DEVICE = 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
 const ADDRESS = 'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
-const SHARED = 'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
-const PAGES = 'give it as SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
+const SHARED = 'use the form NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
+const PAGES = 'use the form SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
 const MOUNTED = 'pass the folder where the system is mounted, e.g. --root /mnt'
 
 /** The call, the error, what to do, and why if the message says so. */

@@ -18,7 +18,7 @@ const MODULES = Object.keys(installedModules()).length
 
 const INTEL = 'IOMMU type: intel (detected from the CPU).'
 const NOT_CREATED =
-  'Note: nothing in the configuration creates virtual functions, so after a restart 0000:00:02.0 has none. Have a number written into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
+  'Note: nothing in the configuration creates virtual functions, so after a restart 0000:00:02.0 has none. Let the configuration write their number to /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
 const TAKEN = `Virtual function: ${GPU1}; nothing is bound at boot, libvirt detaches it when the guest starts, and ${GPU} keeps its driver, i915.`
 
 function given(guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)): Place {
@@ -102,7 +102,7 @@ describe('apply --domain with a virtual function', () => {
     const { outcome, exit, notes, guest, files } = JSON.parse(stdout)
     expect({ code, outcome, exit, notes, changes: guest.changes }).toEqual({
       ...{ code: 1, outcome: 'planned', exit: 1, changes: [] },
-      notes: ['Guest: small; its file is yours to edit.', TAKEN, INTEL, NOT_CREATED]
+      notes: ['Guest: small; you may edit its file.', TAKEN, INTEL, NOT_CREATED]
     })
     expect(JSON.stringify(files.at(-1).edits)).not.toMatch(/devices|addresses/)
   })
@@ -167,8 +167,8 @@ describe('apply --domain with a virtual function', () => {
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; you may edit its file.',
       INTEL,
-      "Note: 0000:01:10.2 is a virtual function that small gets by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know of it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.",
-      `Note: 0000:00:02.3, which small needs, is a virtual function that ${GPU} does not have at the moment. Make its driver, i915, create it before small starts: write a number into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
+      "Note: small gets the virtual function 0000:01:10.2 by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know about it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.",
+      `Note: small needs 0000:00:02.3, a virtual function that ${GPU} does not have at the moment. Let its driver, i915, create it before small starts: write the number of virtual functions to /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
       NOT_CREATED.replaceAll('0000:00:02.0', '0000:01:00.0')
     ])
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
@@ -186,7 +186,7 @@ describe('apply --domain with a virtual function', () => {
       'Guest: small; you may edit its file.',
       `Virtual function: ${GPU1}; nothing is bound at boot, and ${GPU} keeps its driver, i915.`,
       INTEL,
-      "Note: 0000:00:02.1: nothing detaches it from the host's driver when small starts. In guest.xml, add managed='yes' there.",
+      "Note: nothing detaches 0000:00:02.1 from the host's driver when small starts. In guest.xml, add managed='yes' to the element of the device.",
       NOT_CREATED
     ])
   })
@@ -226,7 +226,7 @@ describe('apply --domain with a virtual function', () => {
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; you may edit its file.',
       INTEL,
-      `The IOMMU is off, so this run only turns it on. Reboot, then run this again to see whether ${GPU1} can go to a guest.`,
+      `The IOMMU is off, so this run only turns it on. Reboot, then run this again to see whether a guest can have ${GPU1}.`,
       NOT_CREATED
     ])
   })
@@ -315,8 +315,8 @@ test.concurrent('scan shows the group that keeps a virtual function from guests'
     `IOMMU group 2, shared by 0000:00:02.0 and its virtual functions
 ● 0000:00:02.0  8086:4692  display  i915      Intel Alder Lake-S GT1 [UHD Graphics 730]
                 monitor at HDMI-A-1; the firmware's boot display (boot_vga); resets: flr, pm
-                stays with the host: it is part of the processor; no other card could show a
-                picture; its 2 virtual functions would be gone
+                stays with the host: it is part of the processor; the host has no other card for its
+                display output; its 2 virtual functions would be gone
                 virtual functions: 2 of at most 7
   0000:00:02.1  8086:4692  display  -         Intel Alder Lake-S GT1 [UHD Graphics 730]
                 virtual function of 0000:00:02.0; stays with the host: it shares IOMMU group 2 with

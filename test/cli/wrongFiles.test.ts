@@ -268,7 +268,7 @@ needing('nix-instantiate')(
       code: 1,
       stderr: text`
       /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
-      Checked: parses (built-in parser only; nix-instantiate does not accept the file as it is).
+      Checked: parses (built-in parser only; nix-instantiate also rejects the original file).
       `
     })
   }

@@ -119,6 +119,12 @@ describe('modules written in imports', () => {
     )
   })
 
+  it('removes a whole module, as an item of imports', () => {
+    const two = '{ imports = [ { a = 1; } { b = 2; } ]; config = { }; }'
+    const remove = [expr('{ b = 2; }')]
+    expect(edited(two, it => it.removeIn('imports', remove))).toBe(two.replace(' { b = 2; }', ''))
+  })
+
   it('refuses a definition that is imported under a condition, or defined twice', () => {
     expect(refusalOf(INLINE, it => it.setIn('z.color', 'blue'))).toBe('NO_TARGET')
     const twice = INLINE.replace('  imports', '  networking.hostName = "c";\n  imports')

@@ -18,7 +18,8 @@ export function optionPathOf(
     // The body of a let is not part of its bindings.
     const mayEnd = isSet(at) || child.type === 'binding_set'
     if (mayEnd && isOneOf(module.sets, at)) return names
-    const inline = isSet(at) ? inlineModuleWith(module, at) : undefined
+    // The set itself is an item of `imports`.
+    const inline = isSet(at) && names.length > 0 ? inlineModuleWith(module, at) : undefined
     if (inline) return inModule(module, asOption(inline, names))
     if (at.type === 'binding') {
       const set = at.parent?.parent
