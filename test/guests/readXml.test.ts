@@ -15,6 +15,7 @@ test.each([
     '<domain a="&amp;lt;&#38;#65;&lt;&#x41;&apos;&quot;"/>',
     '&lt;&#65;<A\'"'
   ],
+  ['reads XML 1.1 as XML 1.0, as libvirt does', `<?xml version="1.1"?><domain a='1'/>`, '1'],
   ['accepts one kind of quotes inside the other', `<domain a='"'/>`, '"'],
   ['accepts characters above U+FFFF', '<domain a="😀&#x1F600;"/>', '😀😀'],
   ['accepts names of JavaScript properties', "<domain constructor='x' a='1' __proto__='y'/>", '1']
@@ -232,9 +233,9 @@ hint: write <domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' …>
 hint: remove it: a document type can define entities that include other text or files`
   ],
   [
-    '<?xml version="1.1"?><domain/>',
-    `1:1: NOT_XML: this is XML 1.1, but libvirt reads only XML 1.0
-1 | <?xml version="1.1"?><domain/>
+    '<?xml version="2.0"?><domain/>',
+    `1:1: NOT_XML: this is XML 2.0, but libvirt reads only XML 1
+1 | <?xml version="2.0"?><domain/>
     ^^^^^`
   ],
   [

@@ -58,7 +58,8 @@ function checkDeclaration(state: Progress): Fault | undefined {
   if (!found) return faultAt(BAD_DECLARATION, 0, 5)
   const [whole, quoted, apostrophed, encoding = found[4] ?? 'UTF-8'] = found
   const version = quoted ?? apostrophed ?? ''
-  if (version !== '1.0') return faultAt(otherVersion(version), 0, 5)
+  // libxml2 reads any version that begins with 1 as XML 1.0.
+  if (!/^1\.\d*$/.test(version)) return faultAt(otherVersion(version), 0, 5)
   if (!/^(utf-?8|(us-)?ascii)$/i.test(encoding) && /[^\0-\x7f]/.test(text)) {
     const start = text.indexOf(encoding)
     return faultAt(otherEncoding(encoding), start, start + encoding.length)

@@ -94,7 +94,7 @@ export const SECOND_ROOT = notXml(
 )
 
 export function otherVersion(version: string): FaultText {
-  return notXml(`this is XML ${version}, but libvirt reads only XML 1.0`)
+  return notXml(`this is XML ${version}, but libvirt reads only XML 1`)
 }
 
 // Tags.
