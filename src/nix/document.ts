@@ -55,8 +55,8 @@ export class NixDocument extends Reader implements Source {
 
   /**
    * The module in the file. Errors: the first of `errors`; `NOT_A_MODULE` if the file evaluates to
-   * something other than an attribute set, or to a function without `...`; `NO_TARGET` if the whole
-   * module is computed (`mkIf …`, `a // b`).
+   * something other than an attribute set, or to a function without `...`; `COMPUTED_MODULE`,
+   * `UPDATE_OPERATOR` (`a // b`) or `NO_TARGET` (`mkIf …`) if the whole module is computed.
    */
   override module(): Result<Module, NixError> {
     const [first] = this.errors

@@ -13,7 +13,16 @@ import { visible, visibleLine } from './text/visible.ts'
  * - `NOT_A_LIST`, `NOT_A_SET` a value is of another kind than the edit needs
  * - `DYNAMIC_ATTRIBUTE` a name in the attribute path is computed (`${…}`)
  * - `INHERITED` the value comes from an `inherit`
- * - `SHARED_BINDING` the value is a variable or a call, or is used elsewhere too
+ * - `SHARED_BINDING` other attributes of a `rec` set use the value
+ * - `VARIABLE` the value is a variable or an attribute of one, so it is defined elsewhere
+ * - `CALL` the value is the result of a function
+ * - `FUNCTION` the value is a function
+ * - `COMPUTED_VALUE` the value is computed in another way, such as with `if` or an operator
+ * - `COMPUTED_MODULE` the whole module is computed
+ * - `UPDATE_OPERATOR` operands of a `//` define, or may define, the same attribute
+ * - `PIPE_OPERATOR` the edit is inside an expression with a pipe operator
+ * - `OTHER_PRIORITY` the existing value has another priority than an added one
+ * - `TOO_DEEP` the file or the value has thousands of levels
  * - `NO_TARGET` there is no place where the definition would always apply
  * - `AMBIGUOUS_TARGET` several definitions are possible targets
  * - `CONFLICT` something in the existing text rules out the edit
@@ -32,6 +41,15 @@ export type NixErrorCode =
   | 'DYNAMIC_ATTRIBUTE'
   | 'INHERITED'
   | 'SHARED_BINDING'
+  | 'VARIABLE'
+  | 'CALL'
+  | 'FUNCTION'
+  | 'COMPUTED_VALUE'
+  | 'COMPUTED_MODULE'
+  | 'UPDATE_OPERATOR'
+  | 'PIPE_OPERATOR'
+  | 'OTHER_PRIORITY'
+  | 'TOO_DEEP'
   | 'NO_TARGET'
   | 'AMBIGUOUS_TARGET'
   | 'CONFLICT'
@@ -40,6 +58,12 @@ export type NixErrorCode =
   | 'VERIFICATION_FAILED'
   | 'STALE'
   | 'NO_FORMALS'
+
+/** Codes for the kinds of values whose source is not in the place that is edited. */
+export type ComputedCode = Extract<
+  NixErrorCode,
+  'VARIABLE' | 'CALL' | 'FUNCTION' | 'COMPUTED_VALUE' | 'UPDATE_OPERATOR'
+>
 
 /**
  * A code for a hint that mentions functions or options of this library. A caller that has other names

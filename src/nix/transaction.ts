@@ -53,8 +53,9 @@ export class Transaction {
    * Errors: `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` if Nix rejects that) if it is defined more than
    * once, `CONFLICT` if options below it are defined, or if a set would replace a set with attributes,
    * `NO_TARGET` if it, or a set of its path, is defined only under a condition, `DYNAMIC_ATTRIBUTE`,
-   * `INHERITED`, `SHARED_BINDING` (also if a `rec` set uses it as a variable), `NOT_A_SET` if a prefix
-   * of the path has another value, `BAD_PATH`, `BAD_VALUE` (also for a variable that is not in scope).
+   * `INHERITED`, `VARIABLE`, `CALL`, `FUNCTION`, `COMPUTED_VALUE` or `UPDATE_OPERATOR` if a set of its
+   * path is not written out, `SHARED_BINDING` if a `rec` set uses it, `NOT_A_SET` if a prefix of the
+   * path has another value, `BAD_PATH`, `BAD_VALUE` (also for a variable that is not in scope).
    */
   setIn(option: AttrPathLike | Definition, value: NixValue): this {
     this.#check([value])
@@ -72,8 +73,9 @@ export class Transaction {
    *
    * Errors: `NOT_A_LIST` (also for other strings: their text does not show what separates their items),
    * `NO_TARGET` if it is defined only under a condition, `CONFLICT` if no list has the item in `at`,
-   * or if lines would be added to a list or not at the end, `INHERITED`, `SHARED_BINDING`, `BAD_PATH`,
-   * `BAD_VALUE`, and those of `setIn` if the option is not defined.
+   * or if lines would be added to a list or not at the end, `INHERITED`, `OTHER_PRIORITY`,
+   * `VARIABLE`, `CALL`, `FUNCTION` or `COMPUTED_VALUE` if the value may not be a plain list,
+   * `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`, and those of `setIn` if the option is not defined.
    */
   addIn(
     option: AttrPathLike | Definition,
@@ -91,9 +93,9 @@ export class Transaction {
    * none. A list that loses its last item becomes `[ ]`, and a set that loses its last attribute
    * becomes `{ }`, except that an element of a `mkMerge` is removed.
    *
-   * Errors: `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name, or
-   * for a line of a string with CRLF line endings, `SHARED_BINDING` if a `rec` set uses the list, or
-   * if a definition on the left of a `//` would then apply instead, `BAD_PATH`.
+   * Errors: `INHERITED`, `PIPE_OPERATOR`, `CONFLICT` if a `rec` set uses the name, or
+   * for a line of a string with CRLF line endings, `SHARED_BINDING` if a `rec` set uses the list,
+   * `UPDATE_OPERATOR` if a definition on the left of a `//` would then apply instead, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
     if (items) this.#check(items)
@@ -107,7 +109,7 @@ export class Transaction {
    * if it is not defined.
    *
    * Errors: `CONFLICT` if the new path is already defined, or a `rec` set uses the name,
-   * `SHARED_BINDING` as for `removeIn`, `NO_TARGET` if a definition is inside a set that can't contain
+   * `UPDATE_OPERATOR` as for `removeIn`, `NO_TARGET` if a definition is inside a set that can't contain
    * the new path, `INHERITED`, `BAD_PATH`.
    */
   renameIn(option: AttrPathLike | Definition, to: AttrPathLike): this {
@@ -168,8 +170,8 @@ export class Transaction {
    * and nothing else differs. If an edit can't be done, returns its error, with the place in the text
    * of the document.
    *
-   * Errors: the first of `errors` of the document; `NOT_A_MODULE` or `NO_TARGET` if there is no module
-   * to edit, or if values have thousands of levels; the errors of the edits; `VERIFICATION_FAILED` if
+   * Errors: the first of `errors` of the document; `NOT_A_MODULE`, `COMPUTED_MODULE`, … if there is no
+   * module to edit; `TOO_DEEP` if values have thousands of levels; the errors of the edits; `VERIFICATION_FAILED` if
    * the verification fails, which is a bug.
    */
   plan(): Result<Plan, NixError> {

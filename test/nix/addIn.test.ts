@@ -331,13 +331,13 @@ describe('addIn among several priorities', () => {
       )
     }
     const computed = given('lib.mkOverride (5 + 5)')
-    expect(refusalOf(computed, it => it.addIn('a.l', ['X']))).toBe('NO_TARGET')
+    expect(refusalOf(computed, it => it.addIn('a.l', ['X']))).toBe('OTHER_PRIORITY')
   })
 
   it('refuses if the list with the highest priority cannot be edited', () => {
     const given =
       '{ lib, ... }: let ys = [ ]; in { a = lib.mkMerge [ { l = [ ]; } (lib.mkForce { l = ys; }) ]; }'
-    expect(refusalOf(given, it => it.addIn('a.l', ['X']))).toBe('NO_TARGET')
+    expect(refusalOf(given, it => it.addIn('a.l', ['X']))).toBe('OTHER_PRIORITY')
   })
 
   it('compares a call with its parts, and an integer with a float, as different items', () => {
@@ -349,8 +349,8 @@ describe('addIn among several priorities', () => {
   })
 
   it('refuses a list next to a pipe operator, but edits a list inside other brackets', () => {
-    expect(refusalOf('{ x, f, ... }: { l = [ 1 ] ++ x |> map f; }', addX)).toBe('NO_TARGET')
-    expect(refusalOf('{ f, ... }: { l = [ "X" ] |> map f; }', addX)).toBe('NO_TARGET')
+    expect(refusalOf('{ x, f, ... }: { l = [ 1 ] ++ x |> map f; }', addX)).toBe('PIPE_OPERATOR')
+    expect(refusalOf('{ f, ... }: { l = [ "X" ] |> map f; }', addX)).toBe('PIPE_OPERATOR')
     expect(edited('{ f, x, ... }: { l = [ (x |> f) ]; }', addX)).toBe(
       '{ f, x, ... }: { l = [ (x |> f) "X" ]; }'
     )
@@ -442,7 +442,7 @@ describe('addIn to a string that shows lines adds lines', () => {
 
   it('refuses a computed string', () => {
     const given = '{ c, lib, ... }: { l = lib.optionalString c "a\\nb"; }'
-    expect(refusalOf(given, addX)).toBe('SHARED_BINDING')
+    expect(refusalOf(given, addX)).toBe('CALL')
     expect(refusalOf("{ lib, ... }: { l = lib.mkIf true ''a''; }", it => it.addIn('l', [1]))).toBe(
       'BAD_VALUE'
     )
@@ -613,14 +613,14 @@ describe('addIn without a usable list', () => {
   it('refuses a value that is not a list, or is computed elsewhere', () => {
     expect(refusalOf('{ l = 1; }', addX)).toBe('NOT_A_LIST')
     expect(refusalOf('{ l.m = 1; }', addX)).toBe('NOT_A_LIST')
-    expect(refusalOf('{ p, ... }: { l = p; }', addX)).toBe('SHARED_BINDING')
-    expect(refusalOf('let p = mkIf true [ ]; in { l = p; }', addX)).toBe('SHARED_BINDING')
-    expect(refusalOf('{ p, ... }: { l = p.f [ ]; }', addX)).toBe('SHARED_BINDING')
+    expect(refusalOf('{ p, ... }: { l = p; }', addX)).toBe('VARIABLE')
+    expect(refusalOf('let p = mkIf true [ ]; in { l = p; }', addX)).toBe('VARIABLE')
+    expect(refusalOf('{ p, ... }: { l = p.f [ ]; }', addX)).toBe('CALL')
     expect(refusalOf('{ l, ... }: { inherit l; }', addX)).toBe('INHERITED')
   })
 
   it('refuses a list inside a pipe expression', () => {
-    expect(refusalOf('{ f, ... }: { l = [ "a" ] |> f; }', addX)).toBe('NO_TARGET')
+    expect(refusalOf('{ f, ... }: { l = [ "a" ] |> f; }', addX)).toBe('PIPE_OPERATOR')
     expect(refusalOf('{ f, ... }: f <| { l = [ "a" ]; }', addX)).toBe('NOT_A_MODULE')
     expect(edited('{ f, ... }: { a = 1 |> f; l = [ "a" ]; }', addX)).toBe(
       '{ f, ... }: { a = 1 |> f; l = [ "a" "X" ]; }'

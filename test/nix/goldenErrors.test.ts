@@ -432,7 +432,7 @@ describe('a file that is not a module', () => {
     `,
     it => it.setIn('a', 2),
     nix`
-      2:1: NO_TARGET: the module is the result of "//", which may override the definitions on its left
+      2:1: UPDATE_OPERATOR: the module is the result of "//", which may override the definitions on its left
       2 | {
           ^
       hint: write the module as one set { … }, or pass another module of your configuration
@@ -623,7 +623,7 @@ describe('setIn refuses', () => {
     '{ boot = import ./boot.nix; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:3: SHARED_BINDING: boot is not written as a set { … } here, so nothing can be added to it
+      1:3: CALL: boot is not written as a set { … } here, so nothing can be added to it
       1 | { boot = import ./boot.nix; }
             ^^^^
       hint: define the options in another module and import that module
@@ -635,7 +635,7 @@ describe('setIn refuses', () => {
     'let common = { }; in { boot.loader = common; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:24: SHARED_BINDING: boot.loader is not written as a set { … } here, so nothing can be added to it
+      1:24: VARIABLE: boot.loader is not written as a set { … } here, so nothing can be added to it
       1 | let common = { }; in { boot.loader = common; }
                                  ^^^^^^^^^^^
       hint: define the options in another module and import that module
@@ -733,7 +733,7 @@ describe('setIn refuses', () => {
     '{ x, f, ... }: { a = { b = 1; } |> f; c = [ 1 ] |> f; }\n',
     it => it.setIn('c', 2),
     nix`
-      1:49: NO_TARGET: the edit would be inside an expression with a pipe operator
+      1:49: PIPE_OPERATOR: the edit would be inside an expression with a pipe operator
       1 | { x, f, ... }: { a = { b = 1; } |> f; c = [ 1 ] |> f; }
                                                           ^^
       hint: write the expression without the pipe, or edit it manually
@@ -787,7 +787,7 @@ describe('addIn refuses', () => {
     '{ params, ... }: { boot.kernelParams = params; }\n',
     it => it.addIn('boot.kernelParams', ['quiet']),
     nix`
-      1:40: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:40: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1 | { params, ... }: { boot.kernelParams = params; }
                                                  ^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -799,7 +799,7 @@ describe('addIn refuses', () => {
     '{ f, ... }: { boot.kernelParams = f [ "quiet" ]; }\n',
     it => it.addIn('boot.kernelParams', ['splash']),
     nix`
-      1:35: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:35: CALL: the value is computed elsewhere, so there is no list to edit here
       1 | { f, ... }: { boot.kernelParams = f [ "quiet" ]; }
                                             ^^^^^^^^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -903,7 +903,7 @@ describe('addIn refuses', () => {
     '{ f, ... }: { l = [ 1 ] |> f; }\n',
     it => it.addIn('l', [2]),
     nix`
-      1:25: NO_TARGET: the edit would be inside an expression with a pipe operator
+      1:25: PIPE_OPERATOR: the edit would be inside an expression with a pipe operator
       1 | { f, ... }: { l = [ 1 ] |> f; }
                                   ^^
       hint: write the expression without the pipe, or edit it manually
@@ -929,7 +929,7 @@ describe('removeIn refuses', () => {
     '{ f, ... }: { l = f <| [ 1 2 ]; }\n',
     it => it.removeIn('l', [1]),
     nix`
-      1:21: NO_TARGET: the edit would be inside an expression with a pipe operator
+      1:21: PIPE_OPERATOR: the edit would be inside an expression with a pipe operator
       1 | { f, ... }: { l = f <| [ 1 2 ]; }
                               ^^
       hint: write the expression without the pipe, or edit it manually
@@ -1390,7 +1390,7 @@ describe('a later edit of a transaction is refused with its place in the origina
     `,
     it => it.import('./vfio').addIn('boot.kernelParams', ['quiet']),
     nix`
-      6:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      6:23: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       6 |   boot.kernelParams = params;
                                 ^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1408,7 +1408,7 @@ describe('a later edit of a transaction is refused with its place in the origina
     `,
     it => it.setIn('networking.hostName', 'longer-name').addIn('boot.kernelParams', ['quiet']),
     nix`
-      3:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      3:23: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       3 |   boot.kernelParams = params;
                                 ^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1420,7 +1420,7 @@ describe('a later edit of a transaction is refused with its place in the origina
     '{ params, ... }: { a = 1; boot.kernelParams = params; }\n',
     it => it.setIn('a', 1000).setIn('b', 2).addIn('boot.kernelParams', ['quiet']),
     nix`
-      1:47: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:47: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1 | { params, ... }: { a = 1; boot.kernelParams = params; }
                                                         ^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1439,7 +1439,7 @@ describe('a later edit of a transaction is refused with its place in the origina
     `,
     it => it.removeIn('a').removeIn('b').addIn('boot.kernelParams', ['quiet']),
     nix`
-      5:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      5:23: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       5 |   boot.kernelParams = params;
                                 ^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1484,7 +1484,7 @@ describe('a later edit of a transaction is refused with its place in the origina
     '{ params, ... }:\r\n{\r\n  a = 1;\r\n  l = params;\r\n}\r\n',
     it => it.setIn('b', { c: 1 }).setIn('a', 2).addIn('l', [1]),
     nix`
-      4:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      4:7: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       4 |   l = params;
                 ^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1498,7 +1498,7 @@ describe('the source line', () => {
     '{ p, ... }:\n{\n\tboot = {\n\t\tkernelParams = p;\n\t};\n}\n',
     it => it.addIn('boot.kernelParams', ['quiet']),
     nix`
-      4:18: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      4:18: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       4 |     kernelParams = p;
                              ^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1510,7 +1510,7 @@ describe('the source line', () => {
     '{ p, ... }: { a = "日本語"; /* 🎮 */ l = p; }\n',
     it => it.addIn('l', [1]),
     nix`
-      1:39: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:39: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1 | { p, ... }: { a = "日本語"; /* 🎮 */ l = p; }
                                                    ^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1522,7 +1522,7 @@ describe('the source line', () => {
     '{ p, ... }: { a = "e\u0301 👩‍👩‍👧"; l = p; }\n',
     it => it.addIn('l', [1]),
     nix`
-      1:38: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:38: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1 | { p, ... }: { a = "é 👩‍👩‍👧"; l = p; }
                                         ^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1534,7 +1534,7 @@ describe('the source line', () => {
     `{ p, ... }: { ${'before = 1; '.repeat(20)}l = p; ${'after = 2; '.repeat(20)}}\n`,
     it => it.addIn('l', [1]),
     nix`
-      1:259: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:259: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1 | … 1; before = 1; l = p; after = 2; after = 2; after = 2; afte…
                                ^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1547,7 +1547,7 @@ describe('the source line', () => {
     `{ l = ${'x '.repeat(80)}; }\n`,
     it => it.addIn('l', [1]),
     nix`
-      1:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:7: CALL: the value is computed elsewhere, so there is no list to edit here
       1 | { l = x x x x x x x x x x x x x x x x x …
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1560,7 +1560,7 @@ describe('the source line', () => {
     `{ a = 1; l = f { ${'b = 2; '.repeat(40)}}; }\n`,
     it => it.addIn('l', [1]),
     nix`
-      1:14: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:14: CALL: the value is computed elsewhere, so there is no list to edit here
       1 | { a = 1; l = f { b = 2; b = 2; b = 2; b …
                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1573,7 +1573,7 @@ describe('the source line', () => {
     `{ a = "${'漢'.repeat(60)}"; l = p; b = "${'漢'.repeat(60)}"; }\n`,
     it => it.addIn('l', [1]),
     nix`
-      1:75: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1:75: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1 | …漢漢漢"; l = p; b = "漢漢漢漢漢漢漢漢漢…
                         ^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1593,7 +1593,7 @@ describe('the source line', () => {
     `,
     it => it.addIn('l', [1]),
     nix`
-      3:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      3:7: CALL: the value is computed elsewhere, so there is no list to edit here
       3 |   l = f {
                 ^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1605,7 +1605,7 @@ describe('the source line', () => {
     '{ f, ... }:\r\n{\r\n  l = f {\r\n  };\r\n}\r\n',
     it => it.addIn('l', [1]),
     nix`
-      3:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      3:7: CALL: the value is computed elsewhere, so there is no list to edit here
       3 |   l = f {
                 ^^^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1617,7 +1617,7 @@ describe('the source line', () => {
     `{ p, ... }:\n{${'\n'.repeat(1230)}  l = p;\n}\n`,
     it => it.addIn('l', [1]),
     nix`
-      1232:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1232:7: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1232 |   l = p;
                    ^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1629,7 +1629,7 @@ describe('the source line', () => {
     '{ p, ... }: { l = p; }\n',
     it => it.addIn('l', [1]),
     nix`
-      /etc/nixos/configuration.nix:1:19: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      /etc/nixos/configuration.nix:1:19: VARIABLE: the value is computed elsewhere, so there is no list to edit here
       1 | { p, ... }: { l = p; }
                             ^
       hint: if it is a plain list, append a list to it:  … ++ [ ]
@@ -1642,7 +1642,7 @@ describe('the source line', () => {
     '{ p, ... }: { l = p; }\n',
     it => it.addIn('l', [1]),
     [
-      '1:19: \u001b[1;31mSHARED_BINDING\u001b[0m: the value is computed elsewhere, so there is no list to edit here',
+      '1:19: \u001b[1;31mVARIABLE\u001b[0m: the value is computed elsewhere, so there is no list to edit here',
       '\u001b[2m1 | \u001b[0m{ p, ... }: { l = p; }',
       '    \u001b[1;31m                  ^\u001b[0m',
       'hint: if it is a plain list, append a list to it:  … ++ [ ]'

@@ -74,10 +74,12 @@ describe('renameIn', () => {
   it('refuses a new name that another operand of // defines', () => {
     const refusal = (given: string, from: string, to: string) =>
       refusalOf(given, it => it.renameIn(from, to))
-    expect(refusal('{ boot.a = 1; } // { v.l = 3; }', 'v.l', 'boot.z')).toMatch(/NO_TARGET|SHARED/)
-    expect(refusal('{ boot.a = 1; v.k = 1; } // { w.l = 3; }', 'boot.a', 'w.a')).toBe('NO_TARGET')
+    expect(refusal('{ boot.a = 1; } // { v.l = 3; }', 'v.l', 'boot.z')).toMatch(/UPDATE_OPERATOR/)
+    expect(refusal('{ boot.a = 1; v.k = 1; } // { w.l = 3; }', 'boot.a', 'w.a')).toBe(
+      'UPDATE_OPERATOR'
+    )
     expect(refusal('let d = { }; in { a = { x.y = 1; } // d; }', 'a.x.y', 'a.z.y')).toBe(
-      'NO_TARGET'
+      'UPDATE_OPERATOR'
     )
     expect(edited('{ boot.a = 1; } // { v.l = 3; }', it => it.renameIn('v.l', 'v.z'))).toBe(
       '{ boot.a = 1; } // { v.z = 3; }'

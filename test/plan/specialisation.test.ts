@@ -278,7 +278,7 @@ describe('an existing entry', () => {
     ],
     [
       'specialisation = import ./all.nix;',
-      'SHARED_BINDING 3: specialisation is not written as a set { … } here, so nothing can be added to it; define the options in another module and import that module'
+      'CALL 3: specialisation is not written as a set { … } here, so nothing can be added to it; define the options in another module and import that module'
     ],
     [
       'specialisation.${name}.configuration.a = 1;',

@@ -22,10 +22,11 @@ import {
   stringsIn
 } from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
-import type { Module } from '../module/module.ts'
+import { type Module, unwrapped } from '../module/module.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
+import { computedCodeOf } from '../syntax/computed.ts'
 import { elementsOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type NixValue, withoutComment } from '../values.ts'
@@ -110,7 +111,7 @@ function ownFirst(found: Lookup): Lookup {
 }
 
 /**
- * `NO_TARGET` if a plain list can't be added next to the existing values because they have another
+ * `OTHER_PRIORITY` if a plain list can't be added next to the existing values because they have another
  * priority: only the values with the highest priority apply.
  */
 function priorityFault(
@@ -168,7 +169,10 @@ function addFirstList(
     const blocked = blockedByPipe(doc, first.value)
     if (blocked) return blocked
     const form = formOf(first.value)
-    if (!form.ok) return areLines ? refuse(first.value, computedString) : form
+    if (!form.ok)
+      return areLines
+        ? refuse(first.value, computedString(computedCodeOf(unwrapped(first.value))))
+        : form
     const { kind, at } = form.value
     const isAppend = kind === 'append' || kind === 'append-wrapped'
     if (areLines && isAppend) return refuse(first.value, listNotLines)

@@ -12,6 +12,7 @@ import { inModule } from '../module/definitions.ts'
 import { type Module, setFor, submoduleIn, unwrapped } from '../module/module.ts'
 import { type AttrPath, commonLength, samePath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
+import { computedCodeOf } from '../syntax/computed.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
 import {
   attrsOf,
@@ -58,7 +59,7 @@ interface MergePlace {
  * (`isBlock`) is placed after a one-line set, not inside it.
  *
  * Errors if a prefix of the path can't get another binding: `INHERITED`, `NO_TARGET` if it is
- * conditional, `SHARED_BINDING` if it is computed, `NOT_A_SET`, `DYNAMIC_ATTRIBUTE` if a name is
+ * conditional, a `ComputedCode` if it is computed, `NOT_A_SET`, `DYNAMIC_ATTRIBUTE` if a name is
  * computed.
  */
 export function placeFor(
@@ -198,5 +199,8 @@ function blockedError(binding: SyntaxNode, value: SyntaxNode): NixError {
   if (isList(inner) || isPlainLiteral(inner)) return errorAt(attrpath, notASet(path))
   const call = callOf(inner)
   const isConditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
-  return errorAt(attrpath, isConditional ? conditionalSet(path, call.callee) : computedSet(path))
+  return errorAt(
+    attrpath,
+    isConditional ? conditionalSet(path, call.callee) : computedSet(path, computedCodeOf(inner))
+  )
 }

@@ -58,7 +58,7 @@ export function refuseCall(message: Message): Refused {
 }
 
 /**
- * `NO_TARGET` for a node in an expression with a pipe operator inside the same brackets: there, operators
+ * `PIPE_OPERATOR` for a node in an expression with a pipe operator inside the same brackets: there, operators
  * in the tree have another precedence than in Nix.
  */
 export function blockedByPipe(doc: Source, node: SyntaxNode): Refused | undefined {
@@ -133,7 +133,7 @@ export function sharedInRec(
 }
 
 /**
- * `SHARED_BINDING` if a definition to remove or rename is on the right of a `//` whose left side may
+ * `UPDATE_OPERATOR` if a definition to remove or rename is on the right of a `//` whose left side may
  * define the same option: the definition on the left would then apply.
  */
 export function exposesOverridden(
@@ -157,7 +157,7 @@ export function exposesOverridden(
 }
 
 /**
- * `NO_TARGET` if a binding whose first name changes is in an operand of `//`, and another operand may
+ * `UPDATE_OPERATOR` if a binding whose first name changes is in an operand of `//`, and another operand may
  * define the new name: only one of the two would apply.
  */
 export function shadowsOperand(binding: SyntaxNode, name: string | undefined): Refused | undefined {
@@ -216,7 +216,7 @@ export function ambiguous(all: readonly Definition[], duplicate: SyntaxNode | un
   )
 }
 
-/** `BAD_VALUE` or `NO_TARGET` for a value without a canonical form, about its first invalid part. */
+/** `BAD_VALUE` or `TOO_DEEP` for a value without a canonical form, about its first invalid part. */
 export function badValue(value: NixValue): Refused {
   if (isAnnotated(value) && !isText(value.comment)) return refuseCall(commentNotText)
   const plain = withoutComment(value)

@@ -1,6 +1,6 @@
 // Definitions that can't be edited, moved or removed.
 
-import type { Message } from '../errors.ts'
+import type { ComputedCode, Message } from '../errors.ts'
 import { type AttrPath, formatPath, formatPathPattern } from '../path.ts'
 
 type Names = readonly (string | undefined)[]
@@ -9,7 +9,7 @@ type Names = readonly (string | undefined)[]
 export const NOT_OVERRIDDEN = 'not overridden by //'
 
 export const insidePipe: Message = {
-  code: 'NO_TARGET',
+  code: 'PIPE_OPERATOR',
   message: 'the edit would be inside an expression with a pipe operator',
   hint: 'write the expression without the pipe, or edit it manually'
 }
@@ -106,9 +106,9 @@ export function conditionalSet(path: Names, callee: string): Message {
   }
 }
 
-export function computedSet(path: Names): Message {
+export function computedSet(path: Names, code: ComputedCode): Message {
   return {
-    code: 'SHARED_BINDING',
+    code,
     message: `${formatPathPattern(path)} is not written as a set { … } here, so nothing can be added to it`,
     hint: IMPORT_ANOTHER
   }
@@ -170,7 +170,7 @@ export function capturesVariable(name: string, scope: Scope): Message {
 // Operands of `//`.
 
 export const leftSideApplies: Message = {
-  code: 'SHARED_BINDING',
+  code: 'UPDATE_OPERATOR',
   message:
     'the left side of this "//" may define the same option, and its definition would take effect',
   hint: 'edit the left side manually as well'
@@ -179,7 +179,7 @@ export const leftSideApplies: Message = {
 /** `name` is undefined if it is computed. */
 export function onlyOneSideApplies(name: string | undefined): Message {
   return {
-    code: 'NO_TARGET',
+    code: 'UPDATE_OPERATOR',
     message: `both sides of this "//" would define ${name ?? 'the same name'}, and only one would apply`,
     hint: REMOVE_AND_SET
   }

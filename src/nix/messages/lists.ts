@@ -1,6 +1,6 @@
 // Lists, strings of lines and imports whose items can't be added or removed.
 
-import type { Message } from '../errors.ts'
+import type { ComputedCode, Message } from '../errors.ts'
 import { formatPathPattern } from '../path.ts'
 
 type Names = readonly (string | undefined)[]
@@ -21,9 +21,9 @@ export function setNotList(path: Names, part: Names): Message {
 }
 
 /** `isArgument`: the value is an argument of a function, so `++` needs parentheses around it. */
-export function computedList(isArgument: boolean): Message {
+export function computedList(isArgument: boolean, code: ComputedCode): Message {
   return {
-    code: 'SHARED_BINDING',
+    code,
     message: 'the value is computed elsewhere, so there is no list to edit here',
     hint: `if it is a plain list, append a list to it:  ${isArgument ? '(… ++ [ ])' : '… ++ [ ]'}`
   }
@@ -36,7 +36,7 @@ export const conditionalList: Message = {
 }
 
 export const otherPriority: Message = {
-  code: 'NO_TARGET',
+  code: 'OTHER_PRIORITY',
   message: 'this value has another priority than an added list, so only one of the two would apply',
   hint: 'add the items manually, inside the mkForce or mkDefault'
 }
@@ -76,10 +76,12 @@ export function notALine(path: Names): Message {
   }
 }
 
-export const computedString: Message = {
-  code: 'SHARED_BINDING',
-  message: "this string is computed, so a line can't be added",
-  hint: 'add the line manually'
+export function computedString(code: ComputedCode): Message {
+  return {
+    code,
+    message: "this string is computed, so a line can't be added",
+    hint: 'add the line manually'
+  }
 }
 
 export const crlfString: Message = {

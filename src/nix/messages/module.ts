@@ -42,13 +42,13 @@ export function moduleInCall(callee: string): Message {
 }
 
 export const moduleIsUpdated: Message = {
-  code: 'NO_TARGET',
+  code: 'UPDATE_OPERATOR',
   message: 'the module is the result of "//", which may override the definitions on its left',
   hint: 'write the module as one set { … }, or pass another module of your configuration'
 }
 
 export const moduleIsComputed: Message = {
-  code: 'NO_TARGET',
+  code: 'COMPUTED_MODULE',
   message: 'the module is computed here, so there is no set { … } to edit',
   hint: 'write it as a set { … }, or pass the file that contains the module'
 }

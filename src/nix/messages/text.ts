@@ -103,7 +103,7 @@ const HINTS = new Map([
 ])
 
 export const tooDeeplyNested: Message = {
-  code: 'NO_TARGET',
+  code: 'TOO_DEEP',
   message: 'the file or the value is nested too deeply to be edited',
   hint: 'no configuration has thousands of levels: is it the right file, or the right value?'
 }

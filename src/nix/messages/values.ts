@@ -61,7 +61,7 @@ function exprOf(source: string): string {
 }
 
 export const expressionTooDeep: Message = {
-  code: 'NO_TARGET',
+  code: 'TOO_DEEP',
   message: 'the expression has thousands of levels or chained operators',
   hint: 'split it into several values'
 }

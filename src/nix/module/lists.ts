@@ -1,6 +1,7 @@
 import { errorAt, type NixError } from '../errors.ts'
 import { computedList, conditionalList, notAList } from '../messages/lists.ts'
 import { err, ok, type Result } from '../result.ts'
+import { computedCodeOf } from '../syntax/computed.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
 import { callOf, elementsOf, isList } from '../syntax/nodes.ts'
 import { isInScope, letValueOf } from '../syntax/scope.ts'
@@ -84,7 +85,7 @@ type ListForm =
   | { kind: 'wrap-merge'; at: SyntaxNode; callee: string }
 
 /**
- * The form for a value without a list that always applies. `NOT_A_LIST`, or `SHARED_BINDING` if the value
+ * The form for a value without a list that always applies. `NOT_A_LIST`, or a `ComputedCode` if the value
  * may not be a plain list: `++` would break a variable whose value is a `mkIf`. `NO_TARGET` for a `mkIf`
  * if `mkMerge` is not in scope.
  */
@@ -190,5 +191,5 @@ function notPlainList(value: SyntaxNode, isArgument = false): NixError {
   const inner = unwrapped(value)
   const computed = ['apply_expression', 'variable_expression', 'select_expression', 'if_expression']
   const isComputed = computed.includes(inner.type) && !isPlainLiteral(inner)
-  return errorAt(inner, isComputed ? computedList(isArgument) : notAList)
+  return errorAt(inner, isComputed ? computedList(isArgument, computedCodeOf(inner)) : notAList)
 }

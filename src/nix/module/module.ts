@@ -53,7 +53,7 @@ export interface InlineModule {
  * parentheses.
  *
  * `NOT_A_MODULE` if the result is not an attribute set (a package, a list, …), or if the function has no
- * `...`: the module system can't call it. `NO_TARGET` if the module is computed (`mkIf …`, `a // b`).
+ * `...`: the module system can't call it. `COMPUTED_MODULE` if the module is computed, `UPDATE_OPERATOR` for `a // b`, `NO_TARGET` for `mkIf …`.
  */
 export function findModule(root: SyntaxNode): Result<Module, NixError> {
   const expression = root.field('expression')
