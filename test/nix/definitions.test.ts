@@ -41,7 +41,7 @@ describe('getIn finds the definitions of an option', () => {
     ['services.a', ['11:7 services.a = 1']],
     ['services.b', ['12:26 services.b = 2 if (1 == 1)']],
     ['time', ['14:20 time = inherited']],
-    ['nix.settings.c', ['15:24 nix.settings.c = 3 if not overridden by //']],
+    ['nix.settings.c', ['15:24 nix.settings.c = 3']],
     ['nix.gc', ['15:68 nix.gc = 4 if config.y']],
     ['fonts.d', ['16:30 fonts.d = 5 if config.z', '16:46 fonts.d = 6 if !(config.z)']],
     ['boot', []],

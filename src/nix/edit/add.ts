@@ -35,7 +35,7 @@ import { layoutAt } from './layout.ts'
 import {
   type AddOperation,
   type AddOptions,
-  lookUpTarget,
+  lookUpEffective,
   type Position,
   type Target
 } from './operation.ts'
@@ -56,7 +56,7 @@ import { addDefinition } from './set.ts'
 export function planAdd(doc: Source, module: Module, operation: AddOperation): Edits {
   const { target, items, position } = operation
   if (canonicalOfValue(items) === undefined) return badValue(items)
-  const found = ownFirst(lookUpTarget(doc, module, target))
+  const found = ownFirst(lookUpEffective(doc, module, target))
   const below = found.below[0]
   if (below) {
     return refuse(below.binding, setNotList(target.path, below.path))
@@ -67,7 +67,7 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
     if (added.length === 0) return ok([])
     if (operation.lines && !added.every(isLine)) return refuseCall(notALine(target.path))
     const value = operation.lines ? asLines(added) : added
-    return addDefinition(doc, module, found, target.path, value)
+    return addDefinition({ doc, module }, found, { path: target.path, newName: 'extends' }, value)
   }
   for (const { value, inherited: isInherited } of found.exact) {
     const blocked = isInherited ? undefined : blockedByPipe(doc, value)
@@ -134,7 +134,7 @@ function applyingIn(definitions: readonly Definition[]) {
 
 /** Whether items added at the end of the option extend an existing list. */
 export function extendsList(doc: Source, module: Module, target: Target): boolean {
-  const { exact, below } = lookUpTarget(doc, module, target)
+  const { exact, below } = lookUpEffective(doc, module, target)
   const values = applyingIn(exact).applying.map(it => it.value)
   const isString = values.some(it => stringIn(it) !== undefined)
   return below.length === 0 && !isString && values.some(it => listOf(it) !== undefined)

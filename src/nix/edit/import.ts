@@ -1,8 +1,9 @@
+import { otherOperandDefines } from '../messages/definitions.ts'
 import { importsInherited, importsNotAList } from '../messages/lists.ts'
-import { type Definition, lookUp } from '../module/definitions.ts'
+import { type Definition, effectiveIn, lookUp } from '../module/definitions.ts'
 import { isImported } from '../module/imports.ts'
 import { formOf, isConcat, listOf } from '../module/lists.ts'
-import { type Module, setFor } from '../module/module.ts'
+import { type Module, setToEdit } from '../module/module.ts'
 import { quote } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
@@ -14,10 +15,14 @@ import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 export function planImport(doc: Source, module: Module, path: string): Edits {
   if (isImported(module, path)) return ok([])
   const item = expr(pathSource(path))
-  const { exact, below } = lookUp(module, ['imports'])
+  const { exact, below } = effectiveIn(lookUp(module, ['imports']))
   const [definition] = exact
   if (below[0]) return refuse(below[0].binding, importsNotAList)
-  if (!definition) return ok([insertFirst(doc, setFor(module, ['imports']), 'imports', [item])])
+  if (!definition) {
+    const set = setToEdit(module, ['imports'], 'extends')
+    if (!set) return refuse(module.body, otherOperandDefines('imports'))
+    return ok([insertFirst(doc, set, 'imports', [item])])
+  }
   if (definition.inherited) {
     return refuse(definition.binding, importsInherited(item.source))
   }

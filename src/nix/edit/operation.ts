@@ -2,6 +2,7 @@ import {
   ALWAYS,
   type Definition,
   describeDefinition,
+  effectiveIn,
   type Lookup,
   lookUp
 } from '../module/definitions.ts'
@@ -76,6 +77,11 @@ export function hasTarget(operation: Operation): operation is Exclude<Operation,
 /** Whether the target is an attribute of the module itself, such as `options`, and not an option. */
 export function editsModuleAttribute(operation: Operation): boolean {
   return !hasTarget(operation) || MODULE_ATTRIBUTES.has(operation.target.path[0] ?? '')
+}
+
+/** The definitions of a target that take effect: without those that a `//` overrides in any case. */
+export function lookUpEffective(doc: Source, module: Module, target: Target): Lookup {
+  return effectiveIn(lookUpTarget(doc, module, target))
 }
 
 /** The definitions of a target. `offset` is the start of the chosen definition's binding in `doc`. */

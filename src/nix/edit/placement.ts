@@ -5,11 +5,13 @@ import {
   computedSet,
   conditionalSet,
   inheritedSet,
-  notASet
+  notASet,
+  otherOperandDefines
 } from '../messages/definitions.ts'
 import { combinatorOf } from '../module/combinators.ts'
 import { inModule } from '../module/definitions.ts'
-import { type Module, setFor, submoduleIn, unwrapped } from '../module/module.ts'
+import { type Module, setToEdit, submoduleIn, unwrapped } from '../module/module.ts'
+import { type NewName, operandFor, operandsOfUpdate } from '../module/updates.ts'
 import { type AttrPath, commonLength, samePath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
 import { computedCodeOf } from '../syntax/computed.ts'
@@ -60,21 +62,25 @@ interface MergePlace {
  *
  * Errors if a prefix of the path can't get another binding: `INHERITED`, `NO_TARGET` if it is
  * conditional, a `ComputedCode` if it is computed, `NOT_A_SET`, `DYNAMIC_ATTRIBUTE` if a name is
- * computed.
+ * computed, `UPDATE_OPERATOR` if another operand of `//` may override it, or be overridden.
  */
 export function placeFor(
   module: Module,
   path: AttrPath,
-  isBlock: boolean
+  wanted: Pick<Task, 'isBlock' | 'newName'>
 ): Result<BindingPlace | MergePlace, NixError> {
   const fullPath = inModule(module, path)
-  const task = { isBlock, isModule: module.isModule, top: module.hasConfig ? 1 : 0 }
-  const found = search(task, setFor(module, fullPath), fullPath, 0)
+  const task = { ...wanted, isModule: module.isModule, top: module.hasConfig ? 1 : 0 }
+  const set = setToEdit(module, fullPath, wanted.newName)
+  if (!set) return err(notInOperands(module.body, fullPath))
+  const found = search(task, set, fullPath, 0)
   return found.ok ? ok(found.value.place) : found
 }
 
 interface Task {
   isBlock: boolean
+  /** Whether the definition may override what else defines its name, in operands of `//`. */
+  newName: NewName
   isModule: boolean
   /** The depth of the set that defines options: 1 if that is `config`, else 0. */
   top: number
@@ -111,8 +117,11 @@ function search(
       const rest = path.slice(common)
       const combinator = combinatorOf(value)
       const list = combinator?.kind === 'merge' ? combinator.list : undefined
+      const operands = operandsOfUpdate(value)
+      const operand = operands.length > 1 ? operandFor(operands, rest, task.newName) : undefined
+      if (operands.length > 1 && !operand) return err(notInOperands(value, rest))
       const inner =
-        searchIn(task, plainSetsOf(value), rest, outer + common) ??
+        searchIn(task, operand ? [operand] : plainSetsOf(value), rest, outer + common) ??
         (list ? ok({ place: { list, attrpath: rest }, depth: outer + common }) : undefined)
       if (!inner) return err(blockedError(binding, value))
       if (!inner.ok) return inner
@@ -189,6 +198,12 @@ export function isOneLine(node: SyntaxNode): boolean {
 export function isOneLineSet(set: SyntaxNode): boolean {
   const text = set.documentText.slice(set.start, closingOf(set).end)
   return !text.includes('\n')
+}
+
+/** The error for a chain of `//` in which a new definition may not take effect. */
+function notInOperands(value: SyntaxNode, path: AttrPath): NixError {
+  const update = unwrapped(value)
+  return errorAt(update.field('operator') ?? update, otherOperandDefines(path[0]))
 }
 
 /** Why nothing can be added to the value of a binding. */

@@ -24,6 +24,7 @@ import {
 } from '../messages/values.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
+import { exposedBy } from '../module/updates.ts'
 import { type AttrPath, formatPathPattern, isText } from '../path.ts'
 import { err, type Result } from '../result.ts'
 import type { Source } from '../source.ts'
@@ -133,27 +134,12 @@ export function sharedInRec(
 }
 
 /**
- * `UPDATE_OPERATOR` if a definition to remove or rename is on the right of a `//` whose left side may
- * define the same option: the definition on the left would then apply.
+ * `UPDATE_OPERATOR` if a binding to remove or rename overrides another one on the left of a `//`, which
+ * would then apply.
  */
-export function exposesOverridden(
-  module: Module,
-  definitions: readonly Definition[]
-): Refused | undefined {
-  const { sets } = module
-  for (const { binding } of definitions) {
-    for (let at: SyntaxNode | undefined = binding; at; at = at.parent) {
-      const update: SyntaxNode | undefined = at.parent
-      const operator = update?.type === 'binary_expression' ? update.field('operator') : undefined
-      if (operator?.type !== '//' || update?.field('right') !== at) continue
-      const left = update.field('left')
-      const isRead = left && (isSet(unwrapped(left)) || sets.some(it => isInside(it, left)))
-      const names = namesOf(binding)
-      const isOnlyHere = isRead && !definesAny(left, names[0])
-      if (!isOnlyHere) return refuse(operator, leftSideApplies)
-    }
-  }
-  return undefined
+export function exposesOverridden(bindings: readonly SyntaxNode[]): Refused | undefined {
+  const operator = exposedBy(bindings)
+  return operator && refuse(operator, leftSideApplies)
 }
 
 /**

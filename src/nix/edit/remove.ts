@@ -50,10 +50,12 @@ export function planRemove(doc: Source, module: Module, targets: readonly Target
     const all = [...found.value.exact, ...found.value.below]
     const inherited = all.find(it => it.inherited)
     if (inherited) return refuse(inherited.binding, inheritedValue(inherited.path))
-    const blocker = usedInRec(all) ?? exposesOverridden(module, all)
+    const blocker = usedInRec(all)
     if (blocker) return blocker
     for (const it of all) bindings.push(it.binding)
   }
+  const exposed = exposesOverridden(bindings)
+  if (exposed) return exposed
   const nodes = outermost(bindings)
   return blockedIn(doc, nodes) ?? ok(combine(removeBindings(nodes)))
 }

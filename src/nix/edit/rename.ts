@@ -53,7 +53,9 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
     if (!renamed) return refuse(binding, inAnotherSet(path, to))
     const blocker =
       usedInRec([definition], renamed.names) ??
-      exposesOverridden(module, [definition]) ??
+      (renamed.names[0] === namesOf(binding)[0]
+        ? undefined
+        : exposesOverridden(all.map(it => it.binding))) ??
       shadowsOperand(binding, renamed.names[0])
     if (blocker) return blocker
     const comment = binding.field('attrpath')?.children.find(isComment)

@@ -3,11 +3,13 @@ import {
   definedInParts,
   inheritedValue,
   mayBeComputed,
+  NOT_OVERRIDDEN,
   notInDocument
 } from '../messages/definitions.ts'
 import { replaceableValue } from '../module/combinators.ts'
-import { inModule, type Lookup } from '../module/definitions.ts'
+import { type Definition, inModule, type Lookup } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
+import type { NewName } from '../module/updates.ts'
 import { type AttrPath, formatPath } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
@@ -19,7 +21,7 @@ import { indentAt, lineStart } from '../text/lines.ts'
 import { expr, isValueList, isValueSet, type NixValue, withoutComment } from '../values.ts'
 import { insertBinding, insertItems } from './insertion.ts'
 import { innerIndent, layoutAt } from './layout.ts'
-import { lookUpTarget, type Target } from './operation.ts'
+import { lookUpEffective, type Target } from './operation.ts'
 import { isOneLine, placeFor } from './placement.ts'
 import { printBinding, printInline, printItem, printValue } from './print.ts'
 import {
@@ -38,7 +40,7 @@ import {
 export function planSet(doc: Source, module: Module, target: Target, value: NixValue): Edits {
   const wanted = canonicalOfValue(value)
   if (wanted === undefined) return badValue(value)
-  const found = lookUpTarget(doc, module, target)
+  const found = lookUpEffective(doc, module, target)
   const { text, root } = doc
 
   const [definition] = found.exact
@@ -52,10 +54,14 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   }
   if (!definition) {
     return target.kind === 'path'
-      ? addDefinition(doc, module, found, target.path, value)
+      ? addDefinition({ doc, module }, found, { path: target.path, newName: 'replaces' }, value)
       : refuseCall(notInDocument(target.path))
   }
   if (definition.inherited) return refuse(definition.binding, inheritedValue(definition.path))
+  const computed = computedIn(found)
+  if (definition.conditions.includes(NOT_OVERRIDDEN) && computed) {
+    return refuse(computed.binding, mayBeComputed(computed.path, definition.path))
+  }
   if (definition.conditions.length > 0) return conditional(definition)
   const place = replaceableValue(definition.value, value)
   if (canonicalOfNode(place) === wanted) return ok([])
@@ -84,20 +90,27 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   return ok([{ offset: place.start, length: place.end - place.start, content: gap + content }])
 }
 
-/** Adds the first definition of a path. */
+/** A definition with a computed name, which may be one of the path. */
+function computedIn({ opaque }: Lookup): Definition | undefined {
+  return opaque.find(it => it.path.includes(undefined))
+}
+
+/** Adds the first definition of a path. `newName`: whether it may override what else defines its name. */
 export function addDefinition(
-  doc: Source,
-  module: Module,
+  { doc, module }: { doc: Source; module: Module },
   found: Lookup,
-  path: AttrPath,
+  { path, newName }: { path: AttrPath; newName: NewName },
   value: NixValue
 ): Edits {
   const misplaced = notAnOption(module, path)
   if (misplaced) return misplaced
-  const computed = found.opaque.find(it => it.path.includes(undefined))
+  const computed = computedIn(found)
   if (computed) return refuse(computed.binding, mayBeComputed(computed.path, path))
   const layout = layoutAt(doc.root, '')
-  const place = placeFor(module, path, printValue(value, layout).includes('\n'))
+  const place = placeFor(module, path, {
+    isBlock: printValue(value, layout).includes('\n'),
+    newName
+  })
   if (!place.ok) return place
   const { attrpath } = place.value
   const at = 'list' in place.value ? place.value.list : place.value.set

@@ -8,6 +8,9 @@ type Names = readonly (string | undefined)[]
 /** The condition of a definition on the left of a `//`, which the right side may override. */
 export const NOT_OVERRIDDEN = 'not overridden by //'
 
+/** The condition of a definition on the left of a `//` that the right side overrides. */
+export const OVERRIDDEN = 'false (overridden by //)'
+
 export const insidePipe: Message = {
   code: 'PIPE_OPERATOR',
   message: 'the edit would be inside an expression with a pipe operator',
@@ -123,10 +126,10 @@ export const computedName: Message = {
 }
 
 /** `computed` is a path with computed names, which may be equal to `path`. */
-export function mayBeComputed(computed: Names, path: AttrPath): Message {
+export function mayBeComputed(computed: Names, path: Names): Message {
   return {
     code: 'DYNAMIC_ATTRIBUTE',
-    message: `${formatPathPattern(computed)} may define ${formatPath(path)}, and Nix rejects a second definition`,
+    message: `${formatPathPattern(computed)} may define ${formatPathPattern(path)}, and Nix rejects a second definition`,
     hint: 'replace the expression with the name, or pass this definition instead of the path',
     remedy: 'WRITE_OUT_OR_CHOOSE'
   }
@@ -174,6 +177,15 @@ export const leftSideApplies: Message = {
   message:
     'the left side of this "//" may define the same option, and its definition would take effect',
   hint: 'edit the left side manually as well'
+}
+
+/** `name` is undefined if it is computed. */
+export function otherOperandDefines(name: string | undefined): Message {
+  return {
+    code: 'UPDATE_OPERATOR',
+    message: `another operand of this "//" may define ${name ?? 'the same name'}, and only one of the two would apply`,
+    hint: 'edit the operands manually, or write them as one set { … }'
+  }
 }
 
 /** `name` is undefined if it is computed. */

@@ -128,6 +128,10 @@ export function resultInvalid(line: number, reason: string): Message {
   return differs(`it has an error at line ${line} (${reason})`)
 }
 
+export const otherOperandChanges = differs(
+  'an attribute of another operand of "//" starts or ceases to take effect'
+)
+
 export const parsedDifferently = differs('text outside the edits no longer parses the same way')
 
 export const noModuleLeft = differs('it is not a module')

@@ -1,4 +1,4 @@
-import { NOT_OVERRIDDEN } from '../messages/definitions.ts'
+import { NOT_OVERRIDDEN, OVERRIDDEN } from '../messages/definitions.ts'
 import { type AttrPath, keysOf, samePath, startsWith } from '../path.ts'
 import {
   bindingsOf,
@@ -18,10 +18,10 @@ import {
   type InlineModule,
   MODULE_ATTRIBUTES,
   type Module,
-  setFor,
   submoduleIn,
   unwrapped
 } from './module.ts'
+import { isUpdate, type Overriding, operandsOfUpdate, overridingOf } from './updates.ts'
 
 /** One place in a module that defines an option, or the options below an attribute path. */
 export interface Definition {
@@ -91,7 +91,10 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
 function lookUpIn(module: Module, path: AttrPath, context: Context): PartialLookup {
   const found: PartialLookup = { exact: [], below: [], opaque: [] }
   const fullPath = inModule(module, path)
-  searchSet({ want: fullPath, found }, setFor(module, fullPath), [], context)
+  const [only, ...others] = module.sets
+  const search = { want: fullPath, found }
+  if (only && others.length === 0) searchSet(search, only, [], context)
+  else searchValue(search, module.body, [], context)
   return module.hasConfig ? withoutConfig(found, path) : found
 }
 
@@ -188,10 +191,11 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
     const otherwise = within(inner.field('alternative'), under(`!(${source})`))
     return then && otherwise
   }
-  if (inner.type === 'binary_expression' && inner.field('operator')?.type === '//') {
-    const left = within(inner.field('left'), under(NOT_OVERRIDDEN))
-    const right = within(inner.field('right'), {})
-    return left && right
+  if (isUpdate(inner)) {
+    const operands = operandsOfUpdate(inner)
+    const states = overridingOf(operands, search.want[path.length])
+    const results = operands.map((it, i) => within(it, conditionOf(states[i], context)))
+    return results.every(it => it)
   }
   const combinator = combinatorOf(inner)
   switch (combinator?.kind) {
@@ -209,6 +213,23 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
       const results = combinator.values.map(it => within(it, {}))
       return results.every(it => it)
     }
+  }
+}
+
+/** The context of an operand of `//`, by whether a later operand overrides it. */
+function conditionOf(state: Overriding | undefined, { conditions }: Context): Partial<Context> {
+  if (state === 'applies') return {}
+  return { conditions: [...conditions, state === 'overridden' ? OVERRIDDEN : NOT_OVERRIDDEN] }
+}
+
+/** The definitions of a lookup without those that a later operand of `//` overrides in any case. */
+export function effectiveIn(found: Lookup): Lookup {
+  const isEffective = (it: Definition) => !it.conditions.includes(OVERRIDDEN)
+  if ([...found.exact, ...found.below].every(isEffective)) return found
+  return {
+    exact: found.exact.filter(isEffective),
+    below: found.below.filter(isEffective),
+    opaque: found.opaque
   }
 }
 
@@ -326,9 +347,7 @@ function componentsOf(value: SyntaxNode): readonly SyntaxNode[] {
   const fields = (...names: string[]) =>
     names.map(it => value.field(it)).filter(it => it !== undefined)
   if (value.type === 'if_expression') return fields('consequence', 'alternative')
-  if (value.type === 'binary_expression' && value.field('operator')?.type === '//') {
-    return fields('left', 'right')
-  }
+  if (isUpdate(value)) return fields('left', 'right')
   const combinator = combinatorOf(value)
   if (!combinator) return []
   return combinator.kind === 'merge' ? combinator.values : [combinator.value]

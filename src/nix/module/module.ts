@@ -11,17 +11,32 @@ import {
 import { err, ok, type Result } from '../result.ts'
 import { bindingsNamed, callOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
+import { innerOf, isWrapper, unwrapped } from '../syntax/wrappers.ts'
+import {
+  hasCombinator,
+  isReadable,
+  isUpdate,
+  type NewName,
+  operandFor,
+  operandsOfUpdate,
+  setsInUpdate
+} from './updates.ts'
+
+export { unwrapped }
 
 /** A NixOS module, or another attribute set whose attributes are looked up and edited like options. */
 export interface Module {
   text: string
   /** Whether the module system evaluates it, so that `config`, `imports`, … have their special meaning. */
   isModule: boolean
+  /** The expression that is the set, or combines the sets with `//`. */
+  body: SyntaxNode
   /** The innermost function around it whose result it is, if there is one. */
   lambda: SyntaxNode | undefined
   /**
    * The `{ … }` with `imports`, and the options or `config`. Usually one; several if the result is
-   * `{ … } // { … }`, where the attributes of a later set override those of an earlier one. Outside of a
+   * `{ … } // { … }`, where the attributes of a later set override those of an earlier one. A set in an
+   * operand such as `lib.optionalAttrs c { … }` applies only under a condition. Outside of a
    * module, it can also be a `let` expression, for the bindings before its `in`.
    */
   sets: readonly SyntaxNode[]
@@ -65,11 +80,11 @@ export function findModule(root: SyntaxNode): Result<Module, NixError> {
   const sets = setsOf(body)
   if (sets.some(it => defines(it, '__functor'))) return err(computed(body))
   if (sets.length > 0) {
-    return ok({
-      ...attributesOf(body, sets, lambda),
-      isModule: true,
-      hasConfig: sets.some(hasConfig)
-    })
+    const hasIt = sets.some(hasConfig)
+    // Without `config` in a set that always applies, a condition decides where options are defined.
+    const isCertain = operandsOfUpdate(body).map(unwrapped).some(hasConfig)
+    if (hasIt && !isCertain) return err(errorAt(body, moduleIsUpdated))
+    return ok({ ...attributesOf(body, sets, lambda), isModule: true, hasConfig: hasIt })
   }
   return err(refuse(body))
 }
@@ -93,12 +108,20 @@ export function findAttributes(node: SyntaxNode): Result<Module, NixError> {
 }
 
 function attributesOf(
-  { documentText }: SyntaxNode,
+  body: SyntaxNode,
   sets: readonly SyntaxNode[],
   lambda: SyntaxNode | undefined
 ): Module {
   const caches = { answers: new Map(), inlineModules: undefined }
-  return { text: documentText, sets, lambda, isModule: false, hasConfig: false, ...caches }
+  return {
+    text: body.documentText,
+    body,
+    sets,
+    lambda,
+    isModule: false,
+    hasConfig: false,
+    ...caches
+  }
 }
 
 /**
@@ -123,33 +146,34 @@ function isModuleItem(node: SyntaxNode): boolean {
   return at !== undefined && /^(?:imports|modules)$/.test(namesOf(at).at(-1) ?? '')
 }
 
-/** The operands of a chain of `//` if all are set literals; the set itself if there is no `//`. */
+/** The set itself, or the set literals in the operands of `//`; empty if the last one is not readable. */
 function setsOf(body: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(body)
   if (isSet(inner)) return [inner]
-  const left = inner.field('left')
-  const right = inner.field('right')
-  const isUpdate = inner.type === 'binary_expression' && inner.field('operator')?.type === '//'
-  if (!isUpdate || !left || !right) return []
-  const [before, after] = [setsOf(left), setsOf(right)]
-  return before.length > 0 && after.length > 0 ? [...before, ...after] : []
+  const operands = isUpdate(inner) ? operandsOfUpdate(inner) : []
+  const last = operands.at(-1)
+  if (!last || hasCombinator(operands)) return []
+  const isKnown = isSet(unwrapped(last)) || operands.every(isReadable)
+  return isKnown ? setsInUpdate(inner) : []
 }
 
 /**
- * The set that determines the value of a path (relative to the module): the last set that defines its
- * first name or a computed name; if there is none, the last set.
+ * The set that determines the value of a path (relative to the module): the last operand that defines its
+ * first name or a computed name; if there is none, the last set. Undefined if a definition in it may not
+ * take effect, see `operandFor`.
  */
+export function setToEdit(
+  { sets: [only, ...others], body }: Module,
+  path: readonly (string | undefined)[],
+  newName: NewName
+): SyntaxNode | undefined {
+  if (only && others.length === 0 && !isUpdate(unwrapped(body))) return only
+  return operandFor(operandsOfUpdate(body), path, newName)
+}
+
+/** The set of `setToEdit`, also if a definition in it may not take effect. */
 export function setFor(module: Module, path: readonly (string | undefined)[]): SyntaxNode {
-  const { sets } = module
-  const [only] = sets
-  if (only && sets.length === 1) return only
-  const mayBe = (name: string | undefined) => name === undefined || name === path[0]
-  const mayDefine = (binding: SyntaxNode) =>
-    binding.type === 'binding'
-      ? mayBe(namesOf(binding)[0])
-      : inheritedOf(binding).some(it => mayBe(nameOf(it)))
-  const deciding = sets.findLast(set => bindingsNamed(set, path[0]).some(mayDefine))
-  return deciding ?? (sets.at(-1) as SyntaxNode)
+  return setToEdit(module, path, 'replaces') ?? (module.sets.at(-1) as SyntaxNode)
 }
 
 /** Why an expression is not a module that can be edited. */
@@ -186,32 +210,6 @@ function enter(node: SyntaxNode): { body: SyntaxNode; lambda: SyntaxNode | undef
     if (!inner) return { body, lambda }
     body = inner
   }
-}
-
-const WRAPPERS = new Set([
-  'parenthesized_expression',
-  'let_expression',
-  'with_expression',
-  'assert_expression'
-])
-
-function isWrapper(node: SyntaxNode): boolean {
-  return WRAPPERS.has(node.type)
-}
-
-function innerOf(node: SyntaxNode): SyntaxNode | undefined {
-  return node.type === 'parenthesized_expression' ? node.field('expression') : node.field('body')
-}
-
-/** The expression inside `let … in`, `with`, `assert` and parentheses. It has the value of the node. */
-export function unwrapped(node: SyntaxNode): SyntaxNode {
-  let body = node
-  while (isWrapper(body)) {
-    const inner = innerOf(body)
-    if (!inner) break
-    body = inner
-  }
-  return body
 }
 
 function hasConfig(set: SyntaxNode): boolean {

@@ -10,7 +10,7 @@ import {
 } from '../edit/operation.ts'
 import { isInside } from '../errors.ts'
 import { isMergeList, replaceableValue } from '../module/combinators.ts'
-import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
+import { effectiveIn, inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { definesLines, stringsIn } from '../module/lineStrings.ts'
 import { isConcat } from '../module/lists.ts'
@@ -60,7 +60,9 @@ export interface Claim extends Lookups {
 export function claimOf(operation: Operation, versions: Versions, edits: readonly Edit[]): Claim {
   if (operation.kind === 'import') return claimOfImport(operation.path, versions)
   if (!hasTarget(operation)) return claimOfFormals(operation, versions)
-  const lookups = lookUpBoth(versions, edits, operation.target)
+  const all = lookUpBoth(versions, edits, operation.target)
+  const isGiven = operation.kind === 'set' || operation.kind === 'add'
+  const lookups = isGiven ? { before: effectiveIn(all.before), after: effectiveIn(all.after) } : all
   const path = inModule(versions.before.module, operation.target.path)
   switch (operation.kind) {
     case 'set':

@@ -8,6 +8,7 @@ export type Step =
   | 'workarounds'
   | 'module'
   | 'differences'
+  | 'operands'
   | 'variables'
   | 'scope'
   | 'comments'

@@ -8,6 +8,7 @@ import {
   commentReplaced,
   noModuleLeft,
   optionChanged,
+  otherOperandChanges,
   parsedDifferently,
   resultInvalid,
   variableDiffers
@@ -30,6 +31,7 @@ import { type Claim, claimOf, claimsByPath, type Objection } from './permitted.t
 import { nameWithNewMeaning, undefinedName } from './scoping.ts'
 import { meaningFault } from './semantics.ts'
 import { type Step, traceRefusal } from './trace.ts'
+import { changesOtherOperand } from './updates.ts'
 
 /** Why a result is refused, and by which check. `reason` has no text of the document. */
 interface Refusal {
@@ -46,6 +48,7 @@ interface Refusal {
  * - every variable is defined and has its previous meaning (`scoping.ts`);
  * - every difference between the two trees is in the definitions of a requested path, and is of a kind
  *   that the operation permits (`permitted.ts`);
+ * - no attribute of another operand of `//` starts or ceases to take effect (`updates.ts`);
  * - only permitted comments are added or removed (`comments.ts`);
  * - the definitions of a requested path are the previous ones with the requested change
  *   (`semantics.ts`).
@@ -90,6 +93,9 @@ function refusalOf(
     if (!objection || claims.some(it => it.permitsOutside(difference))) continue
     const message = changeOf(difference, versions)
     return { ...fail('differences', message, nodeAfter(difference)), reason: objection }
+  }
+  if (changesOtherOperand(differences, versions, operations)) {
+    return fail('operands', otherOperandChanges)
   }
   const changedName = nameWithNewMeaning(
     differences,
