@@ -48,7 +48,8 @@ export class Transaction {
   /**
    * Sets the value of an option. If the option has one definition, its value is replaced (a
    * `mkForce` around it is kept, a `mkDefault` is removed); nothing is done if it already has that value.
-   * If it is not defined, a definition is added after its nearest relatives.
+   * If it is inherited, a binding replaces the name. If it is not defined, a definition is added after its
+   * nearest relatives.
    *
    * Errors: `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` if Nix rejects that) if it is defined more than
    * once, `CONFLICT` if options below it are defined, or if a set would replace a set with attributes,
@@ -93,7 +94,7 @@ export class Transaction {
    * none. A list that loses its last item becomes `[ ]`, and a set that loses its last attribute
    * becomes `{ }`, except that an element of a `mkMerge` is removed.
    *
-   * Errors: `INHERITED`, `PIPE_OPERATOR`, `CONFLICT` if a `rec` set uses the name, or
+   * Errors: `PIPE_OPERATOR`, `CONFLICT` if a `rec` set uses the name, or
    * for a line of a string with CRLF line endings, `SHARED_BINDING` if a `rec` set uses the list,
    * `UPDATE_OPERATOR` if a definition on the left of a `//` would then apply instead, `BAD_PATH`.
    */

@@ -260,7 +260,7 @@ const CONDITIONS: Condition[] = [
     name: 'a value that cannot be extended',
     content: '{ ... }:\n{\n  boot.kernelParams = f x;\n}\n',
     words: ['option', 'add', '-qy', 'configuration.nix', 'boot.kernelParams', '"quiet"'],
-    code: 'SHARED_BINDING',
+    code: 'CALL',
     exit: 3,
     stderr: text`
       vfio-patch: ${FILE}:3:23: the value is computed elsewhere, so there is no list to edit here. Nothing was written.

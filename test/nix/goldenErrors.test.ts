@@ -576,25 +576,6 @@ describe('setIn refuses', () => {
   )
 
   golden(
-    'a value that is inherited',
-    nix`
-      { secrets, ... }:
-      {
-        users.users.ann = {
-          inherit (secrets) hashedPassword;
-        };
-      }
-    `,
-    it => it.setIn('users.users.ann.hashedPassword', '!'),
-    nix`
-      4:23: INHERITED: users.users.ann.hashedPassword is inherited here, so there is no value to edit
-      4 |     inherit (secrets) hashedPassword;
-                                ^^^^^^^^^^^^^^
-      hint: write it as name = value;
-    `
-  )
-
-  golden(
     'a set that is inherited',
     '{ lib, ... }:\n{ inherit (lib) boot networking; }\n',
     it => it.setIn('networking.hostName', 'pc'),
@@ -912,18 +893,6 @@ describe('addIn refuses', () => {
 })
 
 describe('removeIn refuses', () => {
-  golden(
-    'a definition that is inherited',
-    '{ lib, ... }: { inherit (lib) a b; }\n',
-    it => it.removeIn('b'),
-    nix`
-      1:33: INHERITED: b is inherited here, so there is no value to edit
-      1 | { lib, ... }: { inherit (lib) a b; }
-                                          ^
-      hint: write it as name = value;
-    `
-  )
-
   golden(
     'an item below a pipe',
     '{ f, ... }: { l = f <| [ 1 2 ]; }\n',

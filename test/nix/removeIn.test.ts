@@ -206,10 +206,6 @@ describe('removeIn of an option', () => {
     expect(edited('{ a = 1; }', it => it.removeIn('b'))).toBe('{ a = 1; }')
   })
 
-  it('refuses inherited definitions', () => {
-    expect(refusalOf('{ a, ... }: { inherit a; }', it => it.removeIn('a'))).toBe('INHERITED')
-  })
-
   it('restores the text before setIn', () => {
     const given = nix`
       {

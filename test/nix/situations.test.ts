@@ -47,7 +47,10 @@ const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
   34: [importModule, 'right'],
   35: [it => it.setIn('virtualisation.libvirtd.enable', true), 'right'],
   36: [it => it.setIn('virtualisation.libvirtd.enable', true), { code: 'AMBIGUOUS_TARGET' }],
-  37: [it => it.setIn('virtualisation.libvirtd.enable', true), { code: 'INHERITED' }],
+  37: [
+    it => it.setIn('virtualisation.libvirtd.enable', true),
+    { replace: ['inherit enable;', 'enable = true;'] }
+  ],
   38: [it => it.addIn('boot.extraModprobeConfig', ['options X']), 'right'],
   39: [it => it.addIn('boot.extraModprobeConfig', ['options X'], { lines: true }), 'right'],
   40: [it => it.addIn('boot.kernelParams', ['a=${b}']), 'right'],

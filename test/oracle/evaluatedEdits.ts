@@ -40,7 +40,6 @@ export function describeEdits(title: string, all: readonly EvaluatedEdit[]): voi
 
     it.each(all.map((it, i) => [it.title, i] as const))('%s', (_, i) => {
       const { off, on = off } = all[i] as EvaluatedEdit
-      expect([values[2 * i]?.value, values[2 * i + 1]?.value]).toMatchObject([off, on])
       const exactly = (value: unknown, expected: Record<string, unknown>) =>
         Object.fromEntries(
           Object.keys(expected).map(key => [key, (value as Record<string, unknown>)[key]])

@@ -21,15 +21,16 @@ import {
   stringIn,
   stringsIn
 } from '../module/lineStrings.ts'
-import { formOf, listOf } from '../module/lists.ts'
+import { formOf, inheritsPlainList, listOf } from '../module/lists.ts'
 import { type Module, unwrapped } from '../module/module.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { computedCodeOf } from '../syntax/computed.ts'
-import { elementsOf } from '../syntax/nodes.ts'
+import { elementsOf, inheritedSource } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
-import { type NixValue, withoutComment } from '../values.ts'
+import { expr, type NixValue, withoutComment } from '../values.ts'
+import { bindInherited } from './inherits.ts'
 import { type ItemPlace, insertItems } from './insertion.ts'
 import { layoutAt } from './layout.ts'
 import {
@@ -195,9 +196,11 @@ function addFirstList(
     return ok(edits.filter(it => it.content !== ''))
   }
   const other = always[0]
-  return other
-    ? refuse(other.binding, inheritedValue(other.path))
-    : conditional(all[0] as Definition)
+  if (!other) return conditional(all[0] as Definition)
+  const { binding: name } = other
+  if (areLines || !inheritsPlainList(name)) return refuse(name, inheritedValue(other.path))
+  const list = printItem(missing, layoutAt(doc.root, '').tightLists)
+  return bindInherited(doc, name, expr(`${inheritedSource(name)} ++ ${list}`))
 }
 
 /** Adds to the first string the lines that no string contains. */

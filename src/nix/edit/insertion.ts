@@ -55,9 +55,26 @@ export function insertBinding({ text, root }: Source, place: BindingPlace, value
     : follow(set, sibling, binding, layout, isSeparated)
 }
 
+/** `attrpath = value;` in the layout of a new binding at this place. */
+export function printLikeNeighbors(
+  { text, root }: Source,
+  { set, sibling, attrpath }: BindingPlace,
+  value: NixValue
+): string {
+  const layout = layoutAt(root, indentAt(text, set.start))
+  if (isOneLineSet(set))
+    return `${formatPath(attrpath)} = ${printInline(value, layout.tightLists)};`
+  return bindingLike(sibling, formatPath(attrpath), value, {
+    ...layout,
+    indent: innerIndent(set, layout.unit)
+  })
+}
+
 /** Whether a set is empty and inside a one-line set. */
 function isEmptyInLine(set: SyntaxNode): boolean {
-  const around = set.parent?.type === 'binding' ? set.parent.parent?.parent : undefined
+  let binding = set.parent
+  while (binding && binding.type !== 'binding') binding = binding.parent
+  const around = binding?.parent?.parent
   const isBare = commentsOf(set).every(it => it.end <= openingOf(set).start)
   return isBare && around !== undefined && isSet(around) && isOneLine(around)
 }

@@ -1,5 +1,5 @@
 import type { NixError } from '../errors.ts'
-import { inheritedValue, notInDocument } from '../messages/definitions.ts'
+import { notInDocument } from '../messages/definitions.ts'
 import { crlfString, indentationLost } from '../messages/lists.ts'
 import { isMergeList } from '../module/combinators.ts'
 import type { Lookup } from '../module/definitions.ts'
@@ -16,11 +16,12 @@ import type { Module } from '../module/module.ts'
 import { ok, type Result } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
-import { bindingsOf, commentsOf, elementsOf, isList, isSet } from '../syntax/nodes.ts'
+import { bindingsOf, commentsOf, elementsOf, inheritOf, isList, isSet } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { type NixValue, withoutComment } from '../values.ts'
+import { removeNames, wholeInherits } from './inherits.ts'
 import {
   endOfLineAfter,
   endWithComments,
@@ -48,8 +49,6 @@ export function planRemove(doc: Source, module: Module, targets: readonly Target
     const found = definitionsOf(doc, module, target)
     if (!found.ok) return found
     const all = [...found.value.exact, ...found.value.below]
-    const inherited = all.find(it => it.inherited)
-    if (inherited) return refuse(inherited.binding, inheritedValue(inherited.path))
     const blocker = usedInRec(all)
     if (blocker) return blocker
     for (const it of all) bindings.push(it.binding)
@@ -57,7 +56,11 @@ export function planRemove(doc: Source, module: Module, targets: readonly Target
   const exposed = exposesOverridden(bindings)
   if (exposed) return exposed
   const nodes = outermost(bindings)
-  return blockedIn(doc, nodes) ?? ok(combine(removeBindings(nodes)))
+  const names = nodes.filter(it => it.type !== 'binding')
+  const whole = wholeInherits(names)
+  const statements = [...nodes.filter(it => it.type === 'binding'), ...whole]
+  const some = names.filter(it => !whole.has(inheritOf(it)))
+  return blockedIn(doc, nodes) ?? ok(combine([...removeBindings(statements), ...removeNames(some)]))
 }
 
 /** The definitions of a target. Refused if the target is not an option or is no longer in the document. */

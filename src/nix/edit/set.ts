@@ -1,7 +1,6 @@
 import {
   alreadyASet,
   definedInParts,
-  inheritedValue,
   mayBeComputed,
   NOT_OVERRIDDEN,
   notInDocument
@@ -19,6 +18,7 @@ import { bindingsOf, isSet } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { indentAt, lineStart } from '../text/lines.ts'
 import { expr, isValueList, isValueSet, type NixValue, withoutComment } from '../values.ts'
+import { bindInherited, inheritsValue } from './inherits.ts'
 import { insertBinding, insertItems } from './insertion.ts'
 import { innerIndent, layoutAt } from './layout.ts'
 import { lookUpEffective, type Target } from './operation.ts'
@@ -57,12 +57,12 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
       ? addDefinition({ doc, module }, found, { path: target.path, newName: 'replaces' }, value)
       : refuseCall(notInDocument(target.path))
   }
-  if (definition.inherited) return refuse(definition.binding, inheritedValue(definition.path))
   const computed = computedIn(found)
   if (definition.conditions.includes(NOT_OVERRIDDEN) && computed) {
     return refuse(computed.binding, mayBeComputed(computed.path, definition.path))
   }
   if (definition.conditions.length > 0) return conditional(definition)
+  if (definition.inherited) return setInherited(doc, module, target, { definition, value })
   const place = replaceableValue(definition.value, value)
   if (canonicalOfNode(place) === wanted) return ok([])
   const blocked =
@@ -88,6 +88,18 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
         ? printInline(value, layout.tightLists)
         : printValue(value, layout, column)
   return ok([{ offset: place.start, length: place.end - place.start, content: gap + content }])
+}
+
+/** Replaces an inherited attribute by a binding. */
+function setInherited(
+  doc: Source,
+  module: Module,
+  { kind }: Target,
+  { definition: { binding: name }, value }: { definition: Definition; value: NixValue }
+): Edits {
+  if (inheritsValue(name, canonicalOfValue(value) ?? '')) return ok([])
+  const shared = kind === 'path' ? sharedInRec(module, name) : undefined
+  return shared ?? blockedByPipe(doc, name) ?? bindInherited(doc, name, value)
 }
 
 /** A definition with a computed name, which may be one of the path. */

@@ -59,6 +59,12 @@ export function inheritedValue(path: Names): Message {
   }
 }
 
+export const commentInInherit: Message = {
+  code: 'CONFLICT',
+  message: 'there is a comment inside this inherit, which would be lost',
+  hint: 'move the comment out of the inherit first'
+}
+
 /** `name` is the set as written in the `inherit`. */
 export function inheritedSet(name: string): Message {
   return {

@@ -3,7 +3,7 @@ import { computedList, conditionalList, notAList } from '../messages/lists.ts'
 import { err, ok, type Result } from '../result.ts'
 import { computedCodeOf } from '../syntax/computed.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
-import { callOf, elementsOf, isList } from '../syntax/nodes.ts'
+import { callOf, elementsOf, inheritedSource, inheritOf, isList } from '../syntax/nodes.ts'
 import { isInScope, letValueOf } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { combinatorOf } from './combinators.ts'
@@ -137,10 +137,19 @@ function isPlainList(value: SyntaxNode, depth = 0): boolean {
   if (inner.type === 'variable_expression') return isPlain(letValueOf(inner))
   if (inner.type === 'select_expression') {
     // The module system has merged the value of an option, so it contains no mkIf.
-    return /^(?:config|cfg|osConfig)\./.test(inner.text)
+    return MERGED_OPTION.test(inner.text)
   }
   const call = callOf(inner)
   return call !== undefined && RETURNS_LIST.has(call.name)
+}
+
+const MERGED_OPTION = /^(?:config|cfg|osConfig)\./
+
+/** Whether the value of an inherited name is certainly a list, and not a `mkIf` or a similar value. */
+export function inheritsPlainList(name: SyntaxNode): boolean {
+  if (inheritOf(name).field('expression')) return MERGED_OPTION.test(inheritedSource(name))
+  const value = letValueOf(name)
+  return value !== undefined && isPlainList(value)
 }
 
 // Functions of builtins and nixpkgs' lib whose result is a list.

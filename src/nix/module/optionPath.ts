@@ -1,18 +1,18 @@
-import { isSet, namesOf } from '../syntax/nodes.ts'
+import { inheritedOf, isSet, nameOf, namesOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { asOption, inlineModulesOf, inModule } from './definitions.ts'
 import type { Module } from './module.ts'
 
 /**
  * The path of the bindings around a node, relative to the module's set, including the node itself if it
- * is a binding. For a node in a module that is written in `imports`, the path that has the same effect
+ * is a binding, or the name if it is an inherited one. For a node in a module that is written in `imports`, the path that has the same effect
  * in the module itself. Undefined if the node is not inside the module's set, or is in a `let`.
  */
 export function optionPathOf(
   module: Module,
   node: SyntaxNode
 ): readonly (string | undefined)[] | undefined {
-  let names: readonly (string | undefined)[] = []
+  let names: readonly (string | undefined)[] = inheritedNames(node)
   let child = node
   for (let at: SyntaxNode | undefined = node; at; child = at, at = at.parent) {
     // The body of a let is not part of its bindings.
@@ -29,6 +29,13 @@ export function optionPathOf(
     }
   }
   return undefined
+}
+
+/** The name of an inherited attribute, or of an `inherit` that has one name. */
+function inheritedNames(node: SyntaxNode): readonly (string | undefined)[] {
+  if (node.parent?.type === 'inherited_attrs') return [nameOf(node)]
+  const names = inheritedOf(node)
+  return names.length === 1 ? names.map(nameOf) : []
 }
 
 /** The module in `imports` that is written as this set. */

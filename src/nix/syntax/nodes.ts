@@ -212,6 +212,18 @@ export function inheritedOf(inherit: SyntaxNode): readonly SyntaxNode[] {
   return attrs ? attrs.children.filter(it => it.isNamed && !isComment(it)) : []
 }
 
+/** The `inherit` that an inherited name is in. */
+export function inheritOf(name: SyntaxNode): SyntaxNode {
+  return name.parent?.parent ?? name
+}
+
+/** The source of an inherited name's value: `x` for `inherit x;`, `e.x` for `inherit (e) x;`. */
+export function inheritedSource(name: SyntaxNode): string {
+  const from = inheritOf(name).field('expression')
+  if (!from) return name.text
+  return /^[\w.'-]+$/.test(from.text) ? `${from.text}.${name.text}` : `(${from.text}).${name.text}`
+}
+
 /** A call of a named function. */
 export interface Call {
   /** The whole call, with all its arguments. */

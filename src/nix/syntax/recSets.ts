@@ -13,14 +13,14 @@ type Names = readonly (string | undefined)[]
 
 /**
  * The `rec` sets around a node, and the `let` if the node is in its bindings, innermost first, each with
- * the node's path in it, plus `below`.
+ * the node's path in it, plus `below`. The node may be an inherited name.
  */
 export function recSetsAround(
   node: SyntaxNode,
   below: Names = []
 ): { set: SyntaxNode; path: Names }[] {
   const found: { set: SyntaxNode; path: Names }[] = []
-  let path = below
+  let path = node.parent?.type === 'inherited_attrs' ? [nameOf(node), ...below] : below
   let child: SyntaxNode | undefined
   for (let at: SyntaxNode | undefined = node; at; child = at, at = at.parent) {
     const isLet = at.type === 'let_expression' && (!child || child.type === 'binding_set')

@@ -17,12 +17,19 @@ import { isConcat } from '../module/lists.ts'
 import { unwrapped } from '../module/module.ts'
 import { type AttrPath, keysOf } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
-import { callOf, elementsOf, isList, unparenthesized } from '../syntax/nodes.ts'
+import {
+  callOf,
+  elementsOf,
+  inheritedOf,
+  inheritedSource,
+  isList,
+  unparenthesized
+} from '../syntax/nodes.ts'
 import { isInScope } from '../syntax/scope.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
-import { type NixValue, withoutComment } from '../values.ts'
+import { expr, type NixValue, withoutComment } from '../values.ts'
 import { type Difference, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
 import { type FormalOperation, isChangeOfFormals } from './formals.ts'
 
@@ -106,7 +113,11 @@ const NOTHING: Lookup = { exact: [], below: [], opaque: [] }
 
 function claimOfSet(path: Path, lookups: Lookups, value: NixValue): Claim {
   const [definition] = lookups.before.exact
-  if (!definition || definition.inherited) return claim(lookups, [path], objectionToNew, [value])
+  if (!definition) return claim(lookups, [path], objectionToNew, [value])
+  if (definition.inherited) {
+    const objectionTo = (it: Difference) => objectionToBinding(it, definition.binding)
+    return claim(lookups, [path], objectionTo, [value])
+  }
   const replaced = replaceableValue(definition.value, value)
   const [now] = lookups.after.exact
   const written = now ? [replaceableValue(now.value, value)] : []
@@ -225,6 +236,15 @@ function objectionToNew(difference: Difference): Objection | undefined {
   return difference.node.type === 'binding' ? undefined : 'addition'
 }
 
+/** For an inherited name that becomes a binding. An `inherit` of that name only may be replaced by it. */
+function objectionToBinding(difference: Difference, name: SyntaxNode): Objection | undefined {
+  if (difference.kind === 'added') return objectionToNew(difference)
+  if (difference.kind === 'removed') return difference.node === name ? undefined : 'removal'
+  const [only, ...others] = inheritedOf(difference.before)
+  const isBound = only === name && others.length === 0 && difference.after.type === 'binding'
+  return isBound ? undefined : 'replacement'
+}
+
 /** Which items may be added, and where. */
 interface Growth {
   isRequested: IsRequested
@@ -238,7 +258,13 @@ function objectionToGrowth(
   lookups: Lookups,
   { isRequested, isInPlace, areLines }: Growth
 ): Objection | undefined {
-  if (lookups.before.exact.length === 0) return objectionToNew(difference)
+  const [first] = lookups.before.exact
+  if (!first) return objectionToNew(difference)
+  if (first.inherited && lookups.before.exact.length === 1) {
+    const [value] = lookups.after.exact.map(it => it.value)
+    const isExtended = value && extendsSource(value, inheritedSource(first.binding), isRequested)
+    return isExtended ? objectionToBinding(difference, first.binding) : 'change outside the value'
+  }
   if (difference.kind === 'removed') return 'removal'
   // The values of lines are compared in `semantics.ts`.
   if (areLines && isInString(difference, lookups)) return undefined
@@ -332,6 +358,13 @@ function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequeste
   const condition = callOf(unwrapped(before))
   const isSamePrefix = condition?.callee.replace(/mkIf$/, 'mkMerge') === call.callee
   return isSamePrefix && (call.callee.includes('.') || isInScope(inner, call.callee))
+}
+
+/** Whether a value is `SOURCE ++ [ … ]` with requested items. */
+function extendsSource(value: SyntaxNode, source: string, isRequested: IsRequested): boolean {
+  const [left, right] = [value.field('left'), value.field('right')]
+  if (!isConcat(value) || !left || !right || !isListOf(right, isRequested)) return false
+  return canonicalOfNode(left) === canonicalOfValue(expr(source))
 }
 
 /** Whether `after` is `before` without those operands of `++` that are lists of only requested items. */

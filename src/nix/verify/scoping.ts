@@ -2,7 +2,7 @@
 
 import { insideAny, isInside, type NixError, nixError } from '../errors.ts'
 import { notInScope } from '../messages/values.ts'
-import { bindingsNamed } from '../syntax/nodes.ts'
+import { bindingsNamed, inheritedOf, nameOf } from '../syntax/nodes.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { isInScope, variablesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -29,7 +29,7 @@ export function undefinedName(
 /**
  * A name of a `rec` set or a `let` that was added, removed or changed although other code there uses it
  * as a variable; undefined if there is none. Replaced values are ignored, because they were requested,
- * and outside of a module also attributes added to the value of the name.
+ * and outside of a module also attributes added to the value of the name, and a value instead of an `inherit`.
  */
 export function nameWithNewMeaning(
   differences: readonly Difference[],
@@ -37,15 +37,26 @@ export function nameWithNewMeaning(
   isModule: boolean
 ): string | undefined {
   const isReplaced = insideAny(replaced)
+  const inherited = new Set(differences.flatMap(it => (nodeBefore(it) ? namesIn(it) : [])))
   for (const it of differences) {
     const [before, after] = [nodeBefore(it), nodeAfter(it)]
     if (before && isReplaced(before)) continue
     const [used] = [before, after].flatMap(node => (node && usedLevelOf(node)) ?? [])
     if (!used) continue
-    const isDefinedAlready = it.kind === 'added' && isDefinedBesides(used, it.node)
+    const wasInherited = inherited.has(used.path[0])
+    const isDefinedAlready =
+      (it.kind === 'added' && isDefinedBesides(used, it.node)) || wasInherited
     if (isModule || !isDefinedAlready) return used.path[0]
   }
   return undefined
+}
+
+/** The inherited names that a difference removes. */
+function namesIn(difference: Difference): (string | undefined)[] {
+  const node = nodeBefore(difference)
+  if (!node) return []
+  const isName = node.parent?.type === 'inherited_attrs'
+  return (isName ? [node] : inheritedOf(node)).map(nameOf)
 }
 
 /** Whether a set defines the first name of the path in another binding than the added one too. */

@@ -20,7 +20,7 @@ import { optionPathOf } from '../module/optionPath.ts'
 import type { AttrPath } from '../path.ts'
 import type { Source } from '../source.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
-import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/nodes.ts'
+import { bindingsOf, commentsOf, inheritedOf, isComment, isSet } from '../syntax/nodes.ts'
 import type { ParserWorkaround } from '../syntax/parser.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts, writtenRanges } from '../text/edits.ts'
@@ -86,7 +86,7 @@ function refusalOf(
   if (parsesDifferently(versions, edits, operations)) return fail('workarounds', parsedDifferently)
   const claims = operations.map(it => claimOf(it, versions, edits))
   const whole = diffTrees(before.root, after.root, edits)
-  const differences = whole.flatMap(openMergePart)
+  const differences = whole.flatMap(openMergePart).flatMap(openInherit)
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
     const objection = objectionOfAll(difference, claimsOn, versions)
@@ -197,6 +197,17 @@ function parsesDifferently(
   const isWritten = insideAny(writtenRanges(edits))
   const found = after.filter(it => !isWritten(it))
   return found.length !== expected.length || found.some((it, i) => it.start !== expected[i])
+}
+
+/** Replaces a removed `inherit` with its names and comments. */
+function openInherit(difference: Difference): readonly Difference[] {
+  if (difference.kind !== 'removed') return [difference]
+  const { kind, node } = difference
+  const names = inheritedOf(node)
+  if (names.length === 0) return [difference]
+  const attrs = node.field('attrs')?.children ?? []
+  const comments = [...node.children, ...attrs].filter(isComment)
+  return [...names, ...comments].map(it => ({ kind, node: it }))
 }
 
 /** Replaces an added or removed element of a `mkMerge` with the differences of its attributes. */

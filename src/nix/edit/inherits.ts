@@ -1,0 +1,72 @@
+// Attributes that a set inherits: `inherit a b;` and `inherit (x) a b;`.
+
+import { commentInInherit } from '../messages/definitions.ts'
+import { ok } from '../result.ts'
+import type { Source } from '../source.ts'
+import { canonicalOfValue } from '../syntax/canonical.ts'
+import { inheritedOf, inheritedSource, inheritOf, isComment, nameOf } from '../syntax/nodes.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
+import type { Edit } from '../text/edits.ts'
+import { lineEnd, startsLine } from '../text/lines.ts'
+import { expr, type NixValue } from '../values.ts'
+import { insertBinding, printLikeNeighbors } from './insertion.ts'
+import { endWithComments } from './layout.ts'
+import { type Edits, refuse } from './refusals.ts'
+
+/** Whether an inherited name has a value already. */
+export function inheritsValue(name: SyntaxNode, wanted: string): boolean {
+  return canonicalOfValue(expr(inheritedSource(name))) === wanted
+}
+
+/** The edits that replace an inherited name by a binding: in place of the `inherit`, or after it. */
+export function bindInherited(doc: Source, name: SyntaxNode, value: NixValue): Edits {
+  const inherit = inheritOf(name)
+  const set = inherit.parent?.parent ?? inherit
+  const place = {
+    set,
+    attrpath: [nameOf(name) ?? name.text],
+    sibling: inherit,
+    isBefore: false,
+    isApart: false
+  }
+  if (inheritedOf(inherit).length > 1) {
+    return ok([...removeNames([name]), insertBinding(doc, place, value)])
+  }
+  const comment = commentIn(inherit)
+  if (comment) return refuse(comment, commentInInherit)
+  const content = printLikeNeighbors(doc, place, value)
+  return ok([{ offset: inherit.start, length: inherit.end - inherit.start, content }])
+}
+
+function commentIn(inherit: SyntaxNode): SyntaxNode | undefined {
+  const attrs = inherit.field('attrs')?.children ?? []
+  return [...inherit.children, ...attrs].find(isComment)
+}
+
+/** The inherits of which all names are given. */
+export function wholeInherits(names: readonly SyntaxNode[]): Set<SyntaxNode> {
+  const given = new Set(names)
+  const all = new Set(names.map(inheritOf))
+  return new Set([...all].filter(it => inheritedOf(it).every(name => given.has(name))))
+}
+
+/** The edits that remove names from inherits that keep other names. */
+export function removeNames(names: readonly SyntaxNode[]): Edit[] {
+  const gone = new Set(names)
+  return names.map(name => {
+    const siblings = inheritedOf(inheritOf(name))
+    const at = siblings.indexOf(name)
+    const previous = siblings[at - 1]
+    const next = siblings[at + 1]
+    const isFirst = siblings.slice(0, at).every(it => gone.has(it))
+    if (isFirst && next) return { offset: name.start, length: next.start - name.start, content: '' }
+    // After a line comment, what follows the name must stay on a line of its own.
+    const from = previous ? endWithComments(previous) : name.start
+    const between = name.documentText.slice(previous?.end ?? from, name.start)
+    const { documentText: text, end } = name
+    const isOwnLine = startsLine(text, name.start) && lineEnd(text, end) === end
+    const newline = previous ? lineEnd(text, from) : from
+    const offset = between.includes('#') ? (isOwnLine ? newline : name.start) : from
+    return { offset, length: end - offset, content: '' }
+  })
+}
