@@ -282,7 +282,7 @@ describe('an existing entry', () => {
     ],
     [
       'specialisation.${name}.configuration.a = 1;',
-      'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may define specialisation.vm.configuration, and Nix rejects a second definition; replace the expression with the name, or pass this definition instead of the path'
+      'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may define specialisation.vm.configuration, and Nix rejects a second definition; replace the expression with the name, pass this definition instead of the path, or define the option in another module'
     ]
   ])('apply refuses to add options to %s', (line, expected) => {
     expect(refusal(`{ lib, config, ... }:\n{\n  ${line}\n}\n`, CARD, 'vm')).toBe(expected)

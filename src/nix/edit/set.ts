@@ -66,7 +66,8 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   const place = replaceableValue(definition.value, value)
   if (canonicalOfNode(place) === wanted) return ok([])
   const blocked =
-    blockedByPipe(doc, place) ??
+    // A whole value ends before the ";", whatever the precedence of its operators.
+    blockedByPipe(doc, place === definition.value ? definition.binding : place) ??
     (target.kind === 'path' ? sharedInRec(module, definition.binding) : undefined)
   if (blocked) return blocked
   const inner = unwrapped(place)

@@ -136,7 +136,7 @@ export function mayBeComputed(computed: Names, path: Names): Message {
   return {
     code: 'DYNAMIC_ATTRIBUTE',
     message: `${formatPathPattern(computed)} may define ${formatPathPattern(path)}, and Nix rejects a second definition`,
-    hint: 'replace the expression with the name, or pass this definition instead of the path',
+    hint: 'replace the expression with the name, pass this definition instead of the path, or define the option in another module',
     remedy: 'WRITE_OUT_OR_CHOOSE'
   }
 }

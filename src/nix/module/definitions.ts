@@ -1,10 +1,12 @@
 import { NOT_OVERRIDDEN, OVERRIDDEN } from '../messages/definitions.ts'
 import { type AttrPath, keysOf, samePath, startsWith } from '../path.ts'
 import {
+  attrsOf,
   bindingsOf,
   bindingsOn,
   inheritedOf,
   isSet,
+  mayBeNamed,
   nameOf,
   namesOf,
   unparenthesized
@@ -163,7 +165,7 @@ function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Cont
     if (binding.type !== 'binding' || !value) continue
     const names = namesOf(binding)
     const path = prefix.length === 0 ? names : [...prefix, ...names]
-    if (!mayConcern(path, want)) continue
+    if (!mayConcern(path, want) || !mayHaveNames(binding, names, rest)) continue
     if (path.length >= want.length) {
       record(found, want, describe(path, binding, value, false))
     } else if (!searchValue(search, value, path, context)) {
@@ -253,6 +255,13 @@ function mayConcern(path: readonly (string | undefined)[], want: AttrPath): bool
     if (path[i] !== undefined && path[i] !== want[i]) return false
   }
   return true
+}
+
+/** Whether the computed names of a binding may be those at the same place of a path. */
+function mayHaveNames(binding: SyntaxNode, names: Names, path: AttrPath): boolean {
+  if (!names.includes(undefined)) return true
+  const attrs = attrsOf(binding).slice(0, path.length)
+  return attrs.every((it, i) => mayBeNamed(it, path[i] as string))
 }
 
 function record(found: PartialLookup, want: AttrPath, definition: Definition): void {

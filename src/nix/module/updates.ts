@@ -1,11 +1,13 @@
 // Chains of `//`: an attribute has the value of the last operand that has it.
 
 import {
+  attrsOf,
   bindingsNamed,
   bindingsOf,
   callOf,
   inheritedOf,
   isSet,
+  mayBeNamed,
   nameOf,
   namesOf
 } from '../syntax/nodes.ts'
@@ -42,7 +44,7 @@ export function presenceOf(
   const inner = unwrapped(value)
   if (isSet(inner)) {
     const all = bindingsNamed(inner, name).flatMap(it => (except.has(it) ? [] : namesIn(it)))
-    const named = all.filter(it => !except.has(it.node) && mayBe(it.name, name))
+    const named = all.filter(it => !except.has(it.node) && mayBe(it, name))
     if (named.length === 0) return 'never'
     return name !== undefined && named.some(it => it.name === name) ? 'always' : 'maybe'
   }
@@ -56,12 +58,20 @@ export function presenceOf(
   return parts.isComplete && presences.every(it => it === 'always') ? 'always' : 'maybe'
 }
 
-function mayBe(found: string | undefined, name: string | undefined): boolean {
-  return found === undefined || name === undefined || found === name
+function mayBe({ node, name: found }: FirstName, name: string | undefined): boolean {
+  if (found !== undefined || name === undefined) return name === undefined || found === name
+  const attr = attrsOf(node)[0]
+  return attr === undefined || mayBeNamed(attr, name)
+}
+
+interface FirstName {
+  /** The binding, or the name in an `inherit`. */
+  node: SyntaxNode
+  name: string | undefined
 }
 
 /** The first names that a binding or an inherit defines in its set. */
-function namesIn(binding: SyntaxNode): { node: SyntaxNode; name: string | undefined }[] {
+function namesIn(binding: SyntaxNode): FirstName[] {
   return binding.type === 'binding'
     ? [{ node: binding, name: namesOf(binding)[0] }]
     : inheritedOf(binding).map(node => ({ node, name: nameOf(node) }))

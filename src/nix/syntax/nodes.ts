@@ -2,7 +2,7 @@
 
 import type { AttrPath } from '../path.ts'
 import { letValueOf } from './scope.ts'
-import { stringValue } from './strings.ts'
+import { partsOfString, stringValue } from './strings.ts'
 import { identifiersOf, memoOf, type SyntaxNode } from './tree.ts'
 
 export function isComment(node: SyntaxNode): boolean {
@@ -174,12 +174,43 @@ export function commentsOf(container: SyntaxNode): readonly SyntaxNode[] {
 /** The value of a name in an attribute path or an `inherit`; undefined if it is computed. */
 export function nameOf(node: SyntaxNode): string | undefined {
   if (node.type === 'identifier') return node.text
-  if (node.type === 'string_expression') return stringValue(node)
+  if (node.type === 'string_expression') {
+    const parts = partsOfString(node)
+    return parts.every(it => it !== undefined) ? parts.join('') : undefined
+  }
   // ${"name"} is a fixed name too, and so is ${user} if a let defines user.
   const inner = node.type === 'interpolation' ? node.field('expression') : undefined
   if (!inner) return undefined
   const value = inner.type === 'variable_expression' ? letValueOf(inner) : inner
   return value ? stringValue(value) : undefined
+}
+
+/** Whether a name may have this value: `"${x}-a"` is computed, but always ends in `-a`. */
+export function mayBeNamed(node: SyntaxNode, name: string): boolean {
+  if (node.type === 'string_expression') return fits(partsOfString(node), name)
+  const known = nameOf(node)
+  if (known !== undefined) return known === name
+  const inner = node.type === 'interpolation' ? node.field('expression') : undefined
+  const value = inner?.type === 'variable_expression' ? letValueOf(inner) : inner
+  return value?.type !== 'string_expression' || mayBeNamed(value, name)
+}
+
+/** Whether a text consists of the parts in order, with any text in place of an undefined one. */
+function fits(parts: readonly (string | undefined)[], text: string): boolean {
+  let rest = text
+  let isAnchored = true
+  for (const [i, part] of parts.entries()) {
+    if (part === undefined) {
+      isAnchored = false
+      continue
+    }
+    const isLast = i === parts.length - 1
+    const at = isAnchored ? 0 : isLast ? rest.length - part.length : rest.indexOf(part)
+    if (at < 0 || !rest.startsWith(part, at)) return false
+    rest = rest.slice(at + part.length)
+    isAnchored = true
+  }
+  return !isAnchored || rest === ''
 }
 
 /** Whether a name is dynamic in Nix: it has a `${…}` around anything but a string literal. */

@@ -8,6 +8,19 @@ export function stringValue(node: SyntaxNode): string | undefined {
   return undefined
 }
 
+/** The parts of a `"…"` in source order; undefined for each interpolation of anything but a string literal. */
+export function partsOfString(node: SyntaxNode): (string | undefined)[] {
+  const parts: (string | undefined)[] = []
+  const text = node.documentText
+  let at = node.start + 1
+  for (const it of node.children.filter(it => it.type === 'interpolation')) {
+    const inner = it.field('expression')
+    parts.push(quotedValue(text.slice(at, it.start)), inner && stringValue(inner))
+    at = it.end
+  }
+  return [...parts, quotedValue(text.slice(at, node.end - 1))]
+}
+
 function quotedValue(body: string): string {
   // Nix reads \r\n and \r in a string as \n.
   return body
