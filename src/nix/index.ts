@@ -1,12 +1,16 @@
 // The public API of the toolkit: a lossless Nix document with semantic edits.
 
 export type { AttributeSet } from './attributeSet.ts'
+export { type DataSource, type NotData, type PlainValue, toJS } from './data.ts'
 export { type NixDocument, parseDocument } from './document.ts'
 export type { Position } from './edit/operation.ts'
 export type { NixError, NixErrorCode, Range, Remedy, RenderOptions } from './errors.ts'
+export { escapeString, type StringStyle } from './escapeString.ts'
+export type { NotDataCode } from './messages/data.ts'
 export type { Definition, Leaf } from './module/definitions.ts'
 export type { ImportItem } from './module/imports.ts'
 export type { Module } from './module/module.ts'
+export { isNode, type NodeOf, type NodeType } from './nodeTypes.ts'
 export { type AttrPath, type AttrPathLike, formatPath, parsePath } from './path.ts'
 export type { Result } from './result.ts'
 export { canonicalOfValue } from './syntax/canonical.ts'

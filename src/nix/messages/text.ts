@@ -29,6 +29,12 @@ export const nulCharacter: Message = {
   hint: 'restore the file from a backup'
 }
 
+export const halfCharacter: Message = {
+  code: 'ENCODING',
+  message: 'this is half of a surrogate pair, which no file can contain',
+  hint: 'use decode(bytes), or TextDecoder, to read the bytes of a file'
+}
+
 export const loneCarriageReturn: Message = {
   code: 'ENCODING',
   message: 'Nix reads this carriage return as a line ending, although no line feed follows it',

@@ -171,7 +171,8 @@ export function addLines(string: SyntaxNode, lines: readonly string[]): Edit {
   return insertion(at, lines.map(it => inner + escapeIndented(it, isFirst) + eol).join(''))
 }
 
-function escapeIndented(line: string, escapesSpace: boolean): string {
+/** A line as source of an indented string; `escapesSpace` protects a leading space. */
+export function escapeIndented(line: string, escapesSpace: boolean): string {
   const escaped = line
     .replace(/''|'(?=\$\{)/g, it => (it === "''" ? "'''" : "''\\'"))
     .replace(/\$(?=\{)/g, "''$")
@@ -179,7 +180,7 @@ function escapeIndented(line: string, escapesSpace: boolean): string {
 }
 
 /** A line before an escape or the end of the string, with a quote at its end escaped: it would join that. */
-function closedIndented(line: string, escapesSpace: boolean): string {
+export function closedIndented(line: string, escapesSpace: boolean): string {
   const isOpen = /(?<!')(?:'')*'$/.test(line)
   if (!isOpen) return escapeIndented(line, escapesSpace)
   return `${escapeIndented(line.slice(0, -1), escapesSpace)}''\\'`

@@ -47,6 +47,20 @@ export function isInScope(node: SyntaxNode, name: string): boolean {
   return false
 }
 
+/** The innermost function, `let` or `rec` set that binds a variable; undefined if only a `with` may. */
+export function binderOf(variable: SyntaxNode): SyntaxNode | undefined {
+  for (let at = scopeAround(variable); at; at = at.parent) {
+    if (binds(at, variable.text)) return at
+  }
+  return undefined
+}
+
+/** The bindings and inherits of a `let` or `rec` set that define a name, or an attribute of it. */
+export function bindingsFor(scope: SyntaxNode, name: string): SyntaxNode[] {
+  const all = scope.children.find(it => it.type === 'binding_set')?.children ?? []
+  return all.filter(it => bindsName(it, name))
+}
+
 /** Whether a node is a `with` whose body contains the other node. */
 function isWithAround(node: SyntaxNode, inner: SyntaxNode): boolean {
   const body = node.type === 'with_expression' ? node.field('body') : undefined
@@ -120,9 +134,8 @@ function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
 /** Whether a function, `let` or `rec` set defines a name for the code inside it. */
 function binds(scope: SyntaxNode, name: string): boolean {
   if (scope.type === 'function_expression') return bindsArgument(scope, name)
-  if (!/^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)) return false
-  const all = scope.children.find(it => it.type === 'binding_set')?.children ?? []
-  return all.some(it => bindsName(it, name))
+  const isScope = /^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)
+  return isScope && bindingsFor(scope, name).length > 0
 }
 
 function isSame(a: SyntaxNode, b: SyntaxNode): boolean {

@@ -10,15 +10,37 @@ export function stringValue(node: SyntaxNode): string | undefined {
 
 /** The parts of a `"…"` in source order; undefined for each interpolation of anything but a string literal. */
 export function partsOfString(node: SyntaxNode): (string | undefined)[] {
-  const parts: (string | undefined)[] = []
-  const text = node.documentText
-  let at = node.start + 1
-  for (const it of node.children.filter(it => it.type === 'interpolation')) {
-    const inner = it.field('expression')
-    parts.push(quotedValue(text.slice(at, it.start)), inner && stringValue(inner))
-    at = it.end
+  const values = node.children
+    .filter(it => it.type === 'interpolation')
+    .map(it => it.field('expression'))
+    .map(it => it && stringValue(it))
+  const texts = textsBetween(node, 1).map(quotedValue)
+  return texts.flatMap((it, i) => (i < values.length ? [it, values[i]] : [it]))
+}
+
+/** The value of a string literal of either kind, with these values in place of its interpolations. */
+export function interpolatedValue(node: SyntaxNode, values: readonly string[]): string {
+  const parts =
+    node.type === 'string_expression'
+      ? textsBetween(node, 1).map(quotedValue)
+      : indentedValue(node, HOLE).split(HOLE)
+  return parts.map((it, i) => it + (values[i] ?? '')).join('')
+}
+
+// A document with a NUL can't be edited, so no text of a string contains it.
+const HOLE = '\0'
+
+/** The source of a string before, between and after its interpolations, without the quotes. */
+function textsBetween(node: SyntaxNode, quotes: number): string[] {
+  const texts: string[] = []
+  let at = node.start + quotes
+  for (const child of node.children) {
+    if (child.type !== 'interpolation') continue
+    texts.push(node.documentText.slice(at, child.start))
+    at = child.end
   }
-  return [...parts, quotedValue(text.slice(at, node.end - 1))]
+  texts.push(node.documentText.slice(at, node.end - quotes))
+  return texts
 }
 
 function quotedValue(body: string): string {
@@ -32,10 +54,11 @@ function quotedValue(body: string): string {
  * Nix removes from an indented string its first line if that is empty, the common indentation of its
  * lines, and the spaces of its last line. The common indentation is also removed after an escaped line
  * ending, although Nix ignores that text when it computes the indentation (stripIndentation in Nix).
+ * `hole` is written for each interpolation.
  */
-function indentedValue(node: SyntaxNode): string {
+function indentedValue(node: SyntaxNode, hole = ''): string {
   const common = sharedIndent(node)
-  const parts = piecesOf(node)
+  const parts = piecesOf(node, hole)
   const first = parts[0]
   if (first && !first.isMark) first.value = first.value.replace(/^ *\n/, '')
   let value = ''
@@ -80,7 +103,7 @@ interface StringPart {
 
 const ESCAPE = /''(?:[$']|\\[\s\S])/g
 
-function piecesOf(node: SyntaxNode): StringPart[] {
+function piecesOf(node: SyntaxNode, hole = ''): StringPart[] {
   const parts: StringPart[] = []
   const add = (value: string, isMark: boolean) => {
     if (value !== '' || isMark) parts.push({ value, isMark })
@@ -94,15 +117,10 @@ function piecesOf(node: SyntaxNode): StringPart[] {
     }
     add(written.slice(at), false)
   }
-  const text = node.documentText
-  let at = node.start + 2
-  for (const child of node.children) {
-    if (child.type !== 'interpolation') continue
-    addText(text.slice(at, child.start))
-    add('', true)
-    at = child.end
+  for (const [i, written] of textsBetween(node, 2).entries()) {
+    if (i > 0) add(hole, true)
+    addText(written)
   }
-  addText(text.slice(at, node.end - 2))
   return parts
 }
 

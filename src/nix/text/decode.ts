@@ -2,6 +2,7 @@ import { type NixError, nixError } from '../errors.ts'
 import {
   byteOrderMark,
   encrypted,
+  halfCharacter,
   loneCarriageReturn,
   notUtf8,
   nulCharacter
@@ -31,16 +32,28 @@ export function decode(bytes: Uint8Array): Result<string, NixError> {
 /**
  * The first character that makes a text unsafe to edit although it may look right: a byte order mark
  * (Nix rejects it), a NUL (Nix stops there), or a carriage return without a line feed (Nix ends a `#`
- * comment there, but most other programs do not: a definition may look like a comment).
- * Undefined if there is none.
+ * comment there, but most other programs do not: a definition may look like a comment), or half a
+ * surrogate pair (no file can contain it). Undefined if there is none.
  */
 export function findEncodingFault(text: string): NixError | undefined {
-  const found = /^\ufeff|\0|\r(?!\n)/.exec(text)
+  const found = /^\ufeff|\0|\r(?!\n)/.exec(text) ?? halfPair(text)
   if (!found) return undefined
   const [character] = found
   const message =
-    character === '\0' ? nulCharacter : character === '\r' ? loneCarriageReturn : byteOrderMark
+    character === '\0'
+      ? nulCharacter
+      : character === '\r'
+        ? loneCarriageReturn
+        : character === '\ufeff'
+          ? byteOrderMark
+          : halfCharacter
   return nixError(text, { ...message, range: { start: found.index, end: found.index + 1 } })
+}
+
+/** The first half of a surrogate pair; `isWellFormed` is much faster than the search. */
+function halfPair(text: string): RegExpExecArray | null {
+  const { isWellFormed } = text as { isWellFormed?: () => boolean }
+  return isWellFormed?.call(text) ? null : /\p{Surrogate}/u.exec(text)
 }
 
 const CIPHERS: [string, string][] = [
