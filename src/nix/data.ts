@@ -11,6 +11,7 @@ import { binderOf, bindingsFor } from './syntax/scope.ts'
 import { interpolatedValue } from './syntax/strings.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 import { type Place, placeOf } from './text/lines.ts'
+import { visibleLine } from './text/visible.ts'
 
 /** A value as JSON has it. */
 export type PlainValue =
@@ -68,7 +69,8 @@ interface Reading {
 
 function refuse(node: SyntaxNode, code: NotDataCode): { ok: false; error: NotData } {
   const at = placeOf(node.documentText, node.start)
-  return err({ code, message: notDataMessage(code, node.text), node, at })
+  const shown = visibleLine(node.text.slice(0, 1000).replace(/\s+/g, ' '))
+  return err({ code, message: notDataMessage(code, shown), node, at })
 }
 
 function read(node: SyntaxNode, reading: Reading): Read {

@@ -7,17 +7,20 @@ import { copyStyle } from './edit/layout.ts'
 import { editsModuleAttribute, hasTarget, type Operation } from './edit/operation.ts'
 import { isOneLine } from './edit/placement.ts'
 import type { Edits } from './edit/refusals.ts'
+import { remarksOn } from './edit/remarks.ts'
 import { planRemove, planRemoveItems } from './edit/remove.ts'
 import { planRename } from './edit/rename.ts'
 import { planSet } from './edit/set.ts'
 import { type NixError, nixError } from './errors.ts'
 import { lookUp } from './module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module } from './module/module.ts'
+import type { Note } from './notes.ts'
 import { type AttrPath, commonLength, keysOf, samePath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
 import type { Source } from './source.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 import { composeEdits, type Edit, moveOffset } from './text/edits.ts'
+import { placeOf } from './text/lines.ts'
 import { isValueSet, withoutComment } from './values.ts'
 import { verify } from './verify/verify.ts'
 
@@ -31,6 +34,14 @@ interface State {
   edits: Edit[]
   /** The operations that are planned on the document but not yet applied to it. */
   batch: Batch
+  notes: Note[]
+}
+
+/** The result of a list of operations. */
+interface Planned {
+  document: Source
+  edits: Edit[]
+  notes: Note[]
 }
 
 /**
@@ -42,9 +53,10 @@ export function planInSequence(
   document: Source,
   module: Module,
   operations: readonly Operation[]
-): Result<{ document: Source; edits: Edit[] }, NixError> {
+): Result<Planned, NixError> {
   const { text } = document
-  let state: State = { text, document, module, edits: [], batch: new Batch(document, module) }
+  const batch = new Batch(document, module)
+  let state: State = { text, document, module, edits: [], batch, notes: [] }
   const all = operations.flatMap(it => [it, ...formalsFor(module, it)])
   for (const group of groupsOf(all)) {
     const next = advanceAll(state, group)
@@ -71,7 +83,12 @@ function groupsOf(operations: readonly Operation[]): Operation[][] {
 
 function canGroup(one: Operation, other: Operation): boolean {
   if (one.kind === 'remove') {
-    return other.kind === 'remove' && !editsModuleAttribute(one) && !editsModuleAttribute(other)
+    return (
+      other.kind === 'remove' &&
+      one.takesCommentsAbove === other.takesCommentsAbove &&
+      !editsModuleAttribute(one) &&
+      !editsModuleAttribute(other)
+    )
   }
   return (
     one.kind === 'add' &&
@@ -123,7 +140,13 @@ function advance(state: State, operations: readonly Operation[]): Result<State, 
   const { document, module, edits, batch } = state
   const group = operations.map(it => withMovedTarget(edits, it))
   const step = planGroup(document, module, group)
-  if (step.ok && batch.add(group, step.value)) return ok(state)
+  if (step.ok && batch.add(group, step.value)) {
+    const [first] = step.value
+    if (!first) return ok(state)
+    const at = placeOf(state.text, offsetBefore(edits, first.offset))
+    const added = remarksOn(group, step.value).map(it => ({ ...it, at }))
+    return ok(added.length === 0 ? state : { ...state, notes: [...state.notes, ...added] })
+  }
   if (batch.operations.length === 0) {
     return step.ok ? ok(state) : err(locatedInOriginal(state.text, edits, step.error))
   }
@@ -160,20 +183,23 @@ function withMovedTarget(edits: readonly Edit[], operation: Operation): Operatio
 /** The error with its place in the original text instead of the text after the edits. */
 function locatedInOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
   if (edits.length === 0 || error.range.end === 0) return error
-  const back = (offset: number) => {
-    let shift = 0
-    for (const edit of edits) {
-      const start = edit.offset + shift
-      if (offset < start) break
-      if (offset < start + edit.content.length) return edit.offset
-      shift += edit.content.length - edit.length
-    }
-    return offset - shift
-  }
+  const back = (offset: number) => offsetBefore(edits, offset)
   return nixError(text, {
     ...error,
     range: { start: back(error.range.start), end: back(error.range.end) }
   })
+}
+
+/** The offset before some edits of an offset after them. */
+function offsetBefore(edits: readonly Edit[], offset: number): number {
+  let shift = 0
+  for (const edit of edits) {
+    const start = edit.offset + shift
+    if (offset < start) break
+    if (offset < start + edit.content.length) return edit.offset
+    shift += edit.content.length - edit.length
+  }
+  return offset - shift
 }
 
 /** The edits of a group (see `groupsOf`), or why it is refused; empty if there is nothing to do. */
@@ -189,7 +215,7 @@ function planGroup(doc: Source, module: Module, group: readonly Operation[]): Ed
     case 'remove': {
       const removals = group.filter(it => it.kind === 'remove')
       const targets = removals.map(it => it.target)
-      return planRemove(doc, module, targets)
+      return planRemove(doc, module, targets, first.takesCommentsAbove)
     }
     case 'removeItems':
       return planRemoveItems(doc, module, first.target, first.items)

@@ -5,28 +5,14 @@ import { itemsNotAnArray, notImportable, valueTooDeep } from './messages/values.
 import { editsGiveOtherText } from './messages/verification.ts'
 import type { Definition } from './module/definitions.ts'
 import { type AttrPathLike, isText, parsePath } from './path.ts'
+import { makePlan, type Plan } from './plan.ts'
 import { err, ok, type Result } from './result.ts'
 import { planInSequence } from './sequence.ts'
 import type { Source } from './source.ts'
 import { isStackOverflow } from './stackOverflow.ts'
-import { diffTexts } from './text/diff.ts'
-import { applyEdits, type Edit, invertEdits } from './text/edits.ts'
+import { applyEdits } from './text/edits.ts'
 import { isTooDeep, type NixValue } from './values.ts'
 import { traceRefusal } from './verify/trace.ts'
-
-/** A verified change from one text to another. Plain data: nothing is written. */
-export interface Plan {
-  /** The changes to the document's text, for `applyEdits`; empty if there is nothing to do. */
-  edits: readonly Edit[]
-  /** The edits that turn `text` back into the document's text. */
-  inverse: readonly Edit[]
-  /** The text after the edits. */
-  text: string
-  /** Whether the list of edits is not empty. */
-  changed: boolean
-  /** The change as a unified diff; empty if nothing changed. `file` names it in the header. */
-  diff(options?: { file?: string; context?: number }): string
-}
 
 /**
  * A list of edits: either all of them are done, or none. Each edit works on the result of the previous
@@ -176,29 +162,7 @@ export class Transaction {
    * the verification fails, which is a bug.
    */
   plan(): Result<Plan, NixError> {
-    if (this.#error) return err(this.#error)
-    try {
-      return this.#plan()
-    } catch (error) {
-      if (!isStackOverflow(error)) throw error
-      return err(nixError(this.#document.text, tooDeeplyNested))
-    }
-  }
-
-  #plan(): Result<Plan, NixError> {
-    const { text } = this.#document
-    const module = this.#document.module()
-    if (!module.ok) return module
-
-    const done = planInSequence(this.#document, module.value, this.#operations)
-    if (!done.ok) return done
-    const { document, edits } = done.value
-    // The resulting document was verified. Verify also the list of edits that is returned.
-    if (applyEdits(text, edits) !== document.text) {
-      traceRefusal('edits', editsGiveOtherText.code)
-      return err(nixError(text, editsGiveOtherText))
-    }
-    return ok(makePlan(text, document.text, edits))
+    return this.#error ? err(this.#error) : planOperations(this.#document, this.#operations)
   }
 
   #check(values: readonly NixValue[]): void {
@@ -222,16 +186,30 @@ export class Transaction {
   }
 }
 
-function isDefinition(option: AttrPathLike | Definition): option is Definition {
+export function isDefinition(option: AttrPathLike | Definition): option is Definition {
   return typeof option === 'object' && option !== null && 'binding' in option
 }
 
-function makePlan(before: string, after: string, edits: Edit[]): Plan {
-  return {
-    edits,
-    inverse: invertEdits(before, edits),
-    text: after,
-    changed: edits.length > 0,
-    diff: options => diffTexts(before, after, options)
+/** Plans and verifies operations: see `plan` of a transaction. */
+export function planOperations(
+  source: Source,
+  operations: readonly Operation[]
+): Result<Plan, NixError> {
+  const { text } = source
+  try {
+    const module = source.module()
+    if (!module.ok) return module
+    const done = planInSequence(source, module.value, operations)
+    if (!done.ok) return done
+    const { document, edits, notes } = done.value
+    // The resulting document was verified. Verify also the list of edits that is returned.
+    if (applyEdits(text, edits) !== document.text) {
+      traceRefusal('edits', editsGiveOtherText.code)
+      return err(nixError(text, editsGiveOtherText))
+    }
+    return ok(makePlan(text, document.text, edits, notes))
+  } catch (error) {
+    if (!isStackOverflow(error)) throw error
+    return err(nixError(text, tooDeeplyNested))
   }
 }

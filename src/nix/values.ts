@@ -26,6 +26,14 @@ export interface Annotated {
   readonly [ANNOTATED]: true
   readonly value: NixValue
   readonly comment: string
+  /** The source of comments of a moved definition, which are written as they are. */
+  readonly sources?: CommentSources
+}
+
+/** The source of the comments on the lines above a definition, and of those after it on its line. */
+export interface CommentSources {
+  readonly above: readonly string[]
+  readonly after: readonly string[]
 }
 
 /**
@@ -38,10 +46,21 @@ export function expr(source: string): Expr {
 
 /**
  * A value followed by a comment on the same line. The comment is omitted where code has to follow on
- * that line: it would become part of the comment.
+ * that line, since it would become part of the comment; the plan then has a note.
  */
 export function annotated(value: NixValue, comment: string): Annotated {
   return { [ANNOTATED]: true, value, comment: comment.replace(/[\r\n]+/g, ' ').trim() }
+}
+
+/** A value with comments around its definition; `annotated` has no way to write one above. */
+export function withComments(value: NixValue, sources: CommentSources): Annotated {
+  return { [ANNOTATED]: true, value, comment: '', sources }
+}
+
+/** The source of the comments that belong to the value itself, in the order in which they are written. */
+export function commentSourcesOf({ comment, sources }: Annotated): CommentSources {
+  if (sources) return sources
+  return { above: [], after: comment === '' ? [] : [`# ${comment}`] }
 }
 
 export function isExpr(value: NixValue): value is Expr {
@@ -50,7 +69,10 @@ export function isExpr(value: NixValue): value is Expr {
 
 /** Whether a value has a comment anywhere. */
 export function hasComments(value: NixValue): boolean {
-  if (isAnnotated(value)) return value.comment !== '' || hasComments(value.value)
+  if (isAnnotated(value)) {
+    const { above, after } = commentSourcesOf(value)
+    return above.length + after.length > 0 || hasComments(value.value)
+  }
   if (isValueList(value)) return value.some(hasComments)
   return isValueSet(value) && Object.values(value).some(hasComments)
 }

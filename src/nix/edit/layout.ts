@@ -2,6 +2,7 @@ import { bisect } from '../bisect.ts'
 import { bindingsOf, commentsOf, elementsOf, isComment, isList } from '../syntax/nodes.ts'
 import { pushAll, type SyntaxNode } from '../syntax/tree.ts'
 import { eolOf, indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
+import type { CommentSources } from '../values.ts'
 import type { Layout } from './print.ts'
 
 /** The layout for new text with the indentation `indent`, in the style of the file. */
@@ -113,6 +114,39 @@ export function startWithComments(node: SyntaxNode): number {
     before = previousSibling(before)
   }
   return start
+}
+
+/**
+ * The start of a binding with the comment lines directly above it, if they are about it alone. If another
+ * binding begins on the line after it, they may be about both.
+ */
+export function startWithOwnComments(node: SyntaxNode): number {
+  const text = node.documentText
+  const end = endOfLineAfter(node)
+  if (end !== lineEnd(text, end)) return node.start
+  const newline = text.indexOf('\n', end)
+  const next = newline === -1 ? '' : text.slice(newline + 1, lineEnd(text, newline + 1))
+  const isAlone = /^\s*(?:$|#|\/\*|[}\])]|in\b)/.test(next)
+  return isAlone ? startWithComments(node) : node.start
+}
+
+/**
+ * The source of the comments that go with a binding to another place: those directly above that are about it
+ * alone, those inside it outside of its value, and those after it on its line.
+ */
+export function ownCommentsOf(binding: SyntaxNode, value: SyntaxNode): CommentSources {
+  const start = startWithOwnComments(binding)
+  const end = endWithComments(binding)
+  const siblings: SyntaxNode[] = []
+  for (let at = previousSibling(binding); at && at.start >= start; at = previousSibling(at)) {
+    siblings.unshift(at)
+  }
+  const inside = binding.children.flatMap(it => (it === value ? [] : [it, ...it.children]))
+  const after: SyntaxNode[] = []
+  for (let at = nextSibling(binding); at && at.end <= end; at = nextSibling(at)) after.push(at)
+  const sourcesOf = (nodes: readonly SyntaxNode[]) =>
+    nodes.filter(isComment).map(it => it.text.replace(/\r$/, ''))
+  return { above: sourcesOf([...siblings, ...inside]), after: sourcesOf(after) }
 }
 
 /** The next node at the same level; comments before a closing brace are outside the binding set. */

@@ -39,6 +39,14 @@ export interface AddOperation extends AddOptions {
   items: readonly NixValue[]
 }
 
+/** Removes all definitions of an option, or one. */
+export interface RemoveOperation {
+  kind: 'remove'
+  target: Target
+  /** Whether the comments on the lines directly above go too, if they are about the definition alone. */
+  takesCommentsAbove?: boolean
+}
+
 /** Adds a formal to a function, or does nothing if it is there. */
 export interface AddFormal {
   kind: 'addFormal'
@@ -64,7 +72,7 @@ export type OtherOperation = { kind: 'import'; path: string } | AddFormal | Remo
 export type Operation =
   | { kind: 'set'; target: Target; value: NixValue }
   | AddOperation
-  | { kind: 'remove'; target: Target }
+  | RemoveOperation
   | { kind: 'removeItems'; target: Target; items: readonly NixValue[] }
   | { kind: 'rename'; target: Target; to: AttrPath }
   | OtherOperation

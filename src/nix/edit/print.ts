@@ -1,6 +1,7 @@
 import { formatName, quote } from '../path.ts'
 import { parse } from '../syntax/parser.ts'
 import {
+  commentSourcesOf,
   isAnnotated,
   isExpr,
   isValueList,
@@ -61,11 +62,13 @@ export function printItem(value: NixValue, tightLists = false): string {
   return printInline(plain, tightLists)
 }
 
-/** `name = value;` with its comment, if there is one, without the indentation of the first line. */
+/** `name = value;` with its comments, if there are any, without the indentation of the first line. */
 export function printBinding(attrpath: string, value: NixValue, layout: Layout): string {
   const head = `${attrpath} = `
   const printed = printValue(value, layout, layout.indent.length + head.length)
-  return `${head}${printed};${commentOf(value)}`
+  const above = isAnnotated(value) ? commentSourcesOf(value).above : []
+  const lines = above.map(it => it + layout.eol + layout.indent)
+  return `${lines.join('')}${head}${printed};${commentOf(value)}`
 }
 
 /** A list item with its comment, to be written on its own line. */
@@ -74,7 +77,11 @@ export function printItemLine(value: NixValue, tightLists = false): string {
 }
 
 function commentOf(value: NixValue): string {
-  return isAnnotated(value) && value.comment !== '' ? ` # ${value.comment}` : ''
+  return isAnnotated(value)
+    ? commentSourcesOf(value)
+        .after.map(it => ` ${it}`)
+        .join('')
+    : ''
 }
 
 function printSet(set: { readonly [name: string]: NixValue }, layout: Layout): string {

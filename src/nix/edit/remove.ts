@@ -28,7 +28,8 @@ import {
   isBlankBefore,
   isOpenedAbove,
   nextSibling,
-  previousSibling
+  previousSibling,
+  startWithOwnComments
 } from './layout.ts'
 import { lookUpTarget, type Target } from './operation.ts'
 import {
@@ -43,7 +44,12 @@ import {
 } from './refusals.ts'
 
 /** `removeIn` without items, for several options: see Transaction. */
-export function planRemove(doc: Source, module: Module, targets: readonly Target[]): Edits {
+export function planRemove(
+  doc: Source,
+  module: Module,
+  targets: readonly Target[],
+  takesCommentsAbove = false
+): Edits {
   const bindings: SyntaxNode[] = []
   for (const target of targets) {
     const found = definitionsOf(doc, module, target)
@@ -60,7 +66,9 @@ export function planRemove(doc: Source, module: Module, targets: readonly Target
   const whole = wholeInherits(names)
   const statements = [...nodes.filter(it => it.type === 'binding'), ...whole]
   const some = names.filter(it => !whole.has(inheritOf(it)))
-  return blockedIn(doc, nodes) ?? ok(combine([...removeBindings(statements), ...removeNames(some)]))
+  const startOf = takesCommentsAbove ? startWithOwnComments : (it: SyntaxNode) => it.start
+  const edits = [...removeBindings(statements, startOf), ...removeNames(some)]
+  return blockedIn(doc, nodes) ?? ok(combine(edits))
 }
 
 /** The definitions of a target. Refused if the target is not an option or is no longer in the document. */
@@ -203,17 +211,20 @@ function combine(edits: readonly Edit[]): Edit[] {
 
 /**
  * The edits that remove bindings. No binding is inside another. A set that becomes empty is written as
- * `{ }`, or is removed if it is an element of a `mkMerge`.
+ * `{ }`, or is removed if it is an element of a `mkMerge`. `startOf` is the start of a binding with the
+ * comments above it that are removed too.
  */
-function removeBindings(bindings: readonly SyntaxNode[]): Edit[] {
+function removeBindings(bindings: readonly SyntaxNode[], startOf: StartOf): Edit[] {
   const removed = new Set(bindings)
   const sets = new Set(bindings.map(setAround).filter(it => it !== undefined))
-  const emptied = new Set([...sets].filter(it => isEmptiedBy(it, removed)))
+  const emptied = new Set([...sets].filter(it => isEmptiedBy(it, removed, startOf)))
   const edits = bindingRuns(bindings.filter(it => !emptied.has(setAround(it) as SyntaxNode))).map(
-    ([first, last]) => removeNode(first, last)
+    ([first, last]) => removeNode(first, last, startOf(first))
   )
   return [...edits, ...[...emptied].map(emptySet)]
 }
+
+type StartOf = (binding: SyntaxNode) => number
 
 /** Divides bindings into runs of consecutive ones, each as its first and last binding. */
 function bindingRuns(bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
@@ -237,15 +248,16 @@ function setAround(binding: SyntaxNode): SyntaxNode | undefined {
   return set && isSet(set) ? set : undefined
 }
 
-function isEmptiedBy(set: SyntaxNode, removed: ReadonlySet<SyntaxNode>): boolean {
+function isEmptiedBy(set: SyntaxNode, removed: ReadonlySet<SyntaxNode>, startOf: StartOf): boolean {
   const bindings = bindingsOf(set)
   if (!bindings.every(it => removed.has(it))) return false
   // Both lists are in source order.
   let last = -1
   return commentsOf(set).every(({ start, end }) => {
     while ((bindings[last + 1]?.end ?? Number.POSITIVE_INFINITY) <= start) last++
-    const owner = bindings[last]
-    return owner !== undefined && end <= endWithComments(owner)
+    const [owner, next] = [bindings[last], bindings[last + 1]]
+    const isAfter = owner !== undefined && end <= endWithComments(owner)
+    return isAfter || (next !== undefined && start >= startOf(next))
   })
 }
 
@@ -257,28 +269,29 @@ function emptySet(set: SyntaxNode): Edit {
 
 /**
  * The edit that removes everything from a binding or list element to `last`, with the comments after
- * `last` on the same line, and with the lines that become empty. Comments above are kept.
+ * `last` on the same line, and with the lines that become empty. Comments above are kept, except those from
+ * `start` on.
  */
-export function removeNode(node: SyntaxNode, last: SyntaxNode = node): Edit {
+export function removeNode(node: SyntaxNode, last: SyntaxNode = node, start = node.start): Edit {
   const text = node.documentText
   const end = endOfLineAfter(last)
   const ownLines = startsLine(text, node.start) && end === lineEnd(text, end)
-  return ownLines ? removeLines(node, end) : removeInLine(node, last, endWithComments(last))
+  return ownLines ? removeLines(text, start, end) : removeInLine(node, last, endWithComments(last))
 }
 
-function removeLines(node: SyntaxNode, end: number): Edit {
-  const text = node.documentText
-  const first = lineStart(text, node.start)
+/** Removes the lines of a block, and one of two blank lines around it. */
+function removeLines(text: string, start: number, end: number): Edit {
+  const first = lineStart(text, start)
   const newline = text.indexOf('\n', end)
   if (newline === -1) return { offset: first, length: end - first, content: '' }
   const next = newline + 1
   // Remove the blank line above the block or, for the first block of a set, the blank line below it.
   const blankBelow = /^[ \t]*\r?\n/.exec(text.slice(next))
-  if (blankBelow && isOpenedAbove(text, node.start)) {
+  if (blankBelow && isOpenedAbove(text, start)) {
     return { offset: first, length: next + blankBelow[0].length - first, content: '' }
   }
   const closesBelow = /^[ \t]*[}\])]/.test(text.slice(next))
-  const above = isBlankBefore(text, node.start) && (blankBelow !== null || closesBelow)
+  const above = isBlankBefore(text, start) && (blankBelow !== null || closesBelow)
   const offset = above ? lineStart(text, first - 1) : first
   return { offset, length: next - offset, content: '' }
 }

@@ -1,7 +1,5 @@
 // Why an expression is not plain data.
 
-import { visibleLine } from '../text/visible.ts'
-
 /**
  * Why an expression is not plain data. Each code has one meaning:
  *
@@ -52,9 +50,8 @@ const REASONS: Record<NotDataCode, string> = {
 
 const LONGEST = 60
 
-/** `source` is the source of the expression at fault. */
-export function notDataMessage(code: NotDataCode, source: string): string {
-  const shown = visibleLine(source.replace(/\s+/g, ' '))
+/** `shown` is the source of the expression at fault on one line, without control characters. */
+export function notDataMessage(code: NotDataCode, shown: string): string {
   const short = shown.length > LONGEST ? `${shown.slice(0, LONGEST - 1)}…` : shown
   return `${short} ${REASONS[code]}`
 }

@@ -55,6 +55,36 @@ export function binderOf(variable: SyntaxNode): SyntaxNode | undefined {
   return undefined
 }
 
+/**
+ * What a variable means, so that the same text in two files has the same meaning in both: `argument NAME`
+ * for an argument of a function around the value, `global`, or the `with`s around the value that may define it.
+ * Equal for variables that are bound inside the value. Undefined for one that a `let` or `rec` set around it
+ * binds: no other file has that.
+ */
+export function meaningOf(variable: SyntaxNode, value: SyntaxNode): string | undefined {
+  const name = variable.text
+  const isInside = (it: SyntaxNode) => it.start >= value.start && it.end <= value.end
+  const binder = binderOf(variable)
+  if (binder && isInside(binder)) return 'inside'
+  if (binder?.type === 'function_expression') {
+    const formal = binder.field('formals')?.children.find(it => it.field('name')?.text === name)
+    const fallback = formal?.field('default')
+    return `argument ${name}${fallback ? ` ? ${fallback.text}` : ''}`
+  }
+  if (binder) return undefined
+  if (GLOBALS.has(name) || name.startsWith('__')) return 'global'
+  const environments: SyntaxNode[] = []
+  for (let at = scopeAround(variable); at; at = at.parent) {
+    const environment = isWithAround(at, variable) ? at.field('environment') : undefined
+    // The innermost one has the name, as far as the text shows.
+    if (environment && isInside(at)) return 'inside'
+    if (environment) environments.push(environment)
+  }
+  const heads = environments.flatMap(variablesIn).map(it => meaningOf(it, it))
+  if (heads.includes(undefined)) return undefined
+  return [...environments.map(it => `with ${it.text}`), ...heads].join(' ')
+}
+
 /** The bindings and inherits of a `let` or `rec` set that define a name, or an attribute of it. */
 export function bindingsFor(scope: SyntaxNode, name: string): SyntaxNode[] {
   const all = scope.children.find(it => it.type === 'binding_set')?.children ?? []

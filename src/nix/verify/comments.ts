@@ -5,14 +5,22 @@ import { insideAny } from '../errors.ts'
 import { isComment } from '../syntax/nodes.ts'
 import { parse } from '../syntax/parser.ts'
 import { pushAll, type SyntaxNode } from '../syntax/tree.ts'
-import { isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import { startsLine } from '../text/lines.ts'
+import {
+  commentSourcesOf,
+  isAnnotated,
+  isExpr,
+  isValueList,
+  isValueSet,
+  type NixValue
+} from '../values.ts'
 import { type Difference, nodeAfter, nodeBefore } from './diffTrees.ts'
 import type { Claim } from './permitted.ts'
 
 /**
  * A comment that was added or removed without a request; undefined if there is none. A new comment must
  * be part of a requested value. A removed comment must be inside a replaced or removed node, or after a
- * removed node on the same line. For an added or removed element of a `mkMerge`, `whole` has the element,
+ * removed node on the same line, or, if the definition moves to another file, on the lines directly above. For an added or removed element of a `mkMerge`, `whole` has the element,
  * and `differences` has its attributes instead.
  */
 export function strayComment(
@@ -43,11 +51,18 @@ export function strayComment(
     )
   const removed = removedOf(differences)
   const isRemoved = insideAny(removed)
+  const takesAbove = claims.some(it => it.takesCommentsAbove)
+  const starts = (takesAbove ? removed : []).map(it => it.start).sort((a, b) => a - b)
   const isReplaced = insideAny(claims.flatMap(it => it.replaced ?? []))
   const ends = [...removed, ...removedOf(whole)].map(it => it.end).sort((a, b) => a - b)
   const kept = counted(gained.map(textOf))
   const node = lost.find(
-    it => !takeOne(kept, textOf(it)) && !isReplaced(it) && !isRemoved(it) && !followsOneOf(it, ends)
+    it =>
+      !takeOne(kept, textOf(it)) &&
+      !isReplaced(it) &&
+      !isRemoved(it) &&
+      !followsOneOf(it, ends) &&
+      !isAboveOneOf(it, starts)
   )
   return node && { kind: 'removed', node }
 }
@@ -63,7 +78,10 @@ function collectComments(node: SyntaxNode, found: SyntaxNode[]): void {
 
 /** The source of the comments in a value. */
 function commentsOfValue(value: NixValue): string[] {
-  if (isAnnotated(value)) return [`# ${value.comment}`.trimEnd(), ...commentsOfValue(value.value)]
+  if (isAnnotated(value)) {
+    const { above, after } = commentSourcesOf(value)
+    return [...above, ...after, ...commentsOfValue(value.value)]
+  }
   if (isExpr(value)) {
     const found: SyntaxNode[] = []
     collectComments(parse(value.source).root, found)
@@ -100,4 +118,17 @@ function followsOneOf(comment: SyntaxNode, ends: readonly number[]): boolean {
   const end = ends[bisect(ends.length, i => (ends[i] as number) > comment.start) - 1]
   const between = end === undefined ? undefined : comment.documentText.slice(end, comment.start)
   return between !== undefined && /^(?:[^\S\n]|,|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(between)
+}
+
+/**
+ * Whether a comment is on the lines directly above one of some nodes, with only comments between them. `starts`
+ * are the starts of the nodes in source order.
+ */
+function isAboveOneOf(comment: SyntaxNode, starts: readonly number[]): boolean {
+  const { documentText: text, end } = comment
+  const start = starts[bisect(starts.length, i => (starts[i] as number) >= end)]
+  if (start === undefined || !startsLine(text, comment.start)) return false
+  const between = text.slice(end, start)
+  const code = between.replace(/#[^\n]*|\/\*[\s\S]*?\*\//g, '').trim()
+  return code === '' && !/\n[ \t\r]*\n/.test(between)
 }

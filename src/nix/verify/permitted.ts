@@ -60,6 +60,8 @@ export interface Claim extends Lookups {
   replaced: SyntaxNode | undefined
   /** Whether comments after a removed node on the same line may be removed with it. */
   takesComments: boolean
+  /** Whether comments on the lines directly above a removed node may be removed with it. */
+  takesCommentsAbove?: boolean
   /** Whether it permits a difference outside of all definitions: in the formals of a function. */
   permitsOutside(difference: Difference): boolean
 }
@@ -77,7 +79,7 @@ export function claimOf(operation: Operation, versions: Versions, edits: readonl
     case 'add':
       return claimOfAdd(path, lookups, operation.items, operation)
     case 'remove':
-      return claimOfRemove(path, lookups)
+      return { ...claimOfRemove(path, lookups), takesCommentsAbove: !!operation.takesCommentsAbove }
     case 'removeItems':
       return claimOfRemoveItems(path, lookups, operation.items)
     case 'rename':

@@ -1,15 +1,8 @@
 // Removes bindings whose option the toolkit can't determine, and combines that with a plan.
 
 import { removeNode } from '../../nix/edit/remove.ts'
-import {
-  diffTexts,
-  type Edit,
-  invertEdits,
-  type NixDocument,
-  type Plan,
-  type SyntaxNode,
-  visit
-} from '../../nix/index.ts'
+import { type Edit, type NixDocument, type Plan, type SyntaxNode, visit } from '../../nix/index.ts'
+import { makePlan } from '../../nix/plan.ts'
 import { composeEdits } from '../../nix/text/edits.ts'
 
 /**
@@ -56,21 +49,11 @@ function tokensOf({ root, text }: NixDocument, counts = (_: SyntaxNode) => true)
 /** Converts a plan for the text after these edits to a plan for the text before them. */
 export function afterEdits(text: string, edits: readonly Edit[], plan: Plan): Plan {
   if (edits.length === 0) return plan
-  return planOf(text, composeEdits(text, [...edits], [...plan.edits]), plan.text)
+  const all = composeEdits(text, [...edits], [...plan.edits])
+  return makePlan(text, plan.text, all, plan.notes)
 }
 
 /** The plan that does not change a text. */
 export function unchanged(text: string): Plan {
-  return planOf(text, [], text)
-}
-
-/** A plan from edits that turn `before` into `text`. It is not verified. */
-function planOf(before: string, edits: readonly Edit[], text: string): Plan {
-  return {
-    edits,
-    inverse: invertEdits(before, edits),
-    text,
-    changed: edits.length > 0,
-    diff: options => diffTexts(before, text, options)
-  }
+  return makePlan(text, text, [], [])
 }
