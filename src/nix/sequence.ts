@@ -141,11 +141,7 @@ function advance(state: State, operations: readonly Operation[]): Result<State, 
   const group = operations.map(it => withMovedTarget(edits, it))
   const step = planGroup(document, module, group)
   if (step.ok && batch.add(group, step.value)) {
-    const [first] = step.value
-    if (!first) return ok(state)
-    const at = placeOf(state.text, offsetBefore(edits, first.offset))
-    const added = remarksOn(group, step.value).map(it => ({ ...it, at }))
-    return ok(added.length === 0 ? state : { ...state, notes: [...state.notes, ...added] })
+    return ok(withNotes(state, group, step.value))
   }
   if (batch.operations.length === 0) {
     return step.ok ? ok(state) : err(locatedInOriginal(state.text, edits, step.error))
@@ -153,6 +149,15 @@ function advance(state: State, operations: readonly Operation[]): Result<State, 
   // The group was refused or depends on the batch: apply the batch, then plan the group again.
   const applied = applyBatch(state)
   return applied.ok ? advance(applied.value, operations) : applied
+}
+
+/** Adds the notes on a group and its edits, with their place in the text before all operations. */
+function withNotes(state: State, group: readonly Operation[], planned: readonly Edit[]): State {
+  const [first] = planned
+  const remarks = first ? remarksOn(group, planned) : []
+  if (!first || remarks.length === 0) return state
+  const at = placeOf(state.text, offsetBefore(state.edits, first.offset))
+  return { ...state, notes: [...state.notes, ...remarks.map(it => ({ ...it, at }))] }
 }
 
 /** Applies the batch to the document, and verifies the result. */
