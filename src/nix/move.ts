@@ -18,10 +18,11 @@ import type { Plan } from './plan.ts'
 import type { Reader } from './reader.ts'
 import { err, ok, type Result } from './result.ts'
 import type { Source } from './source.ts'
-import { canonicalOfNode } from './syntax/canonical.ts'
+import { canonicalOfNode, canonicalOfValue } from './syntax/canonical.ts'
 import { isComment } from './syntax/nodes.ts'
 import { isInScope, meaningOf, variablesIn } from './syntax/scope.ts'
 import { pushAll, type SyntaxNode } from './syntax/tree.ts'
+import { eolOf } from './text/lines.ts'
 import { isDefinition, planOperations } from './transaction.ts'
 import { expr, withComments } from './values.ts'
 import { visit } from './visit.ts'
@@ -86,7 +87,7 @@ export function moveDefinition(
   if (!leaving.ok) return about('from', leaving.error)
   const arriving = planOperations(to, [
     ...(options.addFormals ? formalsFor(moved, to) : []),
-    ...moved.map(arrivalOf)
+    ...moved.map(it => arrivalOf(it, to))
   ])
   if (!arriving.ok) return about('to', arriving.error)
   const move = { from: leaving.value, to: arriving.value }
@@ -169,9 +170,14 @@ function formalsFor(moved: readonly Moved[], to: Place): Operation[] {
     .map(name => ({ kind: 'addFormal', of: 'set', name, fallback: undefined }))
 }
 
-function arrivalOf({ definition: { binding, value, source }, path }: Moved): Operation {
-  const comments = ownCommentsOf(binding, value)
-  const moved = withComments(expr(source), comments)
+function arrivalOf({ definition: { binding, value, source }, path }: Moved, to: Place): Operation {
+  const eol = eolOf(to.text)
+  const withEol = (text: string) => text.replace(/\r?\n/g, eol)
+  // A carriage return in an indented string is part of its value.
+  const isSame = canonicalOfValue(expr(withEol(source))) === canonicalOfNode(value)
+  const { above, after } = ownCommentsOf(binding, value)
+  const comments = { above: above.map(withEol), after: after.map(withEol) }
+  const moved = withComments(expr(isSame ? withEol(source) : source), comments)
   return { kind: 'set', target: { kind: 'path', path }, value: moved }
 }
 
@@ -213,7 +219,7 @@ function lostComment(from: Place, to: Place, move: Move): NixError | undefined {
 function commentsBelow(root: SyntaxNode): string[] {
   const found: string[] = []
   visit(root, node => {
-    if (isComment(node)) found.push(node.text.trimEnd())
+    if (isComment(node)) found.push(node.text.replaceAll('\r', ''))
     return undefined
   })
   return found

@@ -139,11 +139,14 @@ describe('moveDefinition', () => {
   })
 
   it('keeps the line endings of each file', () => {
-    const from = '{\r\n  # a\r\n  a = 1; # one\r\n\r\n  b = 2;\r\n}\r\n'
+    const from =
+      '{\r\n  /* a\r\n   */\r\n  a = {\r\n    b = 1; # one\r\n  };\r\n\r\n  b = 2;\r\n}\r\n'
     expect(moved(from, 'a', '{\n  x = 1;\n}\n')).toEqual([
       '{\r\n  b = 2;\r\n}\r\n',
-      '{\n  x = 1;\n\n  # a\n  a = 1; # one\n}\n'
+      '{\n  x = 1;\n\n  /* a\n   */\n  a = {\n    b = 1; # one\n  };\n}\n'
     ])
+    const text = "{\r\n  a = ''\r\n    x\r\n  '';\r\n}\r\n"
+    expect(moved(text, 'a', '{\n  x = 1;\n}\n')[1]).toContain("''\r\n    x\r\n  ''")
   })
 
   const plain = '{ lib, pkgs, ... }: { x = 1; }'
