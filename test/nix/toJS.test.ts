@@ -1,9 +1,11 @@
 // What `toJS` returns for an expression: plain data, or a code and the innermost expression at fault.
 
 import { spawnSync } from 'node:child_process'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseDocument, toJS } from '../../src/nix/index.ts'
+import { type PlainValue, parseDocument, toJS } from '../../src/nix/index.ts'
 import { areAvailable } from '../support/needing.ts'
+import { seed } from '../support/seed.ts'
 import { nix } from './support.ts'
 
 /** The value of a whole file, or the code and the source of the expression at fault. */
@@ -87,6 +89,40 @@ describe('toJS', () => {
     )
     expect(run.stderr).toBe('')
     expect(JSON.parse(run.stdout)).toEqual(DATA.map(([, value]) => value))
+  })
+
+  it('reads every value that setIn writes', () => {
+    const name = fc.string({
+      unit: fc.constantFrom('a', '.', ' ', '"', '$', '{', 'é'),
+      maxLength: 4
+    })
+    const scalar = fc.oneof(
+      fc.constantFrom(null, true, false),
+      fc.maxSafeInteger(),
+      fc
+        .double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 })
+        .map(it => it + 0.5),
+      name,
+      fc.string({ unit: fc.constantFrom('a', ' ', '\n', '\t', "'", '$', '{', '\\'), maxLength: 8 })
+    )
+    const { value } = fc.letrec<{ value: PlainValue }>(tie => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        scalar,
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(name, tie('value'), { maxKeys: 3, noNullPrototype: true })
+      )
+    }))
+    const writtenAs = (it: PlainValue) => {
+      const plan = parseDocument('{\n  b = 1;\n}\n').edit().setIn('a', it).plan()
+      if (!plan.ok) throw new Error(plan.error.render())
+      const [definition] = parseDocument(plan.value.text).getIn('a')
+      return definition && toJS(definition)
+    }
+    fc.assert(
+      fc.property(value, it => expect(writtenAs(it)).toEqual({ ok: true, value: it })),
+      { seed, numRuns: 300 }
+    )
   })
 
   it('reads a definition and a leaf, and a name in an inherit', () => {
