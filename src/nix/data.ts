@@ -148,13 +148,16 @@ function readList(list: SyntaxNode, reading: Reading): Read {
   return ok(items)
 }
 
-/** A set as a tree: a Map where attributes of several bindings may meet, since a name can be `__proto__`. */
-type Attributes = Map<string, Attributes | PlainValue>
+/** A set as a tree, to which several bindings may add attributes. */
+class Attributes extends Map<string, Attributes | PlainValue> {
+  /** Whether a `rec` set is a part of it: Nix reads what other bindings add to that inside it. */
+  isRecursive = false
+}
 
 function readSet(set: SyntaxNode, reading: Reading): Read {
   const duplicate = findDuplicate(set, [])
   if (duplicate) return refuse(duplicate, 'DUPLICATE_ATTRIBUTE')
-  const attributes: Attributes = new Map()
+  const attributes = new Attributes()
   const fault = addAttributes(attributes, set, reading)
   return fault ?? ok(objectOf(attributes))
 }
@@ -194,11 +197,21 @@ function addAttribute(
   reading: Reading
 ): ReturnType<typeof refuse> | undefined {
   let at = to
-  for (const name of names.slice(0, -1)) at = setIn(at, name)
+  for (const name of names.slice(0, -1)) {
+    at = setIn(at, name)
+    if (at.isRecursive) return refuse(value, 'COMPUTED_VALUE')
+  }
   const last = names.at(-1) ?? ''
   const inner = unwrapped(value)
-  // Nix merges sets that are written out; the variables of a `rec` set are read inside it all the same.
-  if (isSet(inner)) return addAttributes(setIn(at, last), inner, reading)
+  // Nix merges sets that are written out.
+  if (isSet(inner)) {
+    const attributes = setIn(at, last)
+    const isRecursive = inner.type === 'rec_attrset_expression'
+    const isMerged = attributes.size > 0 && (isRecursive || attributes.isRecursive)
+    if (isMerged) return refuse(value, 'COMPUTED_VALUE')
+    attributes.isRecursive = isRecursive
+    return addAttributes(attributes, inner, reading)
+  }
   const plain = read(value, reading)
   if (!plain.ok) return plain
   at.set(last, plain.value)
@@ -207,15 +220,15 @@ function addAttribute(
 
 function setIn(attributes: Attributes, name: string): Attributes {
   const existing = attributes.get(name)
-  if (existing instanceof Map) return existing
-  const inner: Attributes = new Map()
+  if (existing instanceof Attributes) return existing
+  const inner = new Attributes()
   attributes.set(name, inner)
   return inner
 }
 
 function objectOf(attributes: Attributes): { [name: string]: PlainValue } {
   return Object.fromEntries(
-    [...attributes].map(([name, it]) => [name, it instanceof Map ? objectOf(it) : it])
+    [...attributes].map(([name, it]) => [name, it instanceof Attributes ? objectOf(it) : it])
   )
 }
 

@@ -69,6 +69,9 @@ const OTHERS: [string, string][] = [
   ['let a = { b = 1; }; in a.b', 'VARIABLE a.b'],
   ['let a = b; b = [ a ]; in a', 'RECURSION a'],
   ['rec { a = a; }', 'RECURSION a'],
+  // Nix reads z inside the rec set.
+  ['let y = 2; in { a = rec { y = 1; }; a.z = y; }', 'COMPUTED_VALUE y'],
+  ['let y = 2; in { a.z = y; a = rec { y = 1; }; }', 'COMPUTED_VALUE rec { y = 1; }'],
   ['{ a = 1; a = 2; }', 'DUPLICATE_ATTRIBUTE a = 2;'],
   ['{ a = 1; a.b = 2; }', 'DUPLICATE_ATTRIBUTE a.b = 2;'],
   ['{ a = ; }', 'SYNTAX { a = ; }'],
@@ -120,7 +123,9 @@ describe('toJS', () => {
       return definition && toJS(definition)
     }
     fc.assert(
-      fc.property(value, it => expect(writtenAs(it)).toEqual({ ok: true, value: it })),
+      fc.property(value, it => {
+        expect(writtenAs(it)).toEqual({ ok: true, value: it })
+      }),
       { seed, numRuns: 300 }
     )
   })

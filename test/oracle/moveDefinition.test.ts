@@ -23,7 +23,7 @@ const FROM = nix`
       host = "a";
       url = "http://${'$'}{host}/";
     };
-    services.web.port = port;
+    services.port = port;
     script = ''
       echo a
         echo b
@@ -80,7 +80,7 @@ describeWithOracle('a definition that moves to another file', oracle => {
   })
 
   it('is refused where a variable of a let would be missing', () => {
-    const move = moveDefinition(parseDocument(FROM), 'services.web.port', parseDocument(TO))
+    const move = moveDefinition(parseDocument(FROM), 'services.port', parseDocument(TO))
     expect(move.ok ? '' : move.error.code).toBe('BAD_VALUE')
   })
 })

@@ -7,7 +7,7 @@
  * - `VARIABLE` a variable, or an attribute of one, whose value is not a literal of the same file
  * - `CALL` the result of a function
  * - `FUNCTION` a function
- * - `COMPUTED_VALUE` the result of an operator or of `if`
+ * - `COMPUTED_VALUE` the result of an operator or of `if`, or what another binding adds to a `rec` set
  * - `INTERPOLATION` a string with an interpolation that is not a string of the same file
  * - `PATH` a path: JavaScript has no such type, and what it means depends on the file
  * - `NUMBER` an integer beyond 2^53 or a float that JavaScript would change
