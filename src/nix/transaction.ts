@@ -1,3 +1,4 @@
+import { importItem } from './edit/import.ts'
 import type { Operation, Position, Target } from './edit/operation.ts'
 import { type NixError, nixError } from './errors.ts'
 import { tooDeeplyNested } from './messages/text.ts'
@@ -117,12 +118,24 @@ export class Transaction {
    * Errors: `INHERITED`, `NOT_A_LIST`, `BAD_VALUE`.
    */
   import(path: string): this {
-    if (/^(?:\.{1,2})?\//.test(path) && !/\p{Cc}/u.test(path) && isText(path)) {
-      this.#operations.push({ kind: 'import', path })
-    } else {
-      this.#error ??= nixError('', notImportable(path))
-    }
+    if (this.#checkImport(path)) this.#operations.push({ kind: 'import', path })
     return this
+  }
+
+  /**
+   * Removes a file or folder from the module's `imports`, however its path is written, also from imports
+   * under a condition. Nothing is done if it is not imported.
+   *
+   * Errors: `BAD_VALUE`, and those of `removeIn` with items.
+   */
+  removeImport(path: string): this {
+    return this.#checkImport(path) ? this.removeIn(['imports'], [importItem(path)]) : this
+  }
+
+  #checkImport(path: string): boolean {
+    const isPath = /^(?:\.{1,2})?\//.test(path) && !/\p{Cc}/u.test(path) && isText(path)
+    if (!isPath) this.#error ??= nixError('', notImportable(path))
+    return isPath
   }
 
   /**

@@ -4,6 +4,8 @@ import { expect, test } from 'vitest'
 import { changed, check, given, MODULE, nothing } from './support/option.ts'
 import { patch } from './support/text.ts'
 
+const GONE = nothing('has nothing to remove')
+
 test.concurrent('option set replaces the value', async () => {
   await check(
     ['set', 'pc.nix', 'services.openssh.enable', 'false'],
@@ -124,25 +126,44 @@ test.concurrent('option add --lines adds lines to a one-line string, and sets an
 })
 
 test.concurrent('option remove removes an item, a line or an option', async () => {
-  const alreadyRemoved = nothing('has nothing to remove')
   await check(
     ['remove', 'pc.nix', 'services.openssh.ports', '22'],
     'ports = [ 22 ]',
     'ports = [ ]',
-    alreadyRemoved
+    GONE
   )
   await check(
     ['remove', 'pc.nix', 'boot.extraModprobeConfig', '--string', 'options kvm nested=1'],
     "''\n    options kvm nested=1\n",
     "''\n",
-    alreadyRemoved
+    GONE
   )
   await check(
     ['remove', 'pc.nix', 'boot.kernelParams'],
     '  boot.kernelParams = [ "quiet" ]; # no noise\n',
     '',
-    alreadyRemoved
+    GONE
   )
+})
+
+test.concurrent('option import --remove removes a module, in any spelling', async () => {
+  await check(
+    ['import', '--remove', 'pc.nix', '././hardware.nix'],
+    '[ ./hardware.nix ]',
+    '[ ]',
+    GONE
+  )
+  expect(await given().run(['option', 'import', '--remove', 'pc.nix', './vfio'])).toEqual(GONE)
+})
+
+test.concurrent('option rename moves an option to another path', async () => {
+  await check(
+    ['rename', 'pc.nix', 'boot.kernelParams', 'boot.params'],
+    'boot.kernelParams',
+    'boot.params',
+    GONE
+  )
+  expect(await given().run(['option', 'rename', 'pc.nix', 'a', 'b'])).toEqual(GONE)
 })
 
 test.concurrent('option import adds a module unless an equivalent path is already imported', async () => {

@@ -143,7 +143,11 @@ const NEEDS_PATH = 'needs PATH: the attribute path of an option, e.g. boot.kerne
 const NEEDS_VALUE = 'needs VALUE: a value, written in Nix.'
 
 test.concurrent.each<Case>([
-  [[], '"option" needs ACTION: get, set, add, remove or import.', 'Do:  vfio-patch option ACTION'],
+  [
+    [],
+    '"option" needs ACTION: get, set, add, remove, rename or import.',
+    'Do:  vfio-patch option ACTION'
+  ],
   [['sett'], 'unknown command "option sett". Did you mean "option set"?', `Do:  ${HELP}`],
   [['pc.nix', 'a'], 'unknown command "option pc.nix".', `Do:  ${HELP}`],
   [['get'], `"option get" ${NEEDS_FILE}`, `${GET} [PATH]`],
@@ -167,6 +171,12 @@ test.concurrent.each<Case>([
     '"option import" needs MODULE: the path of a module, e.g. ./vfio.',
     'Do:  vfio-patch option import FILE MODULE'
   ],
+  [
+    ['rename', 'pc.nix', 'a'],
+    '"option rename" needs NEW: its new attribute path, e.g. hardware.graphics.',
+    'Do:  vfio-patch option rename FILE OLD NEW'
+  ],
+  [['set', 'pc.nix', 'a', '1', '--remove'], '"option set" does not take --remove.', `Do:  ${HELP}`],
   [['set', 'pc.nix', 'a', ''], 'the value is empty.', `Do:  ${STRING}`],
   [
     ['set', 'pc.nix', 'a', '[ 1'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseDocument } from '../../src/nix/index.ts'
+import { expr, parseDocument } from '../../src/nix/index.ts'
 import { type EditOf, edited, nix, refusalOf } from './support.ts'
 
 const importVfio: EditOf = it => it.import('./vfio')
@@ -134,4 +134,38 @@ it('writes a path to import unchanged', () => {
     '{ x, ... }: {\n  imports = [ (/. + "/etc/\\${x}") ];\n}'
   )
   expect(refusalOf('{ }', it => it.import('./a\ud800'))).toBe('BAD_VALUE')
+})
+
+describe('removeImport', () => {
+  const spellings = [
+    './vfio/default.nix',
+    '(import ./vfio)',
+    '(./. + "/vfio")',
+    './x/../vfio',
+    '"${./.}/vfio"'
+  ]
+  it.each(spellings)('removes %s', item => {
+    const given = `{ imports = [ ./a.nix ${item} ]; }`
+    const then = '{ imports = [ ./a.nix ]; }'
+    expect(edited(given, it => it.removeImport('./vfio'))).toBe(then)
+    expect(edited(given, it => it.removeIn('imports', [expr('./vfio/')]))).toBe(then)
+  })
+
+  it('removes imports under a condition, too, and undoes import', () => {
+    const given =
+      '{ lib, c, ... }: { imports = [ ./a.nix ] ++ lib.optional c ./a.nix ++ lib.optionals c [ ./vfio ]; }'
+    expect(edited(given, it => it.removeImport('./vfio/default.nix'))).toBe(
+      given.replace('[ ./vfio ]', '[ ]')
+    )
+    expect(edited(given, it => it.import('./b c').removeImport('././b c'))).toBe(given)
+  })
+
+  it('does nothing without such an import, and compares other lists as before', () => {
+    for (const given of ['{ }', '{ imports = [ ./b ]; }', '{ imports = [ x ]; }']) {
+      expect(edited(given, it => it.removeImport('./vfio'))).toBe(given)
+    }
+    const list = '{ l = [ ./vfio/default.nix ]; }'
+    expect(edited(list, it => it.removeIn('l', [expr('./vfio')]))).toBe(list)
+    expect(refusalOf('{ }', it => it.removeImport('vfio'))).toBe('BAD_VALUE')
+  })
 })

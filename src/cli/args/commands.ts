@@ -102,7 +102,7 @@ If networking.hostName names this machine, "check" also compares the configurati
     conflicts: [['redo', 'run']]
   },
   option: {
-    operands: [{ name: 'ACTION', help: 'get, set, add, remove or import' }],
+    operands: [{ name: 'ACTION', help: 'get, set, add, remove, rename or import' }],
     summary: 'read or edit any option, or import a module',
     details:
       'Reads and edits any option of any module. All actions except get show the change, ask, and write it; "vfio-patch undo FILE" undoes it. If FILE is -, the module is read from standard input and the result is printed, without a question.',
@@ -163,9 +163,18 @@ export const ACTION_CALLS: Record<Action, Call> = {
     summary: 'remove items, or the definition of the option',
     needs: [BACKUP_RULE]
   },
+  rename: {
+    operands: [
+      MODULE_FILE,
+      { name: 'OLD', help: 'the attribute path of an option, e.g. hardware.opengl' },
+      { name: 'NEW', help: 'its new attribute path, e.g. hardware.graphics' }
+    ],
+    summary: 'give the option, and those below it, another path',
+    needs: [BACKUP_RULE]
+  },
   import: {
     operands: [MODULE_FILE, { name: 'MODULE', help: 'the path of a module, e.g. ./vfio' }],
-    summary: 'add a path to the imports of the module',
+    summary: 'add a path to the imports of the module, or remove it',
     needs: [BACKUP_RULE]
   }
 }

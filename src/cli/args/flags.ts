@@ -18,7 +18,7 @@ export const COMMANDS = [
 export type Command = (typeof COMMANDS)[number]
 
 /** The actions of `option`. */
-export const ACTIONS = ['get', 'set', 'add', 'remove', 'import'] as const
+export const ACTIONS = ['get', 'set', 'add', 'remove', 'rename', 'import'] as const
 export type Action = (typeof ACTIONS)[number]
 
 /** The values of `--parse-check`. */
@@ -37,7 +37,7 @@ const PLANNING: readonly Command[] = ['apply', 'diff']
 const READING_MACHINE: readonly Command[] = ['scan', 'apply', 'diff', 'check']
 const EDITING: readonly Command[] = ['apply', 'diff', 'check', 'remove', 'option']
 const WRITING: readonly Command[] = ['apply', 'check', 'remove', 'undo', 'option']
-const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
+const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'rename', 'import']
 
 /** The flags in the order of the help. */
 export const FLAGS: readonly CommandFlag[] = [
@@ -97,6 +97,13 @@ export const FLAGS: readonly CommandFlag[] = [
     help: 'add: where to insert in the list; default end',
     commands: ['option'],
     actions: ['add']
+  },
+  {
+    name: 'remove',
+    kind: 'switch',
+    help: 'import: remove the path instead',
+    commands: ['option'],
+    actions: ['import']
   },
   {
     name: 'to',

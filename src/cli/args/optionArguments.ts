@@ -29,7 +29,8 @@ export type OptionAction =
       lines: boolean
     }
   | { action: 'remove'; path: readonly string[]; items: readonly NixValue[] | undefined }
-  | { action: 'import'; module: string }
+  | { action: 'rename'; path: readonly string[]; to: readonly string[] }
+  | { action: 'import'; module: string; isRemoval: boolean }
 
 /** `option` on a file, or on standard input (`-`). */
 export interface OptionRequest extends CommandRequest {
@@ -64,6 +65,7 @@ function tailOf(args: Arguments): string {
   const words = [
     ...(args.on('string') === true ? ['--string'] : []),
     ...(args.on('lines') === true ? ['--lines'] : []),
+    ...(args.on('remove') === true ? ['--remove'] : []),
     ...(at === undefined ? [] : ['--at', at]),
     ...(args.values.some(it => it.startsWith('-')) ? ['--'] : []),
     ...args.values
@@ -79,9 +81,12 @@ function readAction(args: Arguments): OptionAction {
     if (flat) return { action: 'get', path: undefined, flat }
     throw new CommandError(messages.missingPath())
   }
-  if (action === 'import') return { action, module: first }
+  if (action === 'import') return { action, module: first, isRemoval: args.on('remove') === true }
   const path = orThrow(parsePath(first), messages.badPath)
   if (action === 'get') return { action, path, flat }
+  if (action === 'rename') {
+    return { action, path, to: orThrow(parsePath(rest[0] ?? ''), messages.badPath) }
+  }
   const lines = args.on('lines') === true
   const items = rest.map(it => readItem(it, lines, args.on('string') === true))
   if (action === 'remove') return { action, path, items: items.length === 0 ? undefined : items }

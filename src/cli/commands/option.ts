@@ -119,15 +119,21 @@ function planOption(doc: NixDocument, change: OptionChange, context: Context): P
     case 'remove':
       edit.removeIn(change.path, change.items)
       break
+    case 'rename':
+      edit.renameIn(change.path, change.to)
+      break
     case 'import':
-      edit.import(change.module)
+      if (change.isRemoval) edit.removeImport(change.module)
+      else edit.import(change.module)
       break
   }
   return orThrow(edit.plan(), it => planMessage(it, context))
 }
 
-function nothingToDo({ action }: OptionChange, context: Context, quiet: boolean): Report {
-  if (!quiet) printNotice(nothingToEdit(action === 'remove', context))
+function nothingToDo(change: OptionChange, context: Context, quiet: boolean): Report {
+  const { action } = change
+  const isRemoval = action === 'import' ? change.isRemoval : /^re/.test(action)
+  if (!quiet) printNotice(nothingToEdit(isRemoval, context))
   return unchanged(emptyBody(context.root))
 }
 

@@ -7,7 +7,7 @@ import { type Module, setToEdit } from '../module/module.ts'
 import { quote } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
-import { expr } from '../values.ts'
+import { expr, type NixValue } from '../values.ts'
 import { insertFirst, insertItems } from './insertion.ts'
 import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 
@@ -53,6 +53,11 @@ function appendList(definition: Definition, source: string): Edits {
   return fits
     ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }])
     : refuse(at, importsNotAList)
+}
+
+/** The value of an item of `imports`. */
+export function importItem(path: string): NixValue {
+  return expr(pathSource(path))
 }
 
 /** A path as Nix source: a path literal, or a concatenation if its characters require that. */

@@ -3,6 +3,7 @@ import { notInDocument } from '../messages/definitions.ts'
 import { crlfString, indentationLost } from '../messages/lists.ts'
 import { isMergeList } from '../module/combinators.ts'
 import type { Lookup } from '../module/definitions.ts'
+import { areImports, importKeyOf, importKeyOfValue } from '../module/imports.ts'
 import {
   isIndentedCrlf,
   lineNodesOf,
@@ -101,9 +102,12 @@ export function planRemoveItems(
   if (!found.ok) return found
   const { exact } = found.value
   const written = exact.filter(it => !it.inherited)
-  const keys = new Set(items.map(canonicalOfValue))
+  const isImports = areImports(module, target.path)
+  const keys = new Set<string | undefined>(items.map(canonicalOfValue))
+  const imports = new Set(isImports ? items.flatMap(it => importKeyOfValue(it) ?? []) : [])
   const lists = written.flatMap(it => allListsOf(it.value))
-  const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(it))
+  const isUnwanted = (it: SyntaxNode) =>
+    keys.has(canonicalOfNode(it)) || (isImports && imports.has(importKeyOf(it) ?? ''))
   const lines = new Set(items.map(withoutComment).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(it.value))
   const withCr = strings.find(

@@ -1,8 +1,10 @@
 // The imports of a module, however their paths are written.
 
 import { callOf, elementsOf } from '../syntax/nodes.ts'
+import { parse } from '../syntax/parser.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
+import { isExpr, type NixValue, withoutComment } from '../values.ts'
 import { lookUp } from './definitions.ts'
 import { allListsOf, certainItemsOf } from './lists.ts'
 import { type Module, unwrapped } from './module.ts'
@@ -48,6 +50,26 @@ export function importItemsOf(module: Module): ImportItem[] {
 /** All fixed paths in `imports`, as written: `./hardware-configuration.nix`. */
 export function importsOf(module: Module): string[] {
   return importItemsOf(module).flatMap(it => it.path ?? [])
+}
+
+/** A form of an import that is the same for all spellings of one path; undefined for a computed import. */
+export function importKeyOf(element: SyntaxNode): string | undefined {
+  const path = importedPath(element)
+  return path === undefined ? undefined : `import ${normalize(path)}`
+}
+
+/** `importKeyOf` for an item of `imports` that is a value. */
+export function importKeyOfValue(value: NixValue): string | undefined {
+  const plain = withoutComment(value)
+  if (typeof plain === 'string')
+    return plain.startsWith('/') ? `import ${normalize(plain)}` : undefined
+  const node = isExpr(plain) ? parse(plain.source).root.field('expression') : undefined
+  return node && importKeyOf(node)
+}
+
+/** Whether items of an option are modules to import, which have several spellings. */
+export function areImports({ isModule }: Module, path: readonly (string | undefined)[]): boolean {
+  return isModule && path.length === 1 && path[0] === 'imports'
 }
 
 /** Whether an element of `imports` imports the file or folder at `path`. */

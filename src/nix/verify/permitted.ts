@@ -29,9 +29,10 @@ import { isInScope } from '../syntax/scope.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
-import { expr, type NixValue, withoutComment } from '../values.ts'
+import { type NixValue, withoutComment } from '../values.ts'
 import { type Difference, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
 import { type FormalOperation, isChangeOfFormals } from './formals.ts'
+import { extendsSource, type IsRequested, isListOf, isUnwantedIn, oneOf } from './items.ts'
 
 /** The definitions of an operation's target before and after the edits. */
 interface Lookups {
@@ -81,7 +82,7 @@ export function claimOf(operation: Operation, versions: Versions, edits: readonl
     case 'remove':
       return { ...claimOfRemove(path, lookups), takesCommentsAbove: !!operation.takesCommentsAbove }
     case 'removeItems':
-      return claimOfRemoveItems(path, lookups, operation.items)
+      return claimOfRemoveItems(path, lookups, isUnwantedIn(versions.before.module, operation))
     case 'rename':
       return claimOfRename(path, lookups, versions, operation.to)
   }
@@ -156,8 +157,7 @@ function claimOfRemove(path: Path, lookups: Lookups): Claim {
   return { ...claim(lookups, [path], objectionTo), takesComments: true }
 }
 
-function claimOfRemoveItems(path: Path, lookups: Lookups, items: readonly NixValue[]): Claim {
-  const isUnwanted = oneOf(items)
+function claimOfRemoveItems(path: Path, lookups: Lookups, isUnwanted: IsRequested): Claim {
   const objectionTo = (it: Difference) => objectionToShrinkage(it, lookups, isUnwanted)
   return { ...claim(lookups, [path], objectionTo), takesComments: true }
 }
@@ -224,11 +224,6 @@ function isWithin(
   const isInsideOne = (node: SyntaxNode | undefined, all: readonly SyntaxNode[]) =>
     node === undefined || all.some(it => isInside(node, it))
   return isInsideOne(nodeBefore(difference), before) && isInsideOne(nodeAfter(difference), after)
-}
-
-function oneOf(items: readonly NixValue[]): IsRequested {
-  const keys = new Set(items.map(canonicalOfValue))
-  return element => keys.has(canonicalOfNode(element))
 }
 
 /** For an option without a definition: only a new binding is permitted. */
@@ -332,9 +327,6 @@ function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Posi
   return starts
 }
 
-/** Whether an element of a list is one of those to add or remove. */
-type IsRequested = (element: SyntaxNode) => boolean
-
 /**
  * Whether `after` is `before` with requested items added: `before ++ [ … ]` or, if `before` is a `mkIf`,
  * `mkMerge [ (before) [ … ] ]`. Lines are added as `mkMerge [ (before) "…" ]`. `mkMerge` must have the
@@ -362,13 +354,6 @@ function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequeste
   return isSamePrefix && (call.callee.includes('.') || isInScope(inner, call.callee))
 }
 
-/** Whether a value is `SOURCE ++ [ … ]` with requested items. */
-function extendsSource(value: SyntaxNode, source: string, isRequested: IsRequested): boolean {
-  const [left, right] = [value.field('left'), value.field('right')]
-  if (!isConcat(value) || !left || !right || !isListOf(right, isRequested)) return false
-  return canonicalOfNode(left) === canonicalOfValue(expr(source))
-}
-
 /** Whether `after` is `before` without those operands of `++` that are lists of only requested items. */
 function isShrinkage(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
   const kept = restOf(after, () => false)
@@ -387,12 +372,4 @@ function restOf(node: SyntaxNode, isRequested: IsRequested): string {
     else if (!isListOf(at, isRequested)) operands.push(canonicalOfNode(at))
   }
   return operands.join(' ++ ')
-}
-
-/** Whether a node is a list literal of requested items, with at least one. */
-function isListOf(node: SyntaxNode, isRequested: IsRequested): boolean {
-  const inner = unparenthesized(node)
-  if (!isList(inner)) return false
-  const elements = elementsOf(inner)
-  return elements.length > 0 && elements.every(isRequested)
 }

@@ -17,7 +17,13 @@ import {
 } from '../messages/verification.ts'
 import { candidatesOf, replaceableValue, winnersOf } from '../module/combinators.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
-import { importsOf, isImported } from '../module/imports.ts'
+import {
+  areImports,
+  importKeyOf,
+  importKeyOfValue,
+  importsOf,
+  isImported
+} from '../module/imports.ts'
 import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
@@ -53,7 +59,7 @@ export function meaningFault(
         ? undefined
         : stillDefined(path, definitions)
     case 'removeItems':
-      return shrinkageFault(path, before, after, operation.items)
+      return shrinkageFault(versions.before.module, path, { before, after }, operation.items)
     case 'rename':
       return isRenamed(versions, before, operation.target, operation.to)
         ? undefined
@@ -90,8 +96,8 @@ function growthFault(
   const keyOf = isString ? (it: NixValue) => String(withoutComment(it)) : canonicalOfValue
   const keys = items.map(keyOf)
   const requested = new Set(keys)
-  const previous = before.exact.flatMap(allIn)
-  const current = after.exact.flatMap(allIn)
+  const previous = before.exact.flatMap(it => allIn(it))
+  const current = after.exact.flatMap(it => allIn(it))
   const winners = winnersOf(candidatesOf(after.exact.filter(it => !it.inherited)))
   const certain = new Set(winners.filter(it => it.isCertain).flatMap(it => certainIn(it.value)))
   const missing = keys.findIndex(it => it === undefined || !certain.has(it))
@@ -108,17 +114,21 @@ function growthFault(
 
 /** Undefined if only the unwanted items were removed, and the others are kept in their order. */
 function shrinkageFault(
+  module: Module,
   path: Names,
-  before: Lookup,
-  after: Lookup,
+  { before, after }: { before: Lookup; after: Lookup },
   items: readonly NixValue[]
 ): Message | undefined {
+  const isImports = areImports(module, path)
   const unwanted = new Set([
     ...items.map(canonicalOfValue),
+    ...(isImports ? items.flatMap(it => importKeyOfValue(it) ?? []) : []),
     ...items.map(withoutComment).filter(it => typeof it === 'string')
   ])
-  const current = after.exact.flatMap(allIn)
-  const removed = withoutItems(before.exact.flatMap(allIn), current)
+  const keyOf = (it: SyntaxNode) => (isImports && importKeyOf(it)) || canonicalOfNode(it)
+  const all = (it: Definition) => allIn(it, keyOf)
+  const current = after.exact.flatMap(all)
+  const removed = withoutItems(before.exact.flatMap(all), current)
   if (!removed || after.exact.length !== before.exact.length) {
     return optionChanged(path, before.exact, after.exact)
   }
@@ -151,13 +161,13 @@ function isRenamed(versions: Versions, before: Lookup, target: Target, to: AttrP
 }
 
 /** The items of all lists and the lines of all strings of a definition. */
-function allIn(definition: Definition): string[] {
+function allIn(definition: Definition, keyOf = canonicalOfNode): string[] {
   if (definition.inherited) return []
   const strings = stringsIn(definition.value)
   if (strings.length > 0) {
     return strings.flatMap(allLinesOf).filter(it => it.trim() !== '')
   }
-  return allListsOf(definition.value).flatMap(elementsOf).map(canonicalOfNode)
+  return allListsOf(definition.value).flatMap(elementsOf).map(keyOf)
 }
 
 /** The items or lines that apply regardless of the conditions in the value. */
