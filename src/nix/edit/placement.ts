@@ -8,7 +8,7 @@ import {
   notASet,
   otherOperandDefines
 } from '../messages/definitions.ts'
-import { combinatorOf } from '../module/combinators.ts'
+import { combinatorOf, isForced } from '../module/combinators.ts'
 import { inModule } from '../module/definitions.ts'
 import { type Module, setToEdit, submoduleIn, unwrapped } from '../module/module.ts'
 import { type NewName, operandFor, operandsOfUpdate } from '../module/updates.ts'
@@ -165,13 +165,17 @@ function searchIn(
   return best
 }
 
-/** The set literals that a value always is, merges or, as a function, returns. */
+/** The set literals that a value always is, merges, has a higher priority or, as a function, returns. */
 function plainSetsOf(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isSet(inner)) return [inner]
   const submodule = submoduleIn(inner)
   if (submodule) return [submodule]
   const combinator = combinatorOf(inner)
+  // Only the set in a mkForce applies, so a definition beside it would not.
+  if (combinator?.kind === 'priority' && isForced(combinator.call)) {
+    return plainSetsOf(combinator.value)
+  }
   return combinator?.kind === 'merge' ? combinator.values.map(unwrapped).filter(isSet) : []
 }
 

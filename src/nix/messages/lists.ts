@@ -80,7 +80,7 @@ export function computedString(code: ComputedCode): Message {
   return {
     code,
     message: "this string is computed, so a line can't be added",
-    hint: 'add the line manually'
+    hint: 'add the text manually, or define the option in another module'
   }
 }
 

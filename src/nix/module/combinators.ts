@@ -141,4 +141,10 @@ export function replaceableValue(written: SyntaxNode, value: NixValue): SyntaxNo
   return call && last && OVERRIDING.has(call.name) && !isCombinator ? last : written
 }
 
+/** Whether a call gives its argument a higher priority than definitions without one. */
+export function isForced({ name, args }: Call): boolean {
+  if (name !== 'mkOverride') return OVERRIDING.has(name)
+  return strengthOf(name, args[0] && unparenthesized(args[0]).text) < PLAIN
+}
+
 const OVERRIDING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])

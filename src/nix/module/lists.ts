@@ -1,5 +1,5 @@
 import { errorAt, type NixError } from '../errors.ts'
-import { computedList, conditionalList, notAList } from '../messages/lists.ts'
+import { computedList, computedString, conditionalList, notAList } from '../messages/lists.ts'
 import { err, ok, type Result } from '../result.ts'
 import { computedCodeOf } from '../syntax/computed.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
@@ -196,8 +196,30 @@ function operandsOf(node: SyntaxNode): SyntaxNode[] {
   return [left, right].flatMap(it => (it ? (isConcat(it) ? operandsOf(it) : [it]) : []))
 }
 
+/** Functions of builtins and nixpkgs' lib whose result is a string. */
+const RETURNS_TEXT =
+  /^(?:concatLines|concatMapStrings(?:Sep)?|concatStrings(?:Sep)?|generators|optionalString|readFile|removeSuffix|replaceStrings|toJSON|toString)$/
+
+/** Whether a value is certainly a string: a literal, a call that returns one, or one with `+` text. */
+function isText(value: SyntaxNode): boolean {
+  const inner = unwrapped(value)
+  const isSum = inner.type === 'binary_expression' && inner.field('operator')?.type === '+'
+  const [left, right] = [inner.field('left'), inner.field('right')]
+  // The sum of a path and a string is a path.
+  if (isSum && left && right) {
+    return (
+      isText(left) || (isText(right) && !/^(?:h|s)?path_expression$/.test(unwrapped(left).type))
+    )
+  }
+  if (/string_expression$/.test(inner.type)) return true
+  return RETURNS_TEXT.test(callOf(inner)?.name ?? '')
+}
+
 function notPlainList(value: SyntaxNode, isArgument = false): NixError {
   const inner = unwrapped(value)
+  if (!/string_expression$/.test(inner.type) && isText(inner)) {
+    return errorAt(inner, computedString(computedCodeOf(inner)))
+  }
   const computed = ['apply_expression', 'variable_expression', 'select_expression', 'if_expression']
   const isComputed = computed.includes(inner.type) && !isPlainLiteral(inner)
   return errorAt(inner, isComputed ? computedList(isArgument, computedCodeOf(inner)) : notAList)
