@@ -15,6 +15,7 @@ import { type Candidate, candidatesOf, PLAIN, winnersOf } from '../module/combin
 import type { Definition, Lookup } from '../module/definitions.ts'
 import {
   addLines,
+  certainStringsIn,
   definesLines,
   isIndentedCrlf,
   linesOf,
@@ -83,7 +84,9 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
   const strings = applying.map(it => stringIn(it.value)).filter(it => it !== undefined)
   const areLines = operation.lines || definesLines(found.exact)
   if (strings.length > 0) {
-    const edits = addToStrings(doc, target.path, strings, items, { position, lines: areLines })
+    const known = applying.flatMap(it => certainStringsIn(it.value)).flatMap(linesOf)
+    const options = { position, lines: areLines, known }
+    const edits = addToStrings(doc, target.path, strings, items, options)
     return edits.ok && edits.value.length > 0 && shared ? shared : edits
   }
 
@@ -209,7 +212,7 @@ function addToStrings(
   path: readonly (string | undefined)[],
   strings: readonly SyntaxNode[],
   items: readonly NixValue[],
-  { position, lines: areLines }: AddOptions
+  { position, lines: areLines, known }: AddOptions & { known: readonly string[] }
 ): Edits {
   const [string] = strings as [SyntaxNode]
   const misfit = linesFault(path, string, items, position)
@@ -217,7 +220,7 @@ function addToStrings(
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
   if (isIndentedCrlf(string)) return refuse(string, crlfString)
-  const present = new Set(strings.flatMap(linesOf))
+  const present = new Set(known)
   const lines = new Set(items.map(it => String(withoutComment(it))))
   const missing = [...lines].filter(it => !present.has(it))
   if (missing.length === 0) return ok([])

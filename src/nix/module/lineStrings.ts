@@ -16,12 +16,60 @@ interface StringLine {
   end: number
 }
 
-/** The string literal that a value always is, also inside `mkForce`, `mkAfter` and similar functions. */
+/**
+ * The string literal that a value always is, or to which lines can be added: also inside `mkForce`, `mkAfter`
+ * and similar functions, and as the last operand of `+`, or one that ends with a line ending.
+ */
 export function stringIn(value: SyntaxNode): SyntaxNode | undefined {
   const inner = unwrapped(value)
   if (isString(inner)) return inner
+  if (isSum(inner)) {
+    const operands = operandsOfSum(inner)
+    const last = operands.at(-1)
+    // Without a line ending, what follows would continue the last added line.
+    const isOpen = (it: SyntaxNode) => !endsLine(it) || readLines(it).length < 2
+    return operands.findLast(it => isString(it) && (it === last || !isOpen(it)))
+  }
   const combinator = combinatorOf(inner)
   return combinator?.kind === 'priority' ? stringIn(combinator.value) : undefined
+}
+
+/** The string literals that a value always contains: of several only in a chain of `+`. */
+export function certainStringsIn(value: SyntaxNode): SyntaxNode[] {
+  const inner = unwrapped(value)
+  if (isString(inner)) return [inner]
+  if (isSum(inner)) return operandsOfSum(inner).filter(isString)
+  const combinator = combinatorOf(inner)
+  return combinator?.kind === 'priority' ? certainStringsIn(combinator.value) : []
+}
+
+function isSum(node: SyntaxNode): boolean {
+  return node.type === 'binary_expression' && node.field('operator')?.type === '+'
+}
+
+/**
+ * The operands of a chain of `+` whose literals consist of whole lines, unwrapped, in source order; empty if
+ * a literal other than the last operand does not end with a line ending, or if there is no literal.
+ */
+function operandsOfSum(sum: SyntaxNode): SyntaxNode[] {
+  const operands: SyntaxNode[] = []
+  const stack = [sum]
+  for (let at = stack.pop(); at; at = stack.pop()) {
+    const inner = unwrapped(at)
+    const [left, right] = [inner.field('left'), inner.field('right')]
+    if (isSum(inner) && left && right) stack.push(right, left)
+    else operands.push(inner)
+  }
+  const [first] = operands
+  // The sum of a path and a string is a path.
+  const isPath = first !== undefined && /path_expression$/.test(first.type)
+  const parts = operands.slice(0, -1).flatMap(stringsIn)
+  return !isPath && parts.every(endsLine) ? operands : []
+}
+
+/** Whether nothing follows the last line ending of a string. */
+function endsLine(string: SyntaxNode): boolean {
+  return readLines(string).at(-1)?.value === ''
 }
 
 // The functions that make a string conditional.
@@ -34,6 +82,7 @@ const CONDITIONAL = new Set(['mkIf', 'optionalString'])
 export function stringsIn(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isString(inner)) return [inner]
+  if (isSum(inner)) return operandsOfSum(inner).flatMap(stringsIn)
   const combinator = combinatorOf(inner)
   if (!combinator) return []
   if (combinator.kind === 'merge') return combinator.values.flatMap(stringsIn)

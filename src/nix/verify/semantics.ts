@@ -24,7 +24,7 @@ import {
   importsOf,
   isImported
 } from '../module/imports.ts'
-import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
+import { allLinesOf, certainStringsIn, linesOf, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import type { AttrPath } from '../path.ts'
@@ -172,8 +172,8 @@ function allIn(definition: Definition, keyOf = canonicalOfNode): string[] {
 
 /** The items or lines that apply regardless of the conditions in the value. */
 function certainIn(value: SyntaxNode): string[] {
-  const string = stringIn(value)
-  if (string) return linesOf(string)
+  const strings = certainStringsIn(value)
+  if (strings.length > 0) return strings.flatMap(linesOf)
   return certainItemsOf(value).map(canonicalOfNode)
 }
 
