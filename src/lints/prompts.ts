@@ -63,8 +63,8 @@ function withToken(prompt: Prompt, crypttabOptions: readonly string[]): Prompt[]
     return crypttabOptions.some(it => /^tpm2-pin=(?:1|yes|true|on)$/.test(it)) ? [prompt] : []
   }
   // Both ask for a PIN unless the key was enrolled without a PIN. Only the LUKS header shows whether it was.
-  const hasKey = has('fido2-device=') || has('pkcs11-uri=')
-  return [hasKey ? { ...prompt, condition: 'pin' } : prompt]
+  const usesFido2OrPkcs11 = has('fido2-device=') || has('pkcs11-uri=')
+  return [usesFido2OrPkcs11 ? { ...prompt, condition: 'pin' } : prompt]
 }
 
 /** LUKS devices from `fileSystems.NAME.encrypted`. */

@@ -123,7 +123,7 @@ function planTarget(
   if (!needed.ok) return needed
   const chosen = [
     ...(hasSettings ? needed.value : []),
-    ...(takeOver ? passthroughOptOut(readable, prefix) : [])
+    ...(takeOver ? passthroughDMAOff(readable, prefix) : [])
   ]
 
   const [edited, below] = inner ? [inner.part, []] : [doc, prefix]
@@ -251,10 +251,10 @@ function contextOf(
 }
 
 /**
- * The change to `passthroughDMA = false` if the user turned passthrough off: unlike the replaced modules, vfio-patch's
+ * The change to `passthroughDMA = false` if the user turned DMA passthrough off (no iommu=pt): unlike the replaced modules, vfio-patch's
  * modules turn it on by default.
  */
-function passthroughOptOut(doc: NixDocument, prefix: readonly string[]): OptionChange[] {
+function passthroughDMAOff(doc: NixDocument, prefix: readonly string[]): OptionChange[] {
   return wantedOptions({}, contextOf(doc, prefix, new Map())).filter(
     it => it.path.at(-1) === 'passthroughDMA'
   )

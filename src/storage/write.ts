@@ -67,7 +67,7 @@ export function writeNewFile(
       const fd = inFolder(path, it => openSync(it, CREATE_FLAGS, 0o600))
       try {
         const problem = fillFile(fd, bytes, ownership, options)
-        if (problem !== null || containsBytes(fd, bytes)) return problem
+        if (problem !== null || hasExactBytes(fd, bytes)) return problem
         return { code: 'NOT_AS_WRITTEN', path: about }
       } finally {
         closeSync(fd)
@@ -115,7 +115,7 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 }
 
 /** True if the file has exactly these bytes. */
-function containsBytes(fd: number, bytes: Uint8Array): boolean {
+function hasExactBytes(fd: number, bytes: Uint8Array): boolean {
   // One more byte, to detect a longer file.
   const found = Buffer.alloc(bytes.length + 1)
   let done = 0

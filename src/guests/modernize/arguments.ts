@@ -33,7 +33,7 @@ function usesPrefix(from: XmlElement): boolean {
 
 const YES = new Set(['on', 'yes', 'true'])
 const NO = new Set(['off', 'no', 'false'])
-const TOGGLES = new Set([
+const GRAB_TOGGLES = new Set([
   ...['ctrl-ctrl', 'alt-alt', 'shift-shift'],
   ...['meta-meta', 'scrolllock', 'ctrl-scrolllock']
 ])
@@ -70,7 +70,7 @@ function evdevOf(properties: ReadonlyMap<string, string>): XmlElement | undefine
   if (!dev?.startsWith('/') || !isSwitch(grab) || (repeat !== undefined && !isSwitch(repeat))) {
     return undefined
   }
-  if (toggle !== undefined && !TOGGLES.has(toggle)) return undefined
+  if (toggle !== undefined && !GRAB_TOGGLES.has(toggle)) return undefined
   const attributes = defined({
     dev,
     grab: YES.has(grab) ? 'all' : undefined,

@@ -170,9 +170,9 @@ const RULES: readonly Rule[] = (
     ['/sys/class/block/([^/]+)/device(?:/scsi_generic(?:/sg\\d+)?)?', 'block'],
     ['/sys/class/block/([^/]+)/(?:slaves|holders)', 'block'],
     ['/sys/class/block/([^/]+)/(?:slaves|holders)/([^/]+)', 'block', 'block'],
-    ['/sys/fs/btrfs/([0-9a-f-]{36})(?:/devices)?', 'numbers'],
-    ['/sys/fs/btrfs/([0-9a-f-]{36})/devices/([^/]+)', 'numbers', 'block'],
-    ['/sys/fs/bcachefs/([0-9a-f-]{36})(?:/dev-\\d+|/dev-\\d+/block)?', 'numbers'],
+    ['/sys/fs/btrfs/([0-9a-f-]{36})(?:/devices)?', 'identifiers'],
+    ['/sys/fs/btrfs/([0-9a-f-]{36})/devices/([^/]+)', 'identifiers', 'block'],
+    ['/sys/fs/bcachefs/([0-9a-f-]{36})(?:/dev-\\d+|/dev-\\d+/block)?', 'identifiers'],
     ['/dev/mapper/([^/]+)', 'mapping'],
     ['/dev/(?:disk|disk/by-[a-z]+|mapper|md|zvol|block)'],
     ['(/dev/.+)', 'device'],
@@ -180,10 +180,13 @@ const RULES: readonly Rule[] = (
     ['/nix/var/nix/profiles/system(?:-\\d+-link)?'],
     ['/nix/var/nix/profiles/system-profiles/([^/]+?)(?:-\\d+-link)?', 'profile'],
     ['/lib/modules/([^/]+)/modules\\.alias', 'kernel'],
-    [`(${STORE})(?:/(?:kernel|initrd|kernel-modules|kernel-params|specialisation))?`, 'numbers'],
-    [`(${STORE})/specialisation/([^/]+)`, 'numbers', 'entry'],
-    [`(${STORE})/lib/modules/([^/]+)/modules\\.alias`, 'numbers', 'kernel'],
-    [`(${STORE})/(?:bzImage|zImage|Image|vmlinux|vmlinuz|lib/modules)`, 'numbers']
+    [
+      `(${STORE})(?:/(?:kernel|initrd|kernel-modules|kernel-params|specialisation))?`,
+      'identifiers'
+    ],
+    [`(${STORE})/specialisation/([^/]+)`, 'identifiers', 'entry'],
+    [`(${STORE})/lib/modules/([^/]+)/modules\\.alias`, 'identifiers', 'kernel'],
+    [`(${STORE})/(?:bzImage|zImage|Image|vmlinux|vmlinuz|lib/modules)`, 'identifiers']
   ] as [string, ...(keyof Masks)[]][]
 ).map(([pattern, ...masks]): Rule => [new RegExp(`^${pattern}$`, 'd'), ...masks])
 
@@ -224,7 +227,7 @@ function maskedTarget(path: string, target: string, masks: Masks): string {
   if (profile) return masks.profile(profile[1] ?? '') + profile[2]
   return (
     maskedPath(target, masks) ??
-    new RegExp(`^${STORE}`).exec(masks.numbers(target))?.[0] ??
+    new RegExp(`^${STORE}`).exec(masks.identifiers(target))?.[0] ??
     'elsewhere'
   )
 }
@@ -236,7 +239,7 @@ function maskedSysfsTarget(target: string, masks: Masks): string {
   return parts
     .map((it, i) => {
       if (i > at('net')) return masks.interface(it)
-      return i > at('block') ? masks.block(it) : masks.numbers(it)
+      return i > at('block') ? masks.block(it) : masks.identifiers(it)
     })
     .join('/')
 }

@@ -90,7 +90,7 @@ function takenIn(recording: Recording): Set<string> {
     for (const [, number] of text.matchAll(/\/mnt\/([1-9]\d{0,5})(?!\d)/g)) {
       taken.add(`mount${number}`)
     }
-    for (const [number] of text.matchAll(NUMBERED)) {
+    for (const [number] of text.matchAll(MASKED_IDENTIFIER)) {
       taken.add(`number${Number(/\d+$/.exec(number)?.[0])}`)
     }
   }
@@ -101,7 +101,8 @@ function takenIn(recording: Recording): Set<string> {
   return taken
 }
 
-const NUMBERED = /00000000-0000-0000-0000-\d{12}|00:00:00:00:00:\d\d|\b0{20}\d{12}\b|x0{6}\d{6}\b/g
+const MASKED_IDENTIFIER =
+  /00000000-0000-0000-0000-\d{12}|00:00:00:00:00:\d\d|\b0{20}\d{12}\b|x0{6}\d{6}\b/g
 
 /** A function for each kind of name; the same name always gets the same replacement. */
 export interface Masks {
@@ -126,7 +127,7 @@ export interface Masks {
   /** A kernel without its local suffix: `6.18.2`, `6.19.0-rc3`. */
   kernel(version: string): string
   /** UUIDs, hardware addresses and store paths in any text. */
-  numbers(text: string): string
+  identifiers(text: string): string
 }
 
 /** The masks for a recording, which shows, for example, which mapping is an LVM volume. */
@@ -135,22 +136,22 @@ export function masksFor(
   names: Placeholders,
   drivers: ReadonlySet<string>
 ): Masks {
-  const numbers = maskNumbers(names)
-  const devices = deviceMasks(names, kindsOfMappings(recording), numbers)
+  const identifiers = identifierMask(names)
+  const devices = deviceMasks(names, kindsOfMappings(recording), identifiers)
   return {
     ...devices,
-    numbers,
+    identifiers,
     interface: name => {
-      if (HARDWARE_ADDRESS.test(name)) return numbers(name)
-      if (INTERFACE.test(name)) return name
+      if (INTERFACE_WITH_MAC.test(name)) return identifiers(name)
+      if (KNOWN_INTERFACE.test(name)) return name
       const isBridge = recording.has(`/sys/class/net/${name}/bridge/stp_state`)
       return names.of(isBridge ? 'bridge' : 'net', name)
     },
-    mount: point => (KNOWN_POINTS.test(point) ? point : names.of('mount', point)),
+    mount: point => (KNOWN_MOUNT_POINT.test(point) ? point : names.of('mount', point)),
     swap: path => (path.startsWith('/dev/') ? devices.device(path) : names.of('swap', path)),
     input: name => (isProduct(name) ? name : names.of('input', name)),
     profile: name => (name === 'system' ? name : names.of('profile', name)),
-    entry: name => (ENTRY.test(name) ? name : names.of('entry', name)),
+    entry: name => (KNOWN_ENTRY.test(name) ? name : names.of('entry', name)),
     driver: name => (drivers.has(name.replaceAll('-', '_')) ? name : names.of('driver', name)),
     kernel: version => /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(version)?.[0] ?? 'unknown'
   }
@@ -159,10 +160,10 @@ export function masksFor(
 function deviceMasks(
   names: Placeholders,
   kinds: ReadonlyMap<string, MappingKind>,
-  numbers: Masks['numbers']
+  identifiers: Masks['identifiers']
 ): Pick<Masks, 'block' | 'mapping' | 'dataset' | 'device'> {
   const block = (name: string) => {
-    if (BLOCK.test(name)) return name
+    if (KNOWN_BLOCK_DEVICE.test(name)) return name
     // An array is called `md_NAME`, where NAME is its name in /dev/md.
     const array = /^md_(.+)$/.exec(name)?.[1]
     return array === undefined ? names.of('block', name) : `md_${names.of('array', array)}`
@@ -172,7 +173,7 @@ function deviceMasks(
     return `${names.of('vg', group)}-${names.of('lv', isMasked ? name : `${group}/${name}`)}`
   }
   const mapping = (name: string): string => {
-    if (UUID_LUKS.test(name)) return numbers(name)
+    if (LUKS_MAPPING_WITH_UUID.test(name)) return identifiers(name)
     const [, group, inner] = /^((?:[^-]|--)+)-((?:[^-]|--)+)$/.exec(name) ?? []
     const kind = kinds.get(name) ?? (group !== undefined ? 'lvm' : 'other')
     if (kind === 'luks') return names.of('luks', name)
@@ -189,7 +190,7 @@ function deviceMasks(
     return [names.of('pool', pool), ...inner].join('/')
   }
   const array = (name: string) => (/^(?:md)?\d+$/.test(name) ? name : names.of('array', name))
-  const link = linkMask(names, { mapping, array, numbers })
+  const link = linkMask(names, { mapping, array, identifiers })
   const device = (path: string): string => {
     const [first = '', ...rest] = path.replace(/^\/dev\//, '').split('/')
     const [second, ...more] = rest
@@ -209,11 +210,15 @@ function deviceMasks(
 /** The mask for a name in `/dev/disk/FOLDER`, where `folder` is `by-id`, `by-uuid`, etc. */
 function linkMask(
   names: Placeholders,
-  { mapping, array, numbers }: Record<'mapping' | 'array' | 'numbers', (name: string) => string>
+  {
+    mapping,
+    array,
+    identifiers
+  }: Record<'mapping' | 'array' | 'identifiers', (name: string) => string>
 ): (folder: string, name: string) => string {
   return (folder, name) => {
     const [, base = name, part = ''] = /^(.*?)(-part\d+)?$/s.exec(name) ?? []
-    const [, bus = ''] = BUS.exec(base) ?? []
+    const [, bus = ''] = LINK_PREFIX.exec(base) ?? []
     const rest = base.slice(bus.length)
     switch (folder) {
       case 'by-id':
@@ -222,13 +227,13 @@ function linkMask(
         return `${bus}${names.of('disk', rest)}${part}`
       case 'by-uuid':
       case 'by-partuuid':
-        return UUID.test(name) ? numbers(name) : names.of('disk', name)
+        return UUID.test(name) ? identifiers(name) : names.of('disk', name)
       case 'by-label':
         return names.of('label', name)
       case 'by-partlabel':
         return names.of('partlabel', name)
       default:
-        return PATH.test(base) ? name : `${names.of('path', base)}${part}`
+        return KNOWN_PATH.test(base) ? name : `${names.of('path', base)}${part}`
     }
   }
 }
@@ -261,32 +266,32 @@ function kindsOfMappings(recording: Recording): Map<string, MappingKind> {
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-const UUID_LUKS = /^luks-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-const HARDWARE_ADDRESS = /^(?:en|wl|ww)x[0-9a-f]{12}$/
+const LUKS_MAPPING_WITH_UUID = /^luks-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const INTERFACE_WITH_MAC = /^(?:en|wl|ww)x[0-9a-f]{12}$/
 
 /** Names of interfaces that udev derives from their place, and the usual names from the kernel and programs. */
-const INTERFACE =
+const KNOWN_INTERFACE =
   /^(?:lo|(?:en|wl|ww|ib|sl)(?:o\d+|b\d+|v\d+|(?:P\d+)?(?:s\d+|p\d+s\d+)(?:f\d+)?(?:u\d+)*(?:c\d+)?(?:i\d+)?(?:v\d+)?(?:r\d+)?(?:d\d+|np?\d+)?)|(?:eth|wlan|wwan|usb|ifb|gre|gretap|erspan|sit|ip6tnl|ip_vti|ip6_vti|tunl|br|virbr|vnet|tap|tun|bond|team|dummy|wg|docker|lxcbr|lxdbr|macvtap|veth|ib)\d+)$/
 
-const BLOCK =
+const KNOWN_BLOCK_DEVICE =
   /^(?:(?:[shv]d|xvd)[a-z]{1,3}\d*|nvme\d+(?:c\d+)?n\d+(?:p\d+)?|mmcblk\d+(?:boot\d+|rpmb|p\d+)?|(?:dm-|sr|fd|zd|nbd|bcache|rbd|drbd|loop|ram|zram|disk|scd)\d+(?:p\d+)?|md_?d?\d+(?:p\d+)?|pmem\d+(?:\.\d+)?s?(?:p\d+)?|cciss!c\d+d\d+(?:p\d+)?|mtdblock\d+)$/
 
-const BUS =
+const LINK_PREFIX =
   /^(ata-|nvme-|scsi-|usb-|mmc-|wwn-|virtio-|ieee1394-|memstick-|dm-name-|dm-uuid-|md-name-|md-uuid-|lvm-pv-uuid-|nvme-eui\.|nvme-uuid\.)/
 
 /** Paths of controllers and ports. Excludes iSCSI, where paths contain server names. */
-const PATH =
+const KNOWN_PATH =
   /^(?:platform-[0-9A-Za-z_.:]{1,20}-)?pci-[0-9a-f:.]+(?:-(?:ata|nvme|usb(?:v[23])?|scsi|sas|virtio|mmc|sd)[0-9a-fx:.-]*)*$/
 
-const KNOWN_POINTS =
+const KNOWN_MOUNT_POINT =
   /^\/(?:boot(?:\/efi)?|efi|home|nix(?:\/store|\/persist)?|persist|root|srv|tmp|usr|var(?:\/(?:lib|log|tmp))?)?$/
 
 /** Names of boot entries that vfio-patch proposes, and generic names. */
-const ENTRY =
+const KNOWN_ENTRY =
   /^(?:(?:no-?)?(?:vfio|gpu|vms?|guests?|passthrough|passthru|virtuali[sz]ation)(?:-?(?:passthrough|passthru|vfio|\d+))?)$/i
 
 /** Words in the product names of keyboards and mice. A name with other words may be of a person or a phone. */
-const PRODUCT = new Set(
+const PRODUCT_WORDS = new Set(
   `logitech logi microsoft dell hp hewlett-packard lenovo apple cherry keychron corsair razer steelseries asus
    asustek rog acer msi gigabyte roccat hyperx ducky das leopold filco varmilo glorious trust genius chicony
    holtek sino wealth sem sonix sunplus kensington a4tech yubico thinkpad trackpoint elite pro mini plus max lite
@@ -299,11 +304,11 @@ const PRODUCT = new Set(
 function isProduct(name: string): boolean {
   return name
     .split(/[\s,()]+/)
-    .every(it => PRODUCT.has(it.toLowerCase()) || /^(?:[A-Z]{0,3}\d{1,5}[A-Z]?|)$/.test(it))
+    .every(it => PRODUCT_WORDS.has(it.toLowerCase()) || /^(?:[A-Z]{0,3}\d{1,5}[A-Z]?|)$/.test(it))
 }
 
 /** Replaces unique values with numbers in the same format. */
-function maskNumbers(names: Placeholders): (text: string) => string {
+function identifierMask(names: Placeholders): (text: string) => string {
   const digits = (it: string, form: RegExp, length: number) => {
     const plain = it.replaceAll(':', '')
     return String(names.number(plain, form.exec(plain)?.[1])).padStart(length, '0')

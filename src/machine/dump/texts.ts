@@ -61,7 +61,7 @@ function byName(path: string, text: string, at: Reduction): string {
     case 'uuid':
       return /\/dm\/uuid$/.test(path) ? `${KIND_OF_MAPPING.exec(text)?.[0] ?? ''}\n` : text
     default:
-      return masks.numbers(text)
+      return masks.identifiers(text)
   }
 }
 

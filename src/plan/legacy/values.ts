@@ -166,7 +166,7 @@ function wrongValues({ at, below, items }: SetValues): Obstacle[] {
   ]
 }
 
-const NUM_PAGES = 'virtualisation.hugepages.numPages'
+const NUM_PAGES_OPTION = 'virtualisation.hugepages.numPages'
 
 /** The sizes of huge pages on x86, by notations that vfio-patch's options do not accept. */
 const PAGE_SIZES: ReadonlyMap<string, string> = new Map([
@@ -191,7 +191,7 @@ function pageSizes(
     const isHere = it.file.path === configuration
     if (size === undefined || size === '2M' || size === '1G') continue
     // If the number of pages is a literal, the fix for HUGEPAGES_1M replaces 1M.
-    if (/^1m$/i.test(size) && isHere && at(NUM_PAGES).every(hasNumber)) continue
+    if (/^1m$/i.test(size) && isHere && at(NUM_PAGES_OPTION).every(hasNumber)) continue
     const value = PAGE_SIZES.get(size.toLowerCase())
     if (value !== undefined && isHere) changes.push({ kind: 'value', path: it.fullPath, value })
     else obstacles.push(refusal(it, noSuchPageSize(size)))
@@ -201,7 +201,7 @@ function pageSizes(
 
 /** Sets one page, the default of the replaced module, where the configuration sets no number. */
 function pageCounts({ at, definitionsWith }: SetValues): OptionChange[] {
-  if (at(NUM_PAGES).length > 0) return []
+  if (at(NUM_PAGES_OPTION).length > 0) return []
   return definitionsWith('virtualisation.hugepages.enable', true).map(({ fullPath }) => ({
     kind: 'default',
     path: [...fullPath.slice(0, -1), 'numPages'],
