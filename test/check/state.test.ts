@@ -139,7 +139,7 @@ describe('single things', () => {
     const on = '{ boot.kernelParams = [ "intel_iommu=on" ]; boot.kernelModules = [ "vfio_pci" ]; }'
     const off = '{ boot.kernelModules = [ "vfio_pci" ]; }'
     expect(iommu(off)).toBe(
-      'IOMMU: not-active (the configuration does not turn it on (intel_iommu=on))'
+      'IOMMU: not-active (the configuration does not turn it on with intel_iommu=on)'
     )
     expect(iommu(on)).toBe('IOMMU: not-built')
     expect(iommu(on, systems('quiet', 'intel_iommu=on'))).toBe('IOMMU: after-reboot')

@@ -93,7 +93,8 @@ needing('nix-instantiate')('domain --check compares and does not print the resul
   expect(await place.run(['domain', 'x.xml', '--check'])).toEqual({
     code: 0,
     stdout: '',
-    stderr: '/etc/nixos/x.xml converts to Nix without loss (nix-instantiate renders the same).\n'
+    stderr:
+      '/etc/nixos/x.xml converts to Nix without loss (nix-instantiate produces the same domain).\n'
   })
   expect(await place.run(['domain', 'x.nix', '--check', '-q'])).toEqual({
     code: 0,

@@ -87,7 +87,7 @@ test.concurrent('apply refuses earlier IDs of the only card, also with --keep-ob
     stderr: text`
       vfio-patch: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080] is the only card that the host has for its display output. Nothing was written.
         Why: after the next boot the host would have no display output.
-             It is already assigned to vfio-pci in configuration.nix:3. vfio-pci does not have it now, but with vfio-patch's modules it will have it from the next boot on.
+             The device is already assigned to vfio-pci in configuration.nix:3. vfio-pci is not bound to the device now, but with vfio-patch's modules it will be from the next boot on.
         Do:  let the host use it until a guest starts: add --bind hooks;
              or use a separate boot entry: add --specialisation vfio;
              or remove it from configuration.nix:3

@@ -271,7 +271,7 @@ needing('root', 'chattr')(
     vfio-patch: warning: the change was written, but there is a problem: ${shown} is append-only (chattr +a).
       Do:  sudo chattr -a ${shown}, then run this again
     vfio-patch: warning: the change was written, but there is a problem: could not delete ${shown}, ${journal}.
-      Do:  fix the cause; the next command that writes finishes this run and deletes them
+      Do:  fix the cause; the next time a command writes, it also finishes this run and deletes these files
     `)
     // The next run reports the same until the cause is fixed.
     const again = await place.run(['remove', 'pc.nix', '-qy', OFF])

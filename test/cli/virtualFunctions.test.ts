@@ -292,7 +292,7 @@ describe('apply --domain with a virtual function', () => {
       stderr: text`
         vfio-patch: 0000:01:10.2 Intel 82576 Virtual Function is a virtual function of 0000:01:00.0, which is itself passed through. Nothing was written.
           Why: vfio-pci would replace the driver of 0000:01:00.0, which creates the virtual functions.
-               also: ${NIC} has 2 virtual functions, which would be gone.
+               also: ${NIC} has 2 virtual functions, which would be lost if it were passed through.
                guest.xml assigns it to small.
           Do:  remove one of the two: 0000:01:10.2 from the domain, or 0000:01:00.0 from the flags and virtualisation.vfio;
                or change the addresses in guest.xml, if that file is from another machine
@@ -316,7 +316,7 @@ test.concurrent('scan shows the group that keeps a virtual function from guests'
 ● 0000:00:02.0  8086:4692  display  i915      Intel Alder Lake-S GT1 [UHD Graphics 730]
                 monitor at HDMI-A-1; the firmware's boot display (boot_vga); resets: flr, pm
                 stays with the host: it is part of the processor; the host has no other card for its
-                display output; its 2 virtual functions would be gone
+                display output; its 2 virtual functions would be lost
                 virtual functions: 2 of at most 7
   0000:00:02.1  8086:4692  display  -         Intel Alder Lake-S GT1 [UHD Graphics 730]
                 virtual function of 0000:00:02.0; stays with the host: it shares IOMMU group 2 with
@@ -384,7 +384,7 @@ describe('apply with flags that select virtual functions or their device', () =>
       'a device that has virtual functions',
       ['--address', '01:00.0'],
       text`
-        vfio-patch: ${NIC} has 2 virtual functions, which would be gone. Nothing was written.
+        vfio-patch: ${NIC} has 2 virtual functions, which would be lost if it were passed through. Nothing was written.
           Why: its own driver creates them, but vfio-pci would replace that driver.
           Do:  ${inDomain('01', '10', '0')};
                or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs;
@@ -395,7 +395,7 @@ describe('apply with flags that select virtual functions or their device', () =>
       'the only card, which has virtual functions',
       ['--gpu', '00:02.0', '--confirm', '00:02.0'],
       text`
-        vfio-patch: ${GPU} has 2 virtual functions, which would be gone. Nothing was written.
+        vfio-patch: ${GPU} has 2 virtual functions, which would be lost if it were passed through. Nothing was written.
           Why: its own driver creates them, but vfio-pci would replace that driver.
                also: ${GPU} is the only card that the host has for its display output.
           Do:  ${inDomain('00', '02', '1')}

@@ -171,7 +171,7 @@ function wordGate(gate: Gate): Pick<FindingText, 'message' | 'why' | 'remedy'> {
   switch (gate.code) {
     case 'CARRIES_DISK':
       return {
-        message: `${device} connects the host's disks: ${describeUses(gate.uses)}`,
+        message: `disks that the host uses are attached to ${device}: ${describeUses(gate.uses)}`,
         why: 'the host loses access to these disks when a guest takes the device.',
         remedy: remove
       }

@@ -41,7 +41,7 @@ export function groupsNotSplit(): FindingText {
     code: 'ACS_NOT_ACTIVE',
     level: 'problem',
     message: 'the running kernel did not split the IOMMU groups',
-    why: 'its log does not contain "PCIe ACS overrides enabled", so it lacks the ACS override patch; some kernels with the patch drop it in a later version.',
+    why: 'its log does not contain "PCIe ACS overrides enabled", so it lacks the ACS override patch. It may be a newer version of a kernel that used to have the patch.',
     remedy:
       'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or remove this setting'
   }

@@ -4,7 +4,7 @@ export const LATEST_BUILD = 'the latest build'
 
 export const BECAUSE = {
   notOffered: 'the firmware does not offer it',
-  notTurnedOn: 'the configuration does not turn it on (intel_iommu=on)',
+  notTurnedOn: 'the configuration does not turn it on with intel_iommu=on',
   noGroups: 'the kernel created no groups',
   kernelNotPatched: 'the running kernel lacks the patch for it',
   logIncomplete: 'the start of the kernel log, which would show this, is lost',

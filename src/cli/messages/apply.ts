@@ -261,8 +261,9 @@ export function remedyFor(error: NixError, context: Context): string | undefined
 
 const REMEDIES: Record<Remedy, (error: NixError, context: Context) => string> = {
   MOVE_OR_CHOOSE: (error, context) =>
-    `define it in a separate module and import that module, or ${editLine(error, context)}`,
-  WRITE_OUT_OR_CHOOSE: (error, context) => `write the name out, or ${editLine(error, context)}`,
+    `define it in another module and import that module, or ${editLine(error, context)}`,
+  WRITE_OUT_OR_CHOOSE: (error, context) =>
+    `replace the computed name with a literal one, or ${editLine(error, context)}`,
   KEEP_ONE_OR_CHOOSE: () => 'keep one definition, then run this again',
   ONE_STRING_PER_LINE: () => 'pass each line as a separate value, with --string',
   SET_STRING_OR_PASS_LINES: () =>

@@ -38,7 +38,7 @@ export function whyNot(reason: Reason): string {
       return `it shares IOMMU group ${list(groups.map(String))} with ${list(reason.others.map(briefDevice))}`
     }
     case 'HAS_VIRTUAL_FUNCTIONS':
-      return `its ${plural(reason.virtual.length, 'virtual function')} would be gone`
+      return `its ${plural(reason.virtual.length, 'virtual function')} would be lost`
   }
 }
 
@@ -83,7 +83,7 @@ export const VIRTUAL_WORDS: Wording<VirtualProblem, { names: Names }, Words> = {
   },
   HAS_VIRTUAL_FUNCTIONS: ({ device, virtual, isNeeded }, { names }) =>
     refusal(
-      `${callDevice(device, names)} has ${plural(virtual.length, 'virtual function')}, which would be gone.`,
+      `${callDevice(device, names)} has ${plural(virtual.length, 'virtual function')}, which would be lost if it were passed through.`,
       'its own driver creates them, but vfio-pci would replace that driver.',
       isNeeded
         ? inDomain(virtual[0]?.address)
@@ -128,12 +128,12 @@ function callVirtual(devices: readonly PciDevice[]): string {
   return `the virtual ${addresses.length === 1 ? 'function' : 'functions'} ${list(addresses)}`
 }
 
-/** Why a guest can't have a virtual function with these devices in its group, and what to do. */
+/** Why a virtual function can't be passed through while these devices share its IOMMU group, and what to do. */
 export function groupOfVirtual(others: readonly PciDevice[], physical: string | undefined) {
-  const isOwn = others.some(it => it.address === physical)
+  const includesPhysical = others.some(it => it.address === physical)
   const areVirtual = others.every(it => it.physicalFunction !== undefined)
   return {
-    why: isOwn
+    why: includesPhysical
       ? "the IOMMU can't isolate them from each other: a guest can't start with one device while a host driver uses the other, and without that driver there is no virtual function."
       : "the IOMMU can't isolate them from each other: a guest can't start with one device while a host driver uses the other.",
     remedy: areVirtual

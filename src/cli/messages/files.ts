@@ -57,7 +57,8 @@ export function leftMessage(left: readonly string[]): Message {
     code: 'LEFT_BEHIND',
     isWarning: true,
     what: `could not delete ${left.join(', ')}.`,
-    remedy: 'fix the cause; the next command that writes finishes this run and deletes them'
+    remedy:
+      'fix the cause; the next time a command writes, it also finishes this run and deletes these files'
   }
 }
 

@@ -181,7 +181,7 @@ export function virtualNamedAlready(message: Message, places: string): Message {
 export function namedAlready(message: Message, places: string): Message {
   return {
     ...message,
-    why: `${message.why ?? ''}\nIt is already assigned to vfio-pci in ${places}. vfio-pci does not have it now, but with vfio-patch's modules it will have it from the next boot on.`,
+    why: `${message.why ?? ''}\nThe device is already assigned to vfio-pci in ${places}. vfio-pci is not bound to the device now, but with vfio-patch's modules it will be from the next boot on.`,
     remedy: `${message.remedy ?? ''};\nor remove it from ${places}`
   }
 }

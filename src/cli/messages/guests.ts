@@ -96,7 +96,7 @@ export function sameDomain(kind: 'nix' | 'xml', detail: string, context: Context
   return `${nameOfFile(context)} converts to ${target} without loss (${detail}).`
 }
 
-export const SAME_BY_NIX = 'nix-instantiate renders the same'
+export const SAME_BY_NIX = 'nix-instantiate produces the same domain'
 
 export const NOTHING_TO_FIX = 'There was nothing to fix.'
 

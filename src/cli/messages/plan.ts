@@ -22,7 +22,7 @@ export function checkLine(check: ParseCheck): string {
     : 'Checked: parses (nix-instantiate).'
 }
 
-/** `Replaces configuration.nix:8: PCI_NOMSI, pci=nomsi turns off …`; `code` may have a style. */
+/** `Replaces configuration.nix:8: PCI_NOMSI, pci=nomsi turns off …`; `code` may contain terminal colors. */
 export function replacementLine({ message, at }: ReplacedReport, code: string): string {
   return `Replaces ${basename(at.path)}:${at.line}: ${code}, ${message}.`
 }
