@@ -128,7 +128,7 @@ export interface ActionReport {
 }
 
 export interface CheckReport {
-  /** The proof of vfio-patch, `nix-instantiate --parse`, and the command of `--eval`. */
+  /** `proof`: vfio-patch's own; `nix-parse`: `nix-instantiate --parse`; `eval`: the command passed to `--eval`. */
   name: 'proof' | 'nix-parse' | 'eval'
   status: 'ok' | 'failed' | 'skipped'
   detail: string

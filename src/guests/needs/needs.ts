@@ -87,7 +87,7 @@ export interface PassedDevice {
   as: 'hostdev' | 'disk' | 'interface' | 'argument'
   /** Whether libvirt binds the device to vfio-pci and later back to the host's driver. */
   isManaged: boolean
-  /** Whether the domain has `managed='no'`. */
+  /** Present if the element has `managed='no'`; absent if it has another value or no `managed` attribute. */
   isUnmanaged?: true
 }
 

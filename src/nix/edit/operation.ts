@@ -124,7 +124,7 @@ function definitionAt(
   return undefined
 }
 
-/** Whether a path ends with the names of a binding, without the `config` of a module. */
+/** Whether `path` ends with `names` of a binding. Ignores a leading `config` if `names` is longer than `path`. */
 function endsWith(
   path: readonly (string | undefined)[],
   names: readonly (string | undefined)[]

@@ -260,12 +260,13 @@ export interface UsedDisk {
   folder?: string
 }
 
-/** A disk that the host may use, or that the host uses but the guest can't damage. */
+/** A disk that the host uses or may use, but that the plan does not refuse. */
 export type DiskNote = { disk: PassedDisk; name: string } & DiskDoubt
 
 export type DiskDoubt =
   /** The host uses it, but the guest can only read it. */
   | { code: 'DISK_READ'; uses: readonly DiskUse[] }
+  /** The host uses it, and it is a floppy disk of the guest, which can overwrite it. */
   | { code: 'DISK_IN_FLOPPY'; uses: readonly DiskUse[] }
   /** Another boot entry uses it. */
   | { code: 'DISK_OF_ENTRY'; uses: readonly DiskUse[] }
