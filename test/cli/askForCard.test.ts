@@ -365,7 +365,7 @@ test('apply does not ask for a boot entry that --specialisation names, and propo
   expect(terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio2\n')
 })
 
-test('apply offers a separate boot entry for the only card, and suggests --bind hooks otherwise', async () => {
+test('apply offers a separate boot entry for the only card, and suggests --bind hooks if the user declines', async () => {
   const place = given([])
   const asked = text`
 

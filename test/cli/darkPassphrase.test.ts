@@ -320,7 +320,7 @@ test('apply --domain reports an existing invisible prompt if the card is already
   )
 })
 
-test('check finds the invisible prompt of a ZFS pool with sysfb disabled, with and without a machine', async () => {
+test('check finds the invisible prompt of a ZFS pool when sysfb is disabled, whether or not it reads a machine', async () => {
   const place = makePlace({
     'configuration.nix': text`
       { config, pkgs, lib, ... }:

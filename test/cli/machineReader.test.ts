@@ -14,7 +14,7 @@ it('MachineReader reads nothing before the first call of read', () => {
   expect(() => reader.read()).toThrow('--sysfs: there is no folder /no/such/folder.')
 })
 
-it('MachineReader returns the same names of IDs whether or not the machine was read', () => {
+it('MachineReader finds the same device names for PCI IDs whether or not the machine was read', () => {
   const reader = new MachineReader(DUMP)
   const { machine, names } = reader.read()
   const ids = machine.devices.map(idOf)

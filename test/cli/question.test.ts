@@ -197,7 +197,7 @@ test('apply refuses to write if it cannot ask on a terminal', async () => {
   expect(place.snapshot()).toEqual(before)
 })
 
-test('apply asks on the terminal if the patch goes to a file', async () => {
+test('apply asks on the terminal when standard output is redirected to a file', async () => {
   const place = given()
   const { stdout } = await place.run(['diff', ...FLAGS])
   const outcome = await onTerminal(place, ['apply', ...FLAGS], {

@@ -152,7 +152,7 @@ needing('python3')('remove names the modules and asks on a terminal', async () =
   expect(place.files()).toEqual({ 'configuration.nix': REMAINING })
 })
 
-test.concurrent('remove keeps later edits, and undo refuses and names remove', async () => {
+test.concurrent('remove keeps later edits; undo refuses, and suggests vfio-patch remove', async () => {
   const place = makePlace({ 'configuration.nix': REMAINING })
   await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes', '-q'])
   place.write('configuration.nix', place.read('configuration.nix').replace('"pc"', '"tower"'))

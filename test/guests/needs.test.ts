@@ -69,7 +69,7 @@ test('derives kvmfr devices with their size', () => {
   })
 })
 
-test('derives PCI devices of NVMe disks and network cards, but no other devices', () => {
+test('derives the PCI devices of hostdevs, NVMe disks and network interfaces, but no USB or mediated devices', () => {
   expect(needsOf(guestXml('nvme'))).toEqual({
     memory: 8388608,
     processors: 6,

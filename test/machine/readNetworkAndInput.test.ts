@@ -34,7 +34,7 @@ test('recognizes keyboards by letters and key repeat', () => {
   ])
 })
 
-test('recognizes a mouse on the same USB device', () => {
+test('recognizes a mouse on the same USB device as a keyboard', () => {
   const found = keyboards([
     input('Gaming Mouse', `${USB}/1-7/1-7:1.0/0003:3`, 'mouse0 event5', '17', '1f0000 0 0 0 0'),
     input('Gaming Mouse Keyboard', `${USB}/1-7/1-7:1.1/0003:4`, 'kbd event6', '120013', LETTERS),

@@ -165,7 +165,7 @@ describe('inputs of a flake', () => {
     expect(edited(partly, it => it.removeIn('inputs.a.url'))).toBe(FLAKE)
   })
 
-  it('renames the formal of an input that outputs do not use', () => {
+  it('renames the formal of an input that is not used in `outputs`', () => {
     const text = FLAKE.replace('nixpkgs }', 'nixpkgs, a }').replace(
       '\n\n',
       '\n  inputs.a.url = "path:a";\n\n'
@@ -175,7 +175,7 @@ describe('inputs of a flake', () => {
     )
   })
 
-  it('refuses to remove or rename an input that outputs use', () => {
+  it('refuses to remove or rename an input that is used in `outputs`', () => {
     expect(refusalOf(FLAKE, it => it.removeIn('inputs.nixpkgs'))).toBe('CONFLICT')
     expect(refusalOf(FLAKE, it => it.renameIn('inputs.nixpkgs', 'inputs.pkgs'))).toBe('CONFLICT')
   })

@@ -351,7 +351,7 @@ describe('setIn of an option that is not defined', () => {
       `)
   })
 
-  it('adds a plain set on several lines to a mkMerge if the definition has several lines', () => {
+  it('adds a plain set to a mkMerge on several lines if the added definition has several lines itself', () => {
     const given = nix`
       { lib, on, ... }:
       {

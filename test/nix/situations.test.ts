@@ -85,7 +85,7 @@ describe('the 50 situations', () => {
     }
   )
 
-  it('never result in a tempting wrong text', () => {
+  it('never result in one of the naive edits', () => {
     for (const { n, option, before, after } of situations) {
       if (option.includes('<')) continue
       const wrong = after.filter(it => it.label.startsWith('naive')).map(it => it.text)
