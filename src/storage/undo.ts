@@ -98,7 +98,7 @@ export function runsOfOther(
   if (names === null) return null
   const ids = names.filter(isRunId).sort(compareRunIds).reverse()
   const runs = ids.slice(0, MAX_RECORDS).flatMap(id => recordOf(uid, folder, id, state) ?? [])
-  // Only completed runs: for an interrupted run, the files that its record names would have to be read.
+  // Only completed runs: to judge an interrupted run, the files listed in its record would have to be read.
   const { applied } = historyOf(runs.filter(run => run.root === root && run.done))
   return applied
     .filter(run => realpath === null || concerns(run, realpath))

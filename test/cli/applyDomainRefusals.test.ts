@@ -55,7 +55,7 @@ test.concurrent('diff --domain refuses a disk of the host, also in a separate bo
     {
       code: 7,
       stderr: text`
-        vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
+        vfio-patch: this system uses a disk attached to 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
           Why: after the next boot vfio-pci would have the device, and the host would not find its files.
                win10.xml assigns it to small.
           Do:  do not pass 0000:04:00.0 through; choose another card: vfio-patch scan;

@@ -90,7 +90,7 @@ test.concurrent('apply refuses earlier IDs of the only card, also with --keep-ob
              The device is already assigned to vfio-pci in configuration.nix:3. vfio-pci is not bound to the device now, but with vfio-patch's modules it will be from the next boot on.
         Do:  let the host use it until a guest starts: add --bind hooks;
              or use a separate boot entry: add --specialisation vfio;
-             or remove it from configuration.nix:3
+             or remove the device's ID from configuration.nix:3
       `
   }
   await expectRefusal(place, call('single-gpu'), refusal)

@@ -268,7 +268,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--address', '04:00.0'],
     7,
     text`
-      vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
+      vfio-patch: this system uses a disk attached to 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
         Why: after the next boot vfio-pci would have the device, and the host would not find its files.
         Do:  do not pass 0000:04:00.0 through; ${OTHER}
       `
@@ -279,7 +279,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '8086:7ae2'],
     7,
     text`
-      vfio-patch: this system uses a disk of 0000:00:17.0 Intel Alder Lake-S PCH SATA Controller [AHCI Mode]: /, /boot, swap on sda3 and the encrypted sda2. Nothing was written.
+      vfio-patch: this system uses a disk attached to 0000:00:17.0 Intel Alder Lake-S PCH SATA Controller [AHCI Mode]: /, /boot, swap on sda3 and the encrypted sda2. Nothing was written.
         Why: after the next boot vfio-pci would have the device, and the host would not find its files.
         Do:  do not pass 0000:00:17.0 through; ${OTHER}
       `
@@ -368,7 +368,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '08:00.0', '--address', '02:00.0', '--address', '02:00.1', '--address', '04:00.0'],
     7,
     text`
-      vfio-patch: this system uses a disk of 0000:02:00.1 AMD 400 Series Chipset SATA Controller: / and /boot. Nothing was written.
+      vfio-patch: this system uses a disk attached to 0000:02:00.1 AMD 400 Series Chipset SATA Controller: / and /boot. Nothing was written.
         Why: after the next boot vfio-pci would have the device, and the host would not find its files.
              also: 0000:04:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is the only network card (enp4s0).
         Do:  do not pass 0000:02:00.1 through; ${OTHER}

@@ -132,7 +132,7 @@ test.concurrent('diff --specialisation shows the patch of apply, and check finds
   expect(await place.run(['check', 'configuration.nix'])).toMatchObject({ code: 0 })
 })
 
-test.concurrent('--json names the boot entry, or has null for the default one', async ({
+test.concurrent('--json has the name of the boot entry, or null for the default one', async ({
   expect
 }) => {
   const words = call('diff', 'amd-reset', '--gpu', '01:00.0', '--specialisation', 'vfio', '--json')
@@ -294,7 +294,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '01:00.0', '--address', '04:00.0', ...ENTRY],
     7,
     text`
-      vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
+      vfio-patch: this system uses a disk attached to 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
         Why: after the next boot vfio-pci would have the device, and the host would not find its files.
         Do:  do not pass 0000:04:00.0 through; ${OTHER}
       `

@@ -445,8 +445,8 @@ test.concurrent('apply refuses to move an ID of virtual functions from kernel pa
     stderr: text`
       vfio-patch: 8086:10ca is the ID of the virtual functions 0000:01:10.0 and 0000:01:10.2. Nothing was written.
         Why: ${TOO_LATE}.
-             vfio-pci gets it from configuration.nix:3.
-        Do:  remove it from configuration.nix:3;
+             The ID is assigned to vfio-pci in configuration.nix:3.
+        Do:  remove the ID from configuration.nix:3;
              ${inDomain('01', '10', '0')}
       `
   })

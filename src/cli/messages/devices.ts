@@ -1,4 +1,4 @@
-// How sentences name devices, and what they say of virtual functions.
+// The wording of device names, and messages about virtual functions.
 
 import { monitorsAt } from '../../machine/cards.ts'
 import type { Reason } from '../../machine/gates.ts'
@@ -24,7 +24,7 @@ export function whyNot(reason: Reason): string {
     case 'INTEGRATED':
       return 'it is part of the processor'
     case 'CARRIES_DISK':
-      return `this system uses a disk of ${briefDevice(reason.device)}: ${describeUses(reason.uses)}`
+      return `this system uses a disk attached to ${briefDevice(reason.device)}: ${describeUses(reason.uses)}`
     case 'ONLY_NETWORK':
       return `${briefDevice(reason.device)} is your only network card`
     case 'ONLY_KEYBOARD':

@@ -51,7 +51,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
   ...VIRTUAL_WORDS,
   CARRIES_DISK: ({ device, uses }, { names, isLater }) =>
     refusal(
-      `this system uses a disk of ${callDevice(device, names)}: ${describeUses(uses)}.`,
+      `this system uses a disk attached to ${callDevice(device, names)}: ${describeUses(uses)}.`,
       isLater
         ? 'while the guest runs, the host would not find its files.'
         : 'after the next boot vfio-pci would have the device, and the host would not find its files.',
@@ -172,8 +172,8 @@ export function otherDevice({ address, expected, found }: MovedDevice, context: 
 export function virtualNamedAlready(message: Message, places: string): Message {
   return {
     ...message,
-    why: `${message.why ?? ''}\nvfio-pci gets it from ${places}.`,
-    remedy: `remove it from ${places};\n${message.remedy ?? ''}`
+    why: `${message.why ?? ''}\nThe ID is assigned to vfio-pci in ${places}.`,
+    remedy: `remove the ID from ${places};\n${message.remedy ?? ''}`
   }
 }
 
@@ -182,7 +182,7 @@ export function namedAlready(message: Message, places: string): Message {
   return {
     ...message,
     why: `${message.why ?? ''}\nThe device is already assigned to vfio-pci in ${places}. vfio-pci is not bound to the device now, but with vfio-patch's modules it will be from the next boot on.`,
-    remedy: `${message.remedy ?? ''};\nor remove it from ${places}`
+    remedy: `${message.remedy ?? ''};\nor remove the device's ID from ${places}`
   }
 }
 
