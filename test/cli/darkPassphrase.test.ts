@@ -122,7 +122,7 @@ const NEXT = text`
           If the screen stays dark, choose the previous generation in the boot menu.
   `
 
-test('apply --yes adds no driver to the initrd, and names the command that does, to be run before the reboot', async () => {
+test('apply --yes adds no driver to the initrd, but prints the command that does, to be run before the reboot', async () => {
   const place = makePlace({ 'configuration.nix': LUKS })
   const { code, stderr } = await run(place, [...APPLY, '--yes', ...GPU])
   expect(code).toBe(0)

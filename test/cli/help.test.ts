@@ -79,7 +79,7 @@ test.concurrent.each(COMMANDS)('the help of %s lists all flags in 80 columns', a
 })
 
 test.each([undefined, ...COMMANDS])(
-  'the build has the help of %s as yargs renders it',
+  'the help of %s that the build contains is the one that yargs renders',
   async it => {
     const file = new URL('../../dist/cli/args/help.json', import.meta.url)
     expect(JSON.parse(readFileSync(file, 'utf8'))[it ?? '']).toBe(await renderHelp(it))

@@ -27,7 +27,7 @@ async function next(place: Place, words: string[], options = {}): Promise<string
 const apply = (file: string, ...more: string[]) => ['apply', file, '--device', '10de:1b80', ...more]
 const hint = '        If the screen stays dark, choose the previous generation in the boot menu.'
 
-test.concurrent('the next step of apply names the configuration', async () => {
+test.concurrent('the next step of apply contains the path of the configuration', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   expect(await next(place, apply('configuration.nix'))).toEqual([
     '0',
@@ -39,20 +39,20 @@ test.concurrent('the next step of apply names the configuration', async () => {
 const line =
   'Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot'
 
-test.concurrent('the next step of undo names the configuration', async () => {
+test.concurrent('the next step of undo contains the path of the configuration', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await place.run([...apply('configuration.nix'), '-qy', OFF])
   const { stderr } = await place.run(['undo', 'configuration.nix', '-y'])
   expect(stderr).toContain(`Undid run RUN-1.\n${line}\n`)
 })
 
-test.concurrent('the next step of remove names the configuration', async () => {
+test.concurrent('the next step of remove contains the path of the configuration', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await place.run([...apply('configuration.nix'), '-qy', OFF])
   expect(await next(place, ['remove', 'configuration.nix'])).toEqual(['0', line])
 })
 
-test.concurrent('the next step of check --fix and option set names the configuration', async () => {
+test.concurrent('the next step of check --fix and option set contains the path of the configuration', async () => {
   const place = makePlace({
     'configuration.nix': '{ boot.kernelParams = [ "amd_iommu=pt" ]; }\n'
   })
@@ -70,7 +70,7 @@ test.concurrent('the next step quotes a path that has spaces and quotes for a sh
   ])
 })
 
-test.concurrent('the next step names the flake and the system that has the file', async () => {
+test.concurrent('the next step contains the flake and the system that uses the file', async () => {
   const place = makePlace({ 'flake.nix': FLAKE, 'laptop.nix': CONFIGURATION })
   expect(await next(place, apply('laptop.nix'))).toEqual([
     '0',
@@ -108,7 +108,7 @@ test.concurrent('the next step has a placeholder if nothing is known to import t
   expect(await next(place, ['option', 'set', 'vfio-pc.nix', 'boot.x', '1'])).toEqual(['0'])
 })
 
-test.concurrent('the next step names $NIXOS_CONFIG if it imports the file', async () => {
+test.concurrent('the next step contains the path in $NIXOS_CONFIG if that file imports the edited one', async () => {
   const place = makePlace({
     'pc.nix': '{ imports = [ ./gpu.nix ]; }\n',
     'gpu.nix': CONFIGURATION

@@ -184,7 +184,7 @@ test.concurrent('--user and --device-acl add items to their lists', async () => 
   )
 })
 
-test.concurrent('--shared-memory changes only the named attributes, and a new file gets the first user', async () => {
+test.concurrent('--shared-memory changes only the given attributes, and makes the first user the owner of a new file', async () => {
   await expectChange(
     makeInstalled(CONFIGURATION),
     ['--shared-memory', 'scream::kvm', '--shared-memory', 'looking-glass'],

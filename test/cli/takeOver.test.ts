@@ -257,7 +257,7 @@ test.concurrent('apply refuses settings of old modules that vfio-patch does not 
   })
 })
 
-test.concurrent('apply refuses if a flake lists an old module, and names the line to remove', async () => {
+test.concurrent('apply refuses if a flake lists an old module, and prints the line to remove', async () => {
   const place = makePlace({
     'configuration.nix': '{ virtualisation.vfio.enable = true; }\n',
     'flake.nix': text`

@@ -89,7 +89,7 @@ test('diff highlights the words that differ if one line replaces another', async
   )
 })
 
-test('diff only names new modules on a terminal, but shows them with -v or in a pipe', async () => {
+test('diff lists new modules without their text on a terminal, but prints the text with -v or in a pipe', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
   const call = ['diff', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
   const own = (await onTerminal(place, call)).terminal

@@ -250,7 +250,7 @@ test.concurrent.each([
   expect([code, stderr.split('\n')[0]]).toEqual([2, `vfio-patch: ${what}`])
 })
 
-test.concurrent('undo refuses if the record of a run is damaged, and names the record', async () => {
+test.concurrent('undo refuses if the record of a run is damaged, and prints the path of the record', async () => {
   const place = makePlace({ 'pc.nix': '{ }\n' })
   await place.run(['option', 'set', 'pc.nix', 'a', '1', '-qy', OFF])
   const runs = join(place.top, 'state/runs')

@@ -269,7 +269,7 @@ test.concurrent.each<Case>([
   await check(['apply', '--yes', FILE, ...flags], what, remedy)
 })
 
-test.concurrent('apply refuses if no flag names anything to set up', async () => {
+test.concurrent('apply refuses if no flag sets anything up', async () => {
   const place = makePlace(GIVEN)
   await expectRefusal(place, ['apply', '--yes', FILE], {
     code: 2,

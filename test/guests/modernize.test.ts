@@ -328,7 +328,7 @@ describe('a virtual function', () => {
   }
   const adds = (name: string) => [`devices/${name}: null -> managed='yes'`]
 
-  test('without a managed attribute becomes managed', () => {
+  test('a virtual function without a managed attribute becomes managed', () => {
     expect(changed(hostdev(1), known)).toEqual(adds('hostdev'))
     expect(changed(hostdev(2), known)).toEqual(adds('hostdev'))
     const { root } = documentOf(`<domain>${UUID}<devices>${hostdev(1)}</devices></domain>`)
@@ -337,12 +337,12 @@ describe('a virtual function', () => {
     )
   })
 
-  test('keeps an explicit managed attribute', () => {
+  test('a virtual function keeps an explicit managed attribute', () => {
     expect(changed(hostdev(1, " managed='no'"), known)).toEqual([])
     expect(changed(hostdev(1, " managed='yes'"), known)).toEqual([])
   })
 
-  test('of an NVMe disk becomes managed in its source', () => {
+  test('a virtual function of an NVMe disk becomes managed in its source', () => {
     const disk = (managed: string) =>
       `<disk type='nvme'><source type='pci' namespace='1'${managed}>${address(1)}</source></disk>`
     const { root } = documentOf(`<domain>${UUID}<devices>${disk('')}</devices></domain>`)
@@ -352,14 +352,14 @@ describe('a virtual function', () => {
     expect(canonicalOf(modernize(root, identities(), known).root)).toBe(canonicalOf(expected.root))
   })
 
-  test('of a network card becomes managed on any machine', () => {
+  test('a virtual function of a network card becomes managed on any machine', () => {
     const card = (managed: string) =>
       `<interface type='hostdev'${managed}><mac address='a'/><source>${address(5)}</source></interface>`
     expect(changed(card(''))).toEqual(adds('interface'))
     expect(changed(card(" managed='no'"))).toEqual([])
   })
 
-  test('is recognized only by its address, so other devices are unchanged', () => {
+  test('a virtual function is recognized only by its address, so other devices are unchanged', () => {
     expect(changed(hostdev(0), known)).toEqual([])
     expect(changed(hostdev(1))).toEqual([])
     expect(changed("<hostdev type='usb'><source><vendor id='1'/></source></hostdev>")).toEqual([])

@@ -55,14 +55,14 @@ describe('the network gate', () => {
     return { name, through: address === undefined ? [] : [address], isUp }
   }
   const wired = network('enp6s0', '0000:06:00.0')
-  test('is open if another network card is left, even one that is down', () => {
+  test('the network gate is open if another network card is left, even one that is down', () => {
     const two = changed({ networks: [wired, network('wlan0', '0000:07:00.0', false)] })
     expect(gates(two, ['0000:06:00.0'])).toEqual([])
     expect(cautionsFor(two, new Set(['0000:06:00.0'])).map(it => it.code)).toEqual([
       'NETWORK_IN_USE'
     ])
   })
-  test('is closed for two network cards if no other is left', () => {
+  test('the network gate is closed for two network cards if no other card is left', () => {
     const two = changed({ networks: [wired, network('enp4s0', '0000:04:00.0')], storage: [] })
     const [gate] = closedGates(two, new Set(['0000:04:00.0', '0000:06:00.0']), {
       confirmed: [],
@@ -73,7 +73,7 @@ describe('the network gate', () => {
       '0000:06:00.0'
     ])
   })
-  test('is closed for a controller that leads to all interfaces', () => {
+  test('the network gate is closed for a controller that leads to all interfaces', () => {
     const two = changed({ networks: [wired, network('enp6s0d1', '0000:06:00.0')] })
     expect(gates(two, ['0000:06:00.0'])).toEqual(['ONLY_NETWORK 0000:06:00.0'])
   })
@@ -86,21 +86,29 @@ describe('the keyboard gate', () => {
   const on = (...keyboards: Keyboard[]) => gates(changed({ keyboards }), ['0000:0c:00.3'])
   const closed = ['ONLY_KEYBOARD 0000:0c:00.3']
   test.each([
-    ['open with another one', [keyboard({}), keyboard({ through: ['0000:02:00.0'] })], []],
-    ['open with a built-in one', [keyboard({}), keyboard({ through: [], isBuiltIn: true })], []],
+    ['open with another keyboard', [keyboard({}), keyboard({ through: ['0000:02:00.0'] })], []],
     [
-      'closed with a mouse that reports keys',
+      'open with a built-in keyboard',
+      [keyboard({}), keyboard({ through: [], isBuiltIn: true })],
+      []
+    ],
+    [
+      'closed if the only other keyboard is a mouse that reports keys',
       [keyboard({}), keyboard({ through: ['0000:02:00.0'], hasMouse: true })],
       closed
     ],
     [
-      'closed with a wireless one without a known adapter',
+      'closed if the only other keyboard is wireless and its adapter unknown',
       [keyboard({}), keyboard({ through: [] })],
       closed
     ],
-    ['closed for the only receiver', [keyboard({ hasMouse: true })], closed],
-    ['open without a keyboard', [], []]
-  ] as const)('%s', (_, keyboards, expected) => {
+    [
+      'closed for the only receiver of a keyboard and mouse',
+      [keyboard({ hasMouse: true })],
+      closed
+    ],
+    ['open if the machine has no keyboard', [], []]
+  ] as const)('the keyboard gate is %s', (_, keyboards, expected) => {
     expect(on(...keyboards)).toEqual(expected)
   })
 })
@@ -120,14 +128,14 @@ describe('the display gates', () => {
   }
   const [gtx = '', wx = ''] = [GTX[0], WX[0]]
 
-  test('are closed for the only card with a monitor', () => {
+  test('the display gates are closed for the only card with a monitor', () => {
     expect(gates(X570, WX)).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
     expect(gates(X570, WX, { confirmed: [wx] })).toEqual([])
     expect(gates(X570, WX, { confirmed: [gtx] })).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
     expect(gates(X570, WX, { bindsAtBoot: false })).toEqual([])
   })
 
-  test('are open if two cards have monitors', () => {
+  test('the display gates are open if two cards have monitors', () => {
     const both = shown({ [gtx]: true, [wx]: true }, { [wx]: true })
     expect(gates(both, WX)).toEqual([])
     expect(cautionsFor(both, new Set(WX)).map(it => it.code)).toEqual([
@@ -137,13 +145,13 @@ describe('the display gates', () => {
     ])
   })
 
-  test('are closed for the boot display if no driver reports a monitor', () => {
+  test('the display gates are closed for the boot display if no driver reports a monitor', () => {
     expect(gates(shown({}, { [gtx]: true }), GTX)).toEqual(['SHOWS_SCREEN 0000:01:00.0'])
     // The monitor is connected to the other card.
     expect(gates(shown({ [wx]: true }, { [gtx]: true }), GTX)).toEqual([])
   })
 
-  test('are closed for a card without reported connectors if the other card has no monitor', () => {
+  test('the display gates are closed for a card without reported connectors if the other card has no monitor', () => {
     const silent = (bootVga: boolean | undefined, other: Partial<PciDevice>): Machine => {
       const devices = X570.devices.map(it =>
         it.address === gtx
@@ -169,18 +177,18 @@ describe('the display gates', () => {
     expect(gates(silent(false, {}), GTX)).toEqual([])
   })
 
-  test('are closed for both cards together, even if the user confirms them', () => {
+  test('the display gates are closed for both cards together, even if the user confirms both', () => {
     const confirmed = [gtx, wx]
     expect(gates(X570, [...GTX, ...WX], { confirmed })).toEqual(['ONLY_DISPLAY 0000:01:00.0'])
     expect(gates(X570, [...GTX, ...WX], { confirmed, bindsAtBoot: false })).toEqual([])
   })
 
-  test('are closed for a card if vfio-pci has the other card', () => {
+  test('the display gates are closed for a card if the other one is bound to vfio-pci', () => {
     const bound = machineCalled('already-bound')
     expect(gates(bound, WX, { confirmed: [wx] })).toEqual(['ONLY_DISPLAY 0000:0a:00.0'])
   })
 
-  test("are closed for the card to which a laptop's mux connects the panel", () => {
+  test("the display gates are closed for the card to which a laptop's mux connects the panel", () => {
     const laptop = machineCalled('laptop-mux')
     const card = ['0000:01:00.0', '0000:01:00.1']
     expect(gates(laptop, card)).toEqual([])

@@ -270,7 +270,7 @@ test.each([
   ['i915', false],
   ['vfio-pci-old', false],
   [undefined, false]
-])('isForGuests for a device with the driver %s: %s', (driver, expected) => {
+])('isForGuests for the driver %s returns %s', (driver, expected) => {
   const { driver: _, ...rest } = at(MACHINE, GPU1)
   expect(isForGuests(driver === undefined ? rest : { ...rest, driver })).toBe(expected)
 })

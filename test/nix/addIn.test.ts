@@ -340,7 +340,7 @@ describe('addIn among several priorities', () => {
     expect(refusalOf(given, it => it.addIn('a.l', ['X']))).toBe('OTHER_PRIORITY')
   })
 
-  it('compares a call with its parts, and an integer with a float, as different items', () => {
+  it('treats a call and its parts, and an integer and a float, as different items', () => {
     expect(edited('{ f, ... }: { l = [ f 1 ]; }', it => it.addIn('l', [expr('f 1')]))).toBe(
       '{ f, ... }: { l = [ f 1 (f 1) ]; }'
     )
@@ -572,7 +572,7 @@ describe('addIn to a chosen definition', () => {
     expect(inside.ok && inside.value.text).toBe(given.replace('[ "a" ]', '[ "a" "X" ]'))
   })
 
-  it('edits a definition whose path is written with config', () => {
+  it('edits a definition whose written path begins with config', () => {
     const doc = parseDocument('{ c, lib, ... }: { config.l = lib.optional c 1; }')
     const [l] = doc.getIn('l')
     if (!l) throw new Error('no definition')

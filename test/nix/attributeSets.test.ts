@@ -38,7 +38,7 @@ describe('arguments of a call', () => {
     )
   })
 
-  it('changes an attribute that others in the rec set use, since all of them follow it', () => {
+  it('changes an attribute of a rec set although other attributes use its value', () => {
     expect(editedIn(PACKAGE, argumentOf('mkDerivation'), it => it.setIn('pname', 'reader'))).toBe(
       PACKAGE.replace('"viewer"', '"reader"')
     )

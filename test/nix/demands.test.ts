@@ -227,7 +227,7 @@ describe('changing an option that is set', () => {
 })
 
 describe('adding an option that is not set', () => {
-  it('adds it next to dotted relatives', () => {
+  it('adds an option next to dotted relatives', () => {
     expect(edited(pc, it => it.setIn('boot.loader.timeout', 3))).toBe(
       withPiece(
         pc,
@@ -237,7 +237,7 @@ describe('adding an option that is not set', () => {
     )
   })
 
-  it('adds it inside the set of its nested relatives', () => {
+  it('adds an option inside the set of its nested relatives', () => {
     expect(edited(pc, it => it.setIn('networking.firewall.allowPing', false))).toBe(
       withPiece(
         pc,
@@ -247,7 +247,7 @@ describe('adding an option that is not set', () => {
     )
   })
 
-  it('adds it before the final system.stateVersion if it has no relatives', () => {
+  it('adds an option without relatives before the final system.stateVersion', () => {
     expect(edited(pc, it => it.setIn('time.timeZone', 'Europe/Berlin'))).toBe(
       withPiece(
         pc,
@@ -257,7 +257,7 @@ describe('adding an option that is not set', () => {
     )
   })
 
-  it('adds it to a file that sets nothing yet', () => {
+  it('adds an option to a file that sets nothing yet', () => {
     expect(edited('{ ... }:\n{\n}\n', it => it.setIn('users.users."c.d".uid', 1001))).toBe(
       '{ ... }:\n{\n  users.users."c.d".uid = 1001;\n}\n'
     )
@@ -409,7 +409,7 @@ describe('listing all paths of a file', () => {
 })
 
 describe('comments', () => {
-  it('are all kept by edits of every kind', () => {
+  it('edits of every kind keep all comments', () => {
     const given = nix`
       /* Head. */
       { pkgs, ... }: # arguments

@@ -27,7 +27,7 @@ describe('the value of a string literal', () => {
     ["''a''\\\n  ''", 'a\n  '],
     ['"a ${b}"', undefined]
   ]
-  it.each(cases)('is that of Nix for %j', (literal, then) => expect(valueIn(literal)).toBe(then))
+  it.each(cases)('reads %j as Nix does', (literal, then) => expect(valueIn(literal)).toBe(then))
 
   const line = fc.string({
     // biome-ignore format: one line for the kinds of a thing
@@ -46,7 +46,7 @@ describe('the value of a string literal', () => {
     .filter(it => parseDocument(it).errors.length === 0)
     .filter(it => /string/.test(parseDocument(it).root.field('expression')?.type ?? ''))
 
-  it('consists of the values of its lines', () => {
+  it('the value of a literal consists of the values of its lines', () => {
     const written = (lines: string[]) => lines.filter(it => it.trim() !== '')
     for (const literal of literals) {
       const node = parseDocument(literal).root.field('expression')
@@ -56,7 +56,7 @@ describe('the value of a string literal', () => {
   })
 
   const hasNix = areAvailable('strings', 'nix-instantiate')
-  it.skipIf(!hasNix)('is what nix-instantiate prints (skipped without it)', () => {
+  it.skipIf(!hasNix)('reads literals as nix-instantiate does (skipped without it)', () => {
     expect(literals.length).toBeGreaterThan(1000)
     const run = spawnSync('nix-instantiate', ['--eval', '--strict', '--json', '-'], {
       input: `[\n(${literals.join(')\n(')})\n]`,

@@ -193,7 +193,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       params('default_hugepagesz=2M', 'hugepagesz=2M', 'hugepages=8192')
     )
     produces(
-      'huge pages have the default size',
+      'defaultPageSize sets the size of huge pages, and the default size',
       hugepages('enable = true; numPages = 16; defaultPageSize = "1G";'),
       params('default_hugepagesz=1G', 'hugepagesz=1G', 'hugepages=16')
     )

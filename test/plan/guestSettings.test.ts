@@ -156,7 +156,7 @@ test.each([
   ['boot.kernelParams = [ "igb.max_vfs=2" ];', true],
   ['boot.kernelParams = [ "i915.max_vfs=7" "xe.max_vfs=7" ];', false],
   ['# echo 7 > sriov_numvfs', false]
-])('%s creates virtual functions: %s', (text, expected) => {
+])('whether %s counts as creating virtual functions: %s', (text, expected) => {
   const inner =
     "<devices><hostdev type='pci'><source><address slot='2' function='1'/></source></hostdev></devices>"
   const { notes } = resultFor(inner, {

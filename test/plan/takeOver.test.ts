@@ -124,8 +124,8 @@ const MOVED = text`
   }
   `
 
-describe('replaces other modules', () => {
-  it('without a flag, and keeps their settings', () => {
+describe('modules that can be replaced', () => {
+  it('replaces other modules without a flag, and keeps their settings', () => {
     expect(afterTakeOver({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })).toEqual({
       files: { 'configuration.nix': MOVED },
       keptFiles: ['vfio.nix', 'libvirt.nix', 'virtualisation.nix'],
@@ -134,7 +134,7 @@ describe('replaces other modules', () => {
     })
   })
 
-  it('together with a file that only imports them', () => {
+  it('replaces other modules together with a file that only imports them', () => {
     const files = {
       'configuration.nix':
         '{ imports = [ ./hardware.nix ./old ]; virtualisation.vfio.enable = true; }\n',
@@ -154,7 +154,7 @@ describe('replaces other modules', () => {
     })
   })
 
-  it('together with modules that they import and that have no other effect', () => {
+  it('replaces other modules together with modules that they import and that have no other effect', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
       'vfio.nix': OLD_VFIO.replace(
@@ -176,7 +176,7 @@ describe('replaces other modules', () => {
     ])
   })
 
-  it('that an imported file imports', () => {
+  it('replaces other modules that an imported file imports', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./gaming.nix ]; }\n',
       'gaming.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
@@ -188,7 +188,7 @@ describe('replaces other modules', () => {
     })
   })
 
-  it('that are modules of the flake nixos-vfio', () => {
+  it('replaces other modules that are modules of the flake nixos-vfio', () => {
     const configuration = text`
       { inputs, ... }:
       {
@@ -204,7 +204,7 @@ describe('replaces other modules', () => {
     })
   })
 
-  it('in the same run that writes requested settings', () => {
+  it('replaces other modules in the same run that writes requested settings', () => {
     const files = {
       'configuration.nix': using(
         'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
@@ -223,7 +223,7 @@ describe('replaces other modules', () => {
     })
   })
 
-  it('and keeps passthrough off if the user turned it off', () => {
+  it('replaces other modules and keeps passthrough off if the user turned it off', () => {
     const files = {
       'configuration.nix': using(
         'boot.kernelParams = [ "iommu.passthrough=0" ]; virtualisation.vfio.enable = true;'
@@ -235,7 +235,7 @@ describe('replaces other modules', () => {
     )
   })
 
-  it('and converts huge pages to a valid size with the same total', () => {
+  it('replaces other modules and converts huge pages to a valid size with the same total', () => {
     const pages = (size: string, rest: string) =>
       afterTakeOver({
         'configuration.nix': `{ imports = [ ./virtualisation.nix ]; virtualisation.hugepages = { enable = true; ${size} ${rest} }; }\n`,
@@ -248,7 +248,7 @@ describe('replaces other modules', () => {
     expect(pages('pageSize = "1G";', '')).toBe('pageSize = "1G"; numPages = 1;')
   })
 
-  it('only if a module declares the options', () => {
+  it('replaces other modules only if a module declares the options', () => {
     const result = takeOver({
       'configuration.nix': '{ imports = [ ./a.nix ]; virtualisation.vfio.enable = true; }',
       'a.nix': '{ lib, ... }: { options.virtualisation.mine = lib.mkOption { }; }'
@@ -257,8 +257,8 @@ describe('replaces other modules', () => {
   })
 })
 
-describe('refuses to replace modules because of', () => {
-  it('unknown options that are set or read', () => {
+describe("modules that can't be replaced", () => {
+  it('refuses because of unknown options that are set or read', () => {
     const more = OLD_VFIO.replace(
       'ignoreMSRs = mkOption',
       'blacklistAMD = mkOption { default = false; }; hook = mkOption { }; ignoreMSRs = mkOption'
@@ -281,7 +281,7 @@ describe('refuses to replace modules because of', () => {
     expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': more })).toEqual([])
   })
 
-  it('unknown options inside known ones', () => {
+  it('refuses because of unknown options inside known ones', () => {
     const files = {
       'configuration.nix':
         '{ imports = [ ./virtualisation.nix ]; virtualisation.sharedMemoryFiles.lg.size = 32; }',
@@ -292,7 +292,7 @@ describe('refuses to replace modules because of', () => {
     ])
   })
 
-  it('values that the options do not accept', () => {
+  it('refuses because of values that the options do not accept', () => {
     const configuration = text`
       {
         imports = [ ./vfio.nix ./libvirt.nix ./virtualisation.nix ];
@@ -370,14 +370,14 @@ describe('refuses to replace modules because of', () => {
       '',
       '[ "kvm" "video" ] | this module also adds video to users.users.qemu-libvirtd.extraGroups'
     ]
-  ])('the first other effect of a module: %s%s', (code, before, obstacle) => {
+  ])('refuses because of the first other effect of a module: %s%s', (code, before, obstacle) => {
     const module = `{ lib, pkgs, config, ... }: ${before}{ options.virtualisation.vfio.enable = lib.mkOption { }; ${code} }`
     expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': module })).toEqual([
       `vfio.nix:1 ${obstacle}`
     ])
   })
 
-  it("a replaced module's import, unless another file imports it too", () => {
+  it("refuses because of a replaced module's import, unless another file imports it too", () => {
     const files = {
       'configuration.nix': using(''),
       'vfio.nix': OLD_VFIO.replace(
@@ -393,7 +393,7 @@ describe('refuses to replace modules because of', () => {
     expect(obstacles({ ...files, 'configuration.nix': both })).toEqual([])
   })
 
-  it('an import in a file that another machine needs too', () => {
+  it('refuses because of an import in a file that another machine needs too', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./common.nix ]; }',
       'common.nix': '{ imports = [ ./vfio.nix ]; time.timeZone = "UTC"; }',
@@ -405,7 +405,7 @@ describe('refuses to replace modules because of', () => {
     ])
   })
 
-  it('modules that a flake lists together with the configuration', () => {
+  it('refuses because of modules that a flake lists together with the configuration', () => {
     const flake = text`
       {
         outputs = { nixpkgs, nixos-vfio, ... }: {
@@ -425,7 +425,7 @@ describe('refuses to replace modules because of', () => {
     ])
   })
 
-  it('options of nixos-vfio that vfio-patch lacks', () => {
+  it('refuses because of options of nixos-vfio that vfio-patch lacks', () => {
     const configuration = text`
       { inputs, ... }:
       {

@@ -22,7 +22,7 @@ describe('parseDevice', () => {
     'rejects "%s"',
     value => expect(shown(parseDevice(value))).toBe(`"${value}" is not a PCI ID`)
   )
-  it('names an address as such', () => {
+  it('rejects an address where an ID is expected, and says so', () => {
     expect(shown(parseDevice('01:00.0'))).toBe('"01:00.0" is an address, not a PCI ID')
   })
 })
@@ -35,7 +35,7 @@ describe('parseAddress', () => {
   it.each(['', '01:00', '01:00.8', '01:20.0', '1:00.0', '0000:01:00.0x'])('rejects "%s"', value =>
     expect(shown(parseAddress(value))).toBe(`"${value}" is not a PCI address`)
   )
-  it('names a device ID as such', () => {
+  it('rejects a device ID where an address is expected, and says so', () => {
     expect(shown(parseAddress('10de:1b80'))).toBe('"10de:1b80" is a PCI ID, not an address')
   })
 })
