@@ -31,17 +31,18 @@ export function promptsOf(view: BootEntryView): Prompt[] {
   return uniqueBy(all, it => `${it.kind} ${it.name}`)
 }
 
-const LUKS = 'boot.initrd.luks.devices'
+const LUKS_OPTION = 'boot.initrd.luks.devices'
 
 function luksDevices(view: BootEntryView): Prompt[] {
-  const named = optionsByName(view.definitionsBelow(LUKS), LUKS.split('.').length).flatMap(
-    ([name, options]) => luksPrompt(view, name, options)
-  )
+  const named = optionsByName(
+    view.definitionsBelow(LUKS_OPTION),
+    LUKS_OPTION.split('.').length
+  ).flatMap(([name, options]) => luksPrompt(view, name, options))
   // A list, which old NixOS releases accepted, or a computed value.
   const whole = view
-    .definitionsOf(LUKS)
+    .definitionsOf(LUKS_OPTION)
     .filter(it => !isEmptyValue(it) && !/\bkeyFile\b/.test(valueText(it)))
-  return [...named, ...whole.map((): Prompt => ({ kind: 'LUKS', name: LUKS }))]
+  return [...named, ...whole.map((): Prompt => ({ kind: 'LUKS', name: LUKS_OPTION }))]
 }
 
 /** The prompt for a LUKS device with these options; none if it unlocks by itself. */
@@ -109,7 +110,8 @@ function diskoDevices(view: BootEntryView): Prompt[] {
 }
 
 // fsNeededForBoot of nixpkgs' nixos/lib/utils.nix.
-const MOUNTED_EARLY = '/ /nix /nix/store /var /var/log /var/lib /var/lib/nixos /etc /usr'.split(' ')
+const EARLY_MOUNT_POINTS =
+  '/ /nix /nix/store /var /var/log /var/lib /var/lib/nixos /etc /usr'.split(' ')
 
 /** The mount points and devices of the file systems of a type that the initrd mounts. */
 function earlyFileSystems(
@@ -121,21 +123,21 @@ function earlyFileSystems(
     .filter(([, options]) => optionHas(options, 'fsType', `"${type}"`))
     .filter(
       ([point, options]) =>
-        MOUNTED_EARLY.includes(point) || optionHas(options, 'neededForBoot', 'true')
+        EARLY_MOUNT_POINTS.includes(point) || optionHas(options, 'neededForBoot', 'true')
     )
     .map(([point, options]) => ({ point, device: options.get('device')?.map(plainStringOf)[0] }))
 }
 
-const REQUEST = 'boot.zfs.requestEncryptionCredentials'
+const ZFS_REQUEST_OPTION = 'boot.zfs.requestEncryptionCredentials'
 
 /**
  * Pools that the initrd imports. By default, NixOS asks for the key of every encrypted dataset in them. The
  * text shows only for the datasets that it names that they are encrypted.
  */
 function zfsPools(view: BootEntryView): Prompt[] {
-  const requests = view.definitionsOf(REQUEST)
+  const requests = view.definitionsOf(ZFS_REQUEST_OPTION)
   if (requests.some(it => valueText(it) === 'false')) return []
-  const named = view.itemsIn(REQUEST).flatMap(it => it.text ?? [])
+  const named = view.itemsIn(ZFS_REQUEST_OPTION).flatMap(it => it.text ?? [])
   if (requests.length > 0 && requests.every(isEmptyValue)) return []
   const prompts = (names: readonly string[], condition?: Prompt['condition']) =>
     names

@@ -6,7 +6,7 @@ import { argumentKept, evdevElement, shmemElement } from '../messages/changes.ts
 import { childElements, element, findElement, type XmlElement } from '../xml/tree.ts'
 import { addChild, type Modernized, removeChild, setAttribute } from './change.ts'
 
-const PATH = 'qemu:commandline'
+const COMMANDLINE_ELEMENT = 'qemu:commandline'
 
 /**
  * `-object input-linux` becomes `<input type='evdev'>`, and an `ivshmem-plain` over a file in
@@ -14,7 +14,7 @@ const PATH = 'qemu:commandline'
  */
 export function modernizeArguments(root: XmlElement, result: Modernized): void {
   const before = result.changes.length
-  for (const commandline of childElements(root, PATH)) {
+  for (const commandline of childElements(root, COMMANDLINE_ELEMENT)) {
     const all = argumentsIn(childElements(commandline, 'qemu:arg'))
     const used = [...modernizeEvdev(root, all, result), ...modernizeShmem(root, all, result)]
     for (const it of used.flatMap(({ elements }) => elements)) removeChild(commandline, it)
@@ -31,8 +31,8 @@ function usesPrefix(from: XmlElement): boolean {
   return from.children.some(it => it.kind === 'element' && usesPrefix(it))
 }
 
-const YES = new Set(['on', 'yes', 'true'])
-const NO = new Set(['off', 'no', 'false'])
+const YES_WORDS = new Set(['on', 'yes', 'true'])
+const NO_WORDS = new Set(['off', 'no', 'false'])
 const GRAB_TOGGLES = new Set([
   ...['ctrl-ctrl', 'alt-alt', 'shift-shift'],
   ...['meta-meta', 'scrolllock', 'ctrl-scrolllock']
@@ -49,12 +49,22 @@ function modernizeEvdev(
     const { start } = elements[0] ?? {}
     const input = evdevOf(properties)
     if (!input) {
-      warnings.push({ ...argumentKept(value, "<input type='evdev'>"), path: PATH, start })
+      warnings.push({
+        ...argumentKept(value, "<input type='evdev'>"),
+        path: COMMANDLINE_ELEMENT,
+        start
+      })
       return false
     }
     addChild(devicesOf(root), input)
     const before = `-object ${value}`
-    changes.push({ ...evdevElement(), path: PATH, before, after: onOneLine(input), start })
+    changes.push({
+      ...evdevElement(),
+      path: COMMANDLINE_ELEMENT,
+      before,
+      after: onOneLine(input),
+      start
+    })
     return true
   })
 }
@@ -66,16 +76,16 @@ function evdevOf(properties: ReadonlyMap<string, string>): XmlElement | undefine
   const grab = properties.get('grab_all') ?? 'off'
   const repeat = properties.get('repeat')
   const toggle = properties.get('grab-toggle')
-  const isSwitch = (it: string) => YES.has(it) || NO.has(it)
+  const isSwitch = (it: string) => YES_WORDS.has(it) || NO_WORDS.has(it)
   if (!dev?.startsWith('/') || !isSwitch(grab) || (repeat !== undefined && !isSwitch(repeat))) {
     return undefined
   }
   if (toggle !== undefined && !GRAB_TOGGLES.has(toggle)) return undefined
   const attributes = defined({
     dev,
-    grab: YES.has(grab) ? 'all' : undefined,
+    grab: YES_WORDS.has(grab) ? 'all' : undefined,
     grabToggle: toggle,
-    repeat: repeat && (YES.has(repeat) ? 'on' : 'off')
+    repeat: repeat && (YES_WORDS.has(repeat) ? 'on' : 'off')
   })
   return element('input', { type: 'evdev' }, element('source', attributes))
 }
@@ -98,12 +108,18 @@ function modernizeShmem(
     const shmem = backends.length > 1 || isShared ? undefined : shmemOf(device, backend)
     const { start } = device.elements[0] ?? {}
     if (!shmem) {
-      warnings.push({ ...argumentKept(device.value, '<shmem>'), path: PATH, start })
+      warnings.push({ ...argumentKept(device.value, '<shmem>'), path: COMMANDLINE_ELEMENT, start })
       return []
     }
     addChild(devicesOf(root), shmem)
     const before = `-device ${device.value} -object ${backend.value}`
-    changes.push({ ...shmemElement(), path: PATH, after: onOneLine(shmem), before, start })
+    changes.push({
+      ...shmemElement(),
+      path: COMMANDLINE_ELEMENT,
+      after: onOneLine(shmem),
+      before,
+      start
+    })
     return [device, backend]
   })
 }
@@ -118,7 +134,7 @@ function shmemOf(device: Argument, backend: Argument): XmlElement | undefined {
   const { properties } = backend
   const name = /^\/dev\/shm\/([^/]+)$/.exec(properties.get('mem-path') ?? '')?.[1]
   const size = mebibytes(properties.get('size') ?? '')
-  if (name === undefined || size === undefined || !YES.has(properties.get('share') ?? '')) {
+  if (name === undefined || size === undefined || !YES_WORDS.has(properties.get('share') ?? '')) {
     return undefined
   }
   return element(

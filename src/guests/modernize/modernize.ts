@@ -202,14 +202,14 @@ function dropKeys(os: XmlElement): Change[] {
 
 // ---- paths of programs, and other paths into the Nix store
 
-const EMULATOR =
+const EMULATOR_PATH =
   /^(?:\/nix\/store\/[^/]+\/bin|\/run\/current-system\/sw\/bin|\/usr(?:\/local)?\/(?:s?bin|libexec)|\/bin)\/(qemu-system-[\w]+|qemu-kvm|kvm|kvm-spice)$/
 
 /** Replaces an emulator of another distribution or in the Nix store with the emulator that NixOS links. */
 function modernizeEmulator(root: XmlElement, { changes }: Modernized): void {
   for (const emulator of childElements(findElement(root, 'devices'), 'emulator')) {
     const before = textContent(emulator).trim()
-    const program = EMULATOR.exec(before)?.[1]
+    const program = EMULATOR_PATH.exec(before)?.[1]
     if (program === undefined) continue
     const architecture = attributeOf(findElement(root, 'os', 'type'), 'arch') ?? 'x86_64'
     const name = program.startsWith('qemu-system-') ? program : `qemu-system-${architecture}`
@@ -222,7 +222,7 @@ function modernizeEmulator(root: XmlElement, { changes }: Modernized): void {
   }
 }
 
-const VIRTIOFSD =
+const VIRTIOFSD_PATH =
   /^(?:\/nix\/store\/[^/]+\/(?:bin|libexec)|\/usr\/(?:lib|libexec|lib\/qemu|lib\/kvm|bin))\/virtiofsd$/
 
 /** Replaces the path of virtiofsd, and warns about other paths into the Nix store. */
@@ -230,7 +230,7 @@ function modernizeStorePaths(root: XmlElement, { changes, warnings }: Modernized
   const devices = findElement(root, 'devices')
   for (const binary of devices ? findElements(devices, 'filesystem', 'binary') : []) {
     const before = attributeOf(binary, 'path')
-    if (before === undefined || !VIRTIOFSD.test(before)) continue
+    if (before === undefined || !VIRTIOFSD_PATH.test(before)) continue
     const after = '/run/current-system/sw/bin/virtiofsd'
     setAttribute(binary, 'path', after)
     const { start } = binary

@@ -165,13 +165,13 @@ function memory(element: XmlElement): PassedDisk[] {
 // ---- QEMU arguments, which libvirt does not interpret
 
 /** The flags whose value is only a path. */
-const DRIVES = /^(?:hd[a-d]|mtdblock|sd|pflash|fd[ab]|cdrom)$/
+const DRIVE_FLAG = /^(?:hd[a-d]|mtdblock|sd|pflash|fd[ab]|cdrom)$/
 
 /** The properties that have the path of a disk or image, including properties of an inner node. */
-const FILES = /(?:^|\.)(?:file|filename|mem-path)$/
+const FILE_PROPERTY = /(?:^|\.)(?:file|filename|mem-path)$/
 
 /** The prefixes that QEMU accepts before a path. */
-const FORMATS = /^(?:(?:raw|file|host_device|host_cdrom):|(?:blkdebug|blkverify):[^:]*:)+/
+const FORMAT_PREFIXES = /^(?:(?:raw|file|host_device|host_cdrom):|(?:blkdebug|blkverify):[^:]*:)+/
 
 /**
  * The disks, USB devices and shared folders in `<qemu:arg>`, in order. They include every path below `/dev`, in
@@ -206,11 +206,11 @@ function disksInArgument(value: string, flag: string): PassedDisk[] {
   if (fat.length > 0) {
     return fat.map(path => passedDisk({ kind: 'folder', path }, { isReadOnly }))
   }
-  const isDrive = DRIVES.test(flag)
+  const isDrive = DRIVE_FLAG.test(flag)
   const isFloppy = /^fd[ab]$/.test(flag)
   return properties.flatMap(([key, it]) => {
-    const path = it.replace(FORMATS, '')
-    const isFile = FILES.test(key) || (isDrive && key === '')
+    const path = it.replace(FORMAT_PREFIXES, '')
+    const isFile = FILE_PROPERTY.test(key) || (isDrive && key === '')
     const isDevice = /^\/+(?:\.\/+)*dev\//.test(path)
     if (!path.startsWith('/') || !(isFile || isDevice)) return []
     const isBlock = isFile && (isDrive || flag === 'drive' || flag === 'blockdev')

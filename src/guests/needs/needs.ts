@@ -164,7 +164,7 @@ function parseNumber(text: string): number | undefined {
 }
 
 // Device nodes that libvirt or the NixOS modules allow anyway, and paths below /dev that are not devices.
-const KNOWN =
+const KNOWN_DEV_PATH =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|tty|stdin|stdout|stderr|(?:shm|hugepages[^/]*|mqueue|fd|pts|vfio)(?:\/.*)?|kvmfr\d+)$/
 
 /** The device nodes that only QEMU arguments name, so libvirt does not let QEMU open them. */
@@ -173,7 +173,7 @@ function deviceNodes(root: XmlElement): string[] {
     attributeOf(it, 'value')
   )
   const nodes = values.flatMap(it => it?.match(/(?<![\w./-])\/dev\/[^\s,"'\\;=]+/g) ?? [])
-  return [...new Set(nodes)].filter(it => !KNOWN.test(it))
+  return [...new Set(nodes)].filter(it => !KNOWN_DEV_PATH.test(it))
 }
 
 /** The memory of a guest in KiB; undefined if the domain does not set it. */
@@ -226,7 +226,7 @@ function kvmfrDevices(backends: readonly Backend[]): KvmfrDevice[] {
     .sort((a, b) => a.number - b.number)
 }
 
-const UNITS: Readonly<Record<string, number>> = {
+const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
   b: 1,
   bytes: 1,
   ...Object.fromEntries(
@@ -240,7 +240,7 @@ const UNITS: Readonly<Record<string, number>> = {
 
 /** A size as libvirt reads it, in KiB, rounded up; undefined if it is invalid. */
 export function readSize(text: string, unit = 'KiB'): number | undefined {
-  const factor = UNITS[unit.toLowerCase()]
+  const factor = BYTES_PER_UNIT[unit.toLowerCase()]
   if (!/^\s*\d+\s*$/.test(text) || factor === undefined) return undefined
   const size = Math.ceil((Number(text) * factor) / 1024)
   return Number.isSafeInteger(size) ? size : undefined
@@ -278,7 +278,7 @@ function processorsOf(root: XmlElement): number | undefined {
   return found === undefined ? undefined : Number(found)
 }
 
-const PART = /^\s*(?:\^(\d{1,5})|(\d{1,5})\s*(?:-\s*(\d{1,5}))?)\s*$/
+const CPU_SET_PART = /^\s*(?:\^(\d{1,5})|(\d{1,5})\s*(?:-\s*(\d{1,5}))?)\s*$/
 
 /**
  * The sorted numbers in a CPU set such as `0-3,^2,8`; `^2` removes 2 from the part before it. Undefined if
@@ -289,7 +289,7 @@ export function readCpuSet(text: string): number[] | undefined {
   if (text.length > 2048) return undefined
   const all = new Set<number>()
   for (const part of text.replace(/,\s*$/, '').split(',')) {
-    const [match, excluded, first, last = first] = PART.exec(part) ?? []
+    const [match, excluded, first, last = first] = CPU_SET_PART.exec(part) ?? []
     if (match === undefined || Number(last) < Number(first)) return undefined
     if (excluded !== undefined) all.delete(Number(excluded))
     else for (let it = Number(first); it <= Number(last); it++) all.add(it)

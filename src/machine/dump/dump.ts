@@ -129,28 +129,30 @@ function differingParameters(
 }
 
 // The paths and symlinks that a dump may contain. A dump omits all other paths, so that new code can't reveal a name by
-// accident. If new code reads other paths, add them to RULES.
+// accident. If new code reads other paths, add them to PATH_RULES.
 
 /** A pattern for paths, and the mask for each of its groups. */
 type Rule = [pattern: RegExp, ...groups: (keyof Masks)[]]
 
-const STORE = '/nix/store/[0-9a-z]{32}-[^/]+'
+const STORE_PATH = '/nix/store/[0-9a-z]{32}-[^/]+'
 
-const DEVICE = '/sys/bus/pci/devices/[0-9a-f:.]+'
+const PCI_DEVICE_FOLDER = '/sys/bus/pci/devices/[0-9a-f:.]+'
 
 /** The patterns match whole paths. */
-const RULES: readonly Rule[] = (
+const PATH_RULES: readonly Rule[] = (
   [
     ['/(?:etc|proc|proc/(?:bus|self|sys|bus/input|sys/kernel))'],
     ['/proc/(?:cpuinfo|meminfo|cmdline|modules|iomem|swaps|self/mountinfo)'],
     ['/(?:proc/bus/input/devices|proc/sys/kernel/osrelease|etc/os-release|dev/kmsg)'],
     ['/proc/spl/kstat/zfs/([^/]+)/state', 'dataset'],
     // Names given by the kernel and the firmware.
-    [`${DEVICE}(?:/(?:driver|driver/module|iommu_group|physfn|virtfn\\d+))?`],
+    [`${PCI_DEVICE_FOLDER}(?:/(?:driver|driver/module|iommu_group|physfn|virtfn\\d+))?`],
     [
-      `${DEVICE}/(?:vendor|device|class|subsystem_vendor|subsystem_device|revision|modalias|resource)`
+      `${PCI_DEVICE_FOLDER}/(?:vendor|device|class|subsystem_vendor|subsystem_device|revision|modalias|resource)`
     ],
-    [`${DEVICE}/(?:boot_vga|reset_method|driver_override|numa_node|sriov_\\w+|power_state|rom)`],
+    [
+      `${PCI_DEVICE_FOLDER}/(?:boot_vga|reset_method|driver_override|numa_node|sriov_\\w+|power_state|rom)`
+    ],
     ['/sys/bus/usb/devices/[\\d.:-]+(?:/(?:idVendor|idProduct|busnum|devnum))?'],
     ['/sys/class/drm/[\\w-]+(?:/(?:device|status|enabled))?'],
     ['/sys/class/(?:bluetooth/hci\\d+|dmi/id/(?:board_name|chassis_type))'],
@@ -181,18 +183,18 @@ const RULES: readonly Rule[] = (
     ['/nix/var/nix/profiles/system-profiles/([^/]+?)(?:-\\d+-link)?', 'profile'],
     ['/lib/modules/([^/]+)/modules\\.alias', 'kernel'],
     [
-      `(${STORE})(?:/(?:kernel|initrd|kernel-modules|kernel-params|specialisation))?`,
+      `(${STORE_PATH})(?:/(?:kernel|initrd|kernel-modules|kernel-params|specialisation))?`,
       'identifiers'
     ],
-    [`(${STORE})/specialisation/([^/]+)`, 'identifiers', 'entry'],
-    [`(${STORE})/lib/modules/([^/]+)/modules\\.alias`, 'identifiers', 'kernel'],
-    [`(${STORE})/(?:bzImage|zImage|Image|vmlinux|vmlinuz|lib/modules)`, 'identifiers']
+    [`(${STORE_PATH})/specialisation/([^/]+)`, 'identifiers', 'entry'],
+    [`(${STORE_PATH})/lib/modules/([^/]+)/modules\\.alias`, 'identifiers', 'kernel'],
+    [`(${STORE_PATH})/(?:bzImage|zImage|Image|vmlinux|vmlinuz|lib/modules)`, 'identifiers']
   ] as [string, ...(keyof Masks)[]][]
 ).map(([pattern, ...masks]): Rule => [new RegExp(`^${pattern}$`, 'd'), ...masks])
 
 /** The path as a dump has it; undefined if the dump must not contain it. */
 function maskedPath(path: string, masks: Masks): string | undefined {
-  for (const [pattern, ...groups] of RULES) {
+  for (const [pattern, ...groups] of PATH_RULES) {
     const found = pattern.exec(path)
     if (found) return withMaskedGroups(path, found, groups, masks)
   }
@@ -227,7 +229,7 @@ function maskedTarget(path: string, target: string, masks: Masks): string {
   if (profile) return masks.profile(profile[1] ?? '') + profile[2]
   return (
     maskedPath(target, masks) ??
-    new RegExp(`^${STORE}`).exec(masks.identifiers(target))?.[0] ??
+    new RegExp(`^${STORE_PATH}`).exec(masks.identifiers(target))?.[0] ??
     'elsewhere'
   )
 }

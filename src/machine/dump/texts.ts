@@ -170,7 +170,7 @@ function wordSet(text: string): ReadonlySet<string> {
 }
 
 /** Modules that vfio-patch's checks use, with underscores. */
-const MODULES =
+const KNOWN_MODULES =
   wordSet(`vfio vfio_pci vfio_pci_core vfio_iommu_type1 vfio_virqfd vfio_mdev mdev kvm kvm_amd kvm_intel kvmfr kvmgt
    irqbypass pci_stub xen_pciback amdgpu radeon nouveau nova_core nova_drm nvidia nvidia_drm nvidia_modeset
    nvidia_uvm nvidia_peermem nvidia_vgpu_vfio nvidiafb i2c_nvidia_gpu i915 xe snd_hda_intel snd_hda_codec_hdmi
@@ -178,17 +178,17 @@ const MODULES =
 
 /** True for a module name that doesn't identify a machine. */
 function isKnownModule(name: string): boolean {
-  return MODULES.has(name.replaceAll('-', '_'))
+  return KNOWN_MODULES.has(name.replaceAll('-', '_'))
 }
 
-const NAMES =
+const RELEVANT_PARAMETERS =
   wordSet(`intel_iommu amd_iommu amd_iommu_intr iommu iommu.passthrough iommu.strict iommu.forcedac pci pcie_aspm
    pcie_acs_override pcie_ports pcie_port_pm pci_pt_e820_access video initcall_blacklist nomodeset hugepages
    hugepagesz default_hugepagesz hugetlb_free_vmemmap module_blacklist modprobe.blacklist rd.driver.blacklist
    acpi acpi_osi acpi_enforce_resources acpi_backlight acpi_rev_override acpi_sleep isolcpus quiet`)
 
 /** Common module options. */
-const OPTIONS =
+const KNOWN_MODULE_OPTIONS =
   wordSet(`ids disable_idle_d3 disable_vga disable_denylist enable_sriov nointxmask ignore_msrs report_ignored_msrs nested
    avic npt ept mmu halt_poll_ns allow_unsafe_interrupts dma_entry_limit static_size_mb modeset fbdev hdmi_deepcolor
    atomic config runpm dc dpm aspm gpu_recovery ppfeaturemask si_support cik_support sg_display dcdebugmask bapm
@@ -197,11 +197,11 @@ const OPTIONS =
 
 function isRelevantName(name: string): boolean {
   const [module = ''] = name.split('.')
-  return NAMES.has(name) || (name.includes('.') && isKnownModule(module))
+  return RELEVANT_PARAMETERS.has(name) || (name.includes('.') && isKnownModule(module))
 }
 
 /** Words that are kept in values, in addition to numbers and module names. */
-const WORDS =
+const KNOWN_VALUE_WORDS =
   wordSet(`on off yes no y n pt nopt soft force strict lax auto ask none default native vendor video verbose igfx_off sm_on sm_off
    sp_off forcedac fullflush nofullflush nobypass merge nomerge pgtbl_v1 pgtbl_v2 noats nomsi noaer nocrs use_crs
    realloc assign-busses hpp big_root_window downstream multifunction id compat performance powersave
@@ -209,11 +209,11 @@ const WORDS =
    vesa efi uefi simplefb inteldrmfb amdgpudrmfb nouveaufb map ywrap Linux Windows s3_bios s3_mode deep`)
 
 /** `16G`, `1920x1080`, `0-3`, `0xffff`, and connector names. */
-const NUMBERS =
+const NUMERIC_VALUE =
   /^(?:-?\d[\d.x/-]*[kKMGT]?[mMRieDd]*|0x[0-9a-f]+|(?:e?DP|HDMI(?:-[AB])?|DVI-[ADI]|VGA|LVDS|DSI|Virtual)-\d+)$/i
 
 /** A part of a device ID, as in `vfio-pci.ids=`. */
-const ID = /^(?:[0-9a-f]{4}|[0-9a-f]{6,8})$/i
+const ID_PART = /^(?:[0-9a-f]{4}|[0-9a-f]{6,8})$/i
 
 /** The kernel parameters to keep, with placeholders for unknown words in values. `drivers` is from `namedDrivers`. */
 export function keptParameters(
@@ -222,9 +222,10 @@ export function keptParameters(
   names: Placeholders
 ): string[] {
   const isKnown = (word: string) =>
-    WORDS.has(word) || isKnownModule(word) || drivers.has(word.replaceAll('-', '_'))
+    KNOWN_VALUE_WORDS.has(word) || isKnownModule(word) || drivers.has(word.replaceAll('-', '_'))
   const word = (it: string, areIDs: boolean) => {
-    const isKept = it === '' || NUMBERS.test(it) || isKnown(it) || (areIDs && ID.test(it))
+    const isKept =
+      it === '' || NUMERIC_VALUE.test(it) || isKnown(it) || (areIDs && ID_PART.test(it))
     return isKept ? it : names.of('value', it)
   }
   return text
@@ -243,6 +244,9 @@ export function keptParameters(
 function withKnownOption(name: string, names: Placeholders): string {
   const [module = '', ...rest] = name.split('.')
   const option = rest.join('.')
-  const isKnown = NAMES.has(name) || OPTIONS.has(option) || /^NVreg_[A-Z]\w{2,40}$/.test(option)
+  const isKnown =
+    RELEVANT_PARAMETERS.has(name) ||
+    KNOWN_MODULE_OPTIONS.has(option) ||
+    /^NVreg_[A-Z]\w{2,40}$/.test(option)
   return isKnown || rest.length === 0 ? name : `${module}.${names.of('value', option)}`
 }

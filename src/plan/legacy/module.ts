@@ -23,17 +23,17 @@ import {
 type Names = readonly (string | undefined)[]
 
 // Attributes of a module that have no effect of their own.
-const PASSIVE = ['_class', '_file', 'key', 'meta', 'assertions', 'warnings']
+const PASSIVE_ATTRIBUTES = ['_class', '_file', 'key', 'meta', 'assertions', 'warnings']
 
-const PARAMETER =
+const KNOWN_PARAMETER =
   /^(?:intel_iommu=(?:on|igfx_off)|.*amd_iommu=on|iommu=(?:pt|1)|vfio[-_]pci\.ids=.*|pcie_acs_override=[\w,]*|pci=nomsi|video=(?:efifb|vesafb|simplefb):off|initcall_blacklist=sysfb_init|kvm\.(?:ignore_msrs=1|report_ignored_msrs=0)|(?:default_)?hugepagesz=.*|hugepages=.*|.+_iommu=on)$/
 
 /**
  * The options that known modules set, the permitted lines of their strings, and text that the value must contain.
  * vfio-patch's modules set the same, or omit it on purpose.
  */
-const KNOWN: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
-  [/^boot\.kernelParams$/, PARAMETER],
+const KNOWN_DEFINITIONS: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
+  [/^boot\.kernelParams$/, KNOWN_PARAMETER],
   [
     /^boot\.(?:initrd\.)?(?:k|availableK)ernelModules$/,
     /^(?:vfio|vfio[-_]pci|vfio_iommu_type1|vfio_virqfd|kvmfr)$/
@@ -64,7 +64,7 @@ const KNOWN: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
 ]
 
 // Literal parts of strings that only separate or complete computed values.
-const GLUE = /^[\s,]*$|^\d+(?:\.\d+)*$|^(?:intel|amd|both)$|^\W*rw$/
+const SEPARATING_TEXT = /^[\s,]*$|^\d+(?:\.\d+)*$|^(?:intel|amd|both)$|^\W*rw$/
 
 /** Something that a module does and vfio-patch's modules do not. */
 interface Extra {
@@ -79,7 +79,7 @@ interface Extra {
 export function firstExtra(doc: NixDocument, declared: readonly AttrPath[]): Extra | undefined {
   for (const { path, value } of doc.leaves()) {
     const [first = '', ...option] = path
-    if (first === 'imports' || PASSIVE.includes(first)) continue
+    if (first === 'imports' || PASSIVE_ATTRIBUTES.includes(first)) continue
     const strings = stringLiterals(value).map(it => it.text)
     const extra =
       first === 'options'
@@ -116,14 +116,14 @@ function unknownSetting(
   const names = literalNames(path)
   const name = formatPath(names)
   if (names.length < path.length) return setsBelow(name)
-  const [, isKnown, mentioned = /^/] = KNOWN.find(([option]) => option.test(name)) ?? []
+  const [, isKnown, mentioned = /^/] = KNOWN_DEFINITIONS.find(([option]) => option.test(name)) ?? []
   if (!isKnown || !mentioned.test(value)) return sets(name)
   // A device list in which all items are computed.
   const list = /^[ \t]*cgroup_device_acl\s*=\s*\[[\s,\ue000]*\]/gm
   const line = strings
     .flatMap(it => it.replace(list, '').split('\n'))
     .map(it => it.trim())
-    .find(it => !GLUE.test(it.replaceAll(MASK, '')) && !isKnown.test(it))
+    .find(it => !SEPARATING_TEXT.test(it.replaceAll(MASK, '')) && !isKnown.test(it))
   return line === undefined ? undefined : adds(shorten(line), name)
 }
 
@@ -136,7 +136,8 @@ function hardCodedValue(doc: NixDocument): Extra | undefined {
     if (!isStringNode(node)) return undefined
     const source = node.text
     const isDevice = /\b[0-9a-f]{4}:[0-9a-f]{4}\b|\b[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b/i.test(source)
-    const isParameter = /^"[\w.-]+=[^\s"]*"$/.test(source) && !PARAMETER.test(source.slice(1, -1))
+    const isParameter =
+      /^"[\w.-]+=[^\s"]*"$/.test(source) && !KNOWN_PARAMETER.test(source.slice(1, -1))
     if (!isDevice && !isParameter) return undefined
     found = { range: node, ...hardCodes(shorten(source)) }
     return BREAK
@@ -151,7 +152,9 @@ function shorten(source: string): string {
 
 /** Whether a module only imports others, all by literal paths. */
 export function isOnlyImports(doc: NixDocument): boolean {
-  const isPassive = doc.leaves().every(it => ['imports', ...PASSIVE].includes(it.path[0] ?? ''))
+  const isPassive = doc
+    .leaves()
+    .every(it => ['imports', ...PASSIVE_ATTRIBUTES].includes(it.path[0] ?? ''))
   return isPassive && doc.module().ok && doc.itemsIn('imports').length === doc.imports().length
 }
 

@@ -36,7 +36,7 @@ export interface ObsoleteSetting extends Place {
  * The findings that `apply` fixes by default: with vfio-patch's modules, these settings have no effect, do harm, or
  * stop the build. Settings that may be intended (`onShutdown`, the order of modules) are omitted.
  */
-const REPLACED: readonly LintCode[] = [
+const REPLACED_CODES: readonly LintCode[] = [
   'AMD_IOMMU_PT',
   'EFIFB_OFF',
   'HUGEPAGES_1M',
@@ -48,7 +48,10 @@ const REPLACED: readonly LintCode[] = [
 ]
 
 /** Findings that can hide others, so they are fixed first. */
-const FIRST: readonly ObsoleteSetting['code'][] = ['PARAMETERS_IN_ONE', 'RENAMED_OPTION']
+const CODES_FIXED_FIRST: readonly ObsoleteSetting['code'][] = [
+  'PARAMETERS_IN_ONE',
+  'RENAMED_OPTION'
+]
 
 /**
  * The obsolete settings in a configuration, in the order in which their fixes have to be planned. `prefix` is
@@ -62,7 +65,7 @@ export function obsoleteSettingsIn(
   const found = placedIn(doc, release, prefix)
   // A parameter that shares a string with others can be removed only after the string is split, and an option with an
   // old name only after it is renamed.
-  const first = found.filter(it => FIRST.includes(it.code))
+  const first = found.filter(it => CODES_FIXED_FIRST.includes(it.code))
   const planned = planFixes(
     doc,
     first.map(it => it.fix)
@@ -99,7 +102,7 @@ function placedIn(
   const files = [{ path: '', doc }]
   const facts = { importsModules: true, ...defined({ release }) }
   const found = lint(files, facts).flatMap(({ code, message, fix, range }): Placed[] => {
-    if (fix === undefined || !REPLACED.includes(code)) return []
+    if (fix === undefined || !REPLACED_CODES.includes(code)) return []
     const isEfifb = code === 'EFIFB_OFF'
     const source = doc.text.slice(range.start, range.end)
     return [{ code, message: isEfifb ? efifbReplaced(source) : message, fix, ...range }]
@@ -136,7 +139,7 @@ function movedIDs(view: BootEntryView): Placed[] {
 const WHOLE_IDS = /^(?:"vfio[-_]pci\.ids=[^\s"$]*"|options\s+vfio[-_]pci\s+ids=[^\s$]*)$/
 
 // libvirt's default list, which vfio-patch's module includes. Current versions no longer have rtc and hpet.
-const OF_LIBVIRT =
+const LIBVIRT_DEFAULT_DEVICE =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|kqemu|rtc|hpet|vfio\/(?:vfio|\d+))$/
 
 /** Each `cgroup_device_acl` in the user's text: vfio-patch's modules would write the key a second time. */
@@ -159,7 +162,7 @@ function movedLists(view: BootEntryView): Placed[] {
         end: at.start + list.end,
         message: aclMoved(),
         fix,
-        deviceACL: devices.filter(it => !OF_LIBVIRT.test(it))
+        deviceACL: devices.filter(it => !LIBVIRT_DEFAULT_DEVICE.test(it))
       }
     ]
   })
@@ -268,7 +271,7 @@ function idsIn(view: BootEntryView): Conflict[] {
 }
 
 /** The keys of qemu.conf that vfio-patch's modules write, each with a test for whether the options cause it. */
-const KEYS = [
+const QEMU_CONF_KEYS = [
   {
     key: 'cgroup_device_acl',
     isWritten: (view: BootEntryView) =>
@@ -287,7 +290,7 @@ function keysIn(view: BootEntryView): Conflict[] {
   const texts = ['qemu.verbatimConfig', 'qemuVerbatimConfig'].flatMap(it =>
     view.stringsIn(`virtualisation.libvirtd.${it}`)
   )
-  return KEYS.filter(it => it.isWritten(view)).flatMap(({ key }) =>
+  return QEMU_CONF_KEYS.filter(it => it.isWritten(view)).flatMap(({ key }) =>
     texts.filter(isUnconditional).flatMap((at): Conflict[] => {
       const found = new RegExp(`^[ \\t]*(${key}[ \\t]*=.*)$`, 'm').exec(at.text)
       const line = found?.[1]

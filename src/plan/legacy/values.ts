@@ -29,7 +29,7 @@ import type { Obstacle } from '../problem.ts'
 import { findUses } from '../removal/uses.ts'
 
 /** Further options of nixos-vfio. It is a module of a flake, so its declarations can't be read. */
-const OF_NIXOS_VFIO: readonly AttrPath[] = [
+const NIXOS_VFIO_OPTIONS: readonly AttrPath[] = [
   ['virtualisation', 'libvirtd', 'scopedHooks'],
   ['virtualisation', 'libvirtd', 'qemu', 'domains'],
   ['virtualisation', 'libvirtd', 'qemu', 'networks']
@@ -48,7 +48,7 @@ export function unknownOptions(
       .filter(
         it => known.exclusive.some(path => startsWith(it, path)) && !isDeclared(it, known.declared)
       )
-    const options = [...others, ...OF_NIXOS_VFIO, ...unknown]
+    const options = [...others, ...NIXOS_VFIO_OPTIONS, ...unknown]
     const uses = findUses(doc, path, { options, files: new Set() })
     return uses.map(({ kind, name, node: { start, end } }) => ({
       ...{ kind: 'option', path, text, range: { start, end } },
@@ -62,7 +62,7 @@ function isDeclared(option: AttrPath, declared: readonly AttrPath[]): boolean {
   const found = declared.find(it => startsWith(option, it))
   const inside = found && option[found.length + 1]
   const isFile = option[1] === 'sharedMemoryFiles' && inside !== undefined
-  return found !== undefined && (!isFile || MEMORY_FILE.has(inside))
+  return found !== undefined && (!isFile || MEMORY_FILE_OPTIONS.has(inside))
 }
 
 /** A difference between the replaced modules and vfio-patch's modules about which the user should know. */
@@ -132,13 +132,13 @@ function refusal(
   return { kind: 'value', ...findingPlace(at), text: file.doc.text, ...text }
 }
 
-const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
+const VALID_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
 
 /** The options of a file in /dev/shm, and their valid values. */
-const MEMORY_FILE: ReadonlyMap<string, RegExp> = new Map([
-  ['name', NAME],
-  ['user', NAME],
-  ['group', NAME],
+const MEMORY_FILE_OPTIONS: ReadonlyMap<string, RegExp> = new Map([
+  ['name', VALID_NAME],
+  ['user', VALID_NAME],
+  ['group', VALID_NAME],
   ['mode', /^[0-7]{3,4}$/]
 ])
 
@@ -160,7 +160,7 @@ function wrongValues({ at, below, items }: SetValues): Obstacle[] {
     ),
     ...below('virtualisation.sharedMemoryFiles').flatMap(it => {
       const [name, value] = [it.path.at(-1) ?? '', plainStringOf(it)]
-      if (value === undefined || MEMORY_FILE.get(name)?.test(value) !== false) return []
+      if (value === undefined || MEMORY_FILE_OPTIONS.get(name)?.test(value) !== false) return []
       return [refusal(it, wrongSharedMemory(name, value))]
     })
   ]
