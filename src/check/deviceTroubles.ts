@@ -91,7 +91,7 @@ export function findCardsWithoutReset(
   })
 }
 
-/** What the host would lose with devices that are passed through but not yet bound for guests. */
+/** What the host will lose when guests get the passed-through devices that the host still has. */
 export function findHostLosses(
   { machine, references, required, entry }: MachineState,
   passed: ReadonlySet<string>

@@ -207,7 +207,7 @@ interface ConfList {
   /** The offset after the closing bracket; the end of the text if there is none. */
   end: number
   isClosed: boolean
-  /** The strings in it, without quotation marks. */
+  /** The strings in the list, without quotation marks. */
   items: readonly string[]
   /** Whether it contains only strings, commas, comments and whitespace, so nothing is computed. */
   isPlain: boolean

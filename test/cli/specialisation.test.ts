@@ -48,7 +48,7 @@ const AFTER = text`
   }
   `
 const NOT_REPLACED =
-  'Not replaced: configuration.nix:LINE, which is not in specialisation.vfio: PCI_NOMSI, pci=nomsi disables message-signaled interrupts (MSI) for every device.'
+  'Not replaced, because it is outside specialisation.vfio: configuration.nix:LINE: PCI_NOMSI, pci=nomsi disables message-signaled interrupts (MSI) for every device.'
 
 test('apply --specialisation writes a boot entry, and undo and remove revert it', async () => {
   const place = given()

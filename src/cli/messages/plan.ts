@@ -97,7 +97,7 @@ export function entryNotes(
     `Boot entry: the options are in specialisation.${specialisation}${others}.`,
     ...keptObsolete.map(
       it =>
-        `Not replaced: ${basename(file)}:${it.line}, which is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
+        `Not replaced, because it is outside specialisation.${specialisation}: ${basename(file)}:${it.line}: ${it.code}, ${it.message}.`
     )
   ]
 }
