@@ -268,7 +268,7 @@ test.concurrent('option get --json lists the definitions', async () => {
   })
 })
 
-test.concurrent('option set and get --json print the document instead of the text with -', async () => {
+test.concurrent('option set and get --json read from - and print the JSON document, not the Nix text', async () => {
   const script = `printf '{ a = 1; }' | "$@"`
   const words = ['option', 'set', '-', 'a', '2', OFF]
   expect(await documentOf(makePlace(), words, { script })).toMatchObject({

@@ -73,14 +73,14 @@ describe('the guide to the toolkit', () => {
   const headings = guide.match(/^### .*$/gm)?.join('\n') ?? ''
   const exampled = new Set(examples.map(it => it.heading))
 
-  it('has a section with an example for each function', () => {
+  it('docs/toolkit.md has a section with an example for each function', () => {
     const functions = Object.entries(toolkit).filter(([, it]) => typeof it === 'function')
     expect(functions.length).toBeGreaterThan(5)
     for (const [name] of functions) expect(headings).toContain(`### \`${name}(`)
     for (const heading of headings.split('\n')) expect(exampled).toContain(heading.slice(4))
   })
 
-  it('has a section for each member of a document and each method of a transaction', () => {
+  it('docs/toolkit.md has a section for each member of a document and each method of a transaction', () => {
     const doc = toolkit.parseDocument('{ }')
     const methods = Object.getOwnPropertyNames(NixDocument.prototype)
     for (const name of [...Object.keys(doc), ...methods].filter(it => it !== 'constructor')) {
@@ -92,7 +92,7 @@ describe('the guide to the toolkit', () => {
     }
   })
 
-  it('explains each member of a plan and each code', () => {
+  it('docs/toolkit.md explains each member of a plan and each code', () => {
     const plan = toolkit.parseDocument('{ }').edit().plan()
     for (const name of Object.keys(plan.ok ? plan.value : {})) {
       expect(guide).toMatch(new RegExp(`\`${name}[(\`]`))

@@ -30,7 +30,7 @@ const textAndEdits = fc
   .chain(text => fc.tuple(fc.constant(text), editsOf(text)))
 
 describe('a list of edits', () => {
-  it('has offsets in the text before any of the edits', () => {
+  it('the offsets of edits refer to the text before all edits', () => {
     const edits = [
       { offset: 0, length: 0, content: '>' },
       { offset: 2, length: 1, content: '' },
@@ -39,7 +39,7 @@ describe('a list of edits', () => {
     expect(applyEdits('abcd', edits)).toBe('>abd<')
   })
 
-  it('is rejected by applyEdits if edits overlap, are not sorted, or are outside the text', () => {
+  it('applyEdits rejects edits that overlap, are not sorted, or are outside the text', () => {
     const at = (offset: number, length = 0) => ({ offset, length, content: 'x' })
     for (const edits of [
       [at(2), at(1)],
@@ -53,7 +53,7 @@ describe('a list of edits', () => {
     }
   })
 
-  it('is undone by its inverse', () => {
+  it('the inverse of a list of edits undoes it', () => {
     fc.assert(
       fc.property(textAndEdits, ([text, edits]) => {
         const after = applyEdits(text, edits)
@@ -63,7 +63,7 @@ describe('a list of edits', () => {
     )
   })
 
-  it('is composed with another into one list with the effect of both', () => {
+  it('composing two lists of edits gives one list with the effect of both', () => {
     const twice = textAndEdits.chain(([text, first]) =>
       fc.tuple(fc.constant(text), fc.constant(first), editsOf(applyEdits(text, first)))
     )

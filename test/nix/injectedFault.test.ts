@@ -18,7 +18,7 @@ vi.mock('../../src/nix/edit/set.ts', async importOriginal => {
 })
 
 describe('an edit that also changes something else', () => {
-  it('is refused with the name of the other option, its value before and its value after', () => {
+  it('an unrequested change is refused with its option, the value before and the value after', () => {
     const text = '{\n  services.fwupd.enable = false;\n  networking.hostName = "pc";\n}\n'
     expect(`\n${refused(text, it => it.setIn('services.fwupd.enable', true))}\n`).toBe(`
 3:25: VERIFICATION_FAILED: the result differs from the request: networking.hostName changes from "pc" to "tower"
@@ -28,7 +28,7 @@ hint: nothing was changed; please report this as a bug, with the file if you can
 `)
   })
 
-  it('is accepted if the planning adds no such change', () => {
+  it('an edit is accepted if planning adds no unrequested change', () => {
     const plan = parseDocument('{ a = 1; }').edit().setIn('a', 2).plan()
     expect(plan.ok && plan.value.text).toBe('{ a = 2; }')
   })

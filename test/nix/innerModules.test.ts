@@ -95,7 +95,7 @@ describe('modules written in imports', () => {
     ])
   })
 
-  it('changes the definition there instead of adding a conflicting one', () => {
+  it('changes the definition in an inner module instead of adding a conflicting one', () => {
     expect(
       edited(INLINE, it =>
         it
@@ -110,12 +110,12 @@ describe('modules written in imports', () => {
     )
   })
 
-  it('adds items there only if the module itself has no list', () => {
+  it('adds items to an inner module only if the module itself has no list', () => {
     const text = '{ imports = [ { l = [ "a" ]; } ]; l = [ "b" ]; }'
     expect(edited(text, it => it.addIn('l', ['a', 'c']))).toBe(text.replace('"b"', '"b" "c"'))
   })
 
-  it('removes definitions there', () => {
+  it('removes definitions in an inner module', () => {
     expect(edited(INLINE, it => it.removeIn('networking.hostName'))).toBe(
       INLINE.replace('{ networking.hostName = "a"; }', '{ }')
     )

@@ -28,7 +28,7 @@ function refused(from: string, option: string, to: string, options?: MoveOptions
 }
 
 describe('moveDefinition', () => {
-  it('takes the value and the comments above, inside and after', () => {
+  it('moves the value with the comments above, inside and after it', () => {
     const from = nix`
       { ... }:
       {
@@ -69,7 +69,7 @@ describe('moveDefinition', () => {
     ])
   })
 
-  it('leaves a comment above that may be about the next definition too', () => {
+  it('leaves a comment above if it may be about the next definition too', () => {
     const from = '{\n  # Network\n  a.b = 1; # b\n  a.c = 2;\n}\n'
     expect(moved(from, 'a.b', '{\n  x = 1;\n}\n')).toEqual([
       '{\n  # Network\n  a.c = 2;\n}\n',
@@ -77,7 +77,7 @@ describe('moveDefinition', () => {
     ])
   })
 
-  it('takes a comment between the name and the value', () => {
+  it('moves a comment between the name and the value', () => {
     const from = '{\n  a = # why\n    1;\n  b = 2;\n}\n'
     expect(moved(from, 'a', '{\n  x = 1;\n}\n')).toEqual([
       '{\n  b = 2;\n}\n',
@@ -85,7 +85,7 @@ describe('moveDefinition', () => {
     ])
   })
 
-  it('takes all parts of an option, and gives them another path', () => {
+  it('moves all parts of an option to another path', () => {
     const from = '{\n  a.b.c = 1;\n  z = 0;\n  a = { b.d = 2; e = 3; };\n}\n'
     expect(moved(from, 'a.b', '{\n  x = 1;\n}\n', { as: 'y' })).toEqual([
       '{\n  z = 0;\n  a = { e = 3; };\n}\n',
@@ -239,11 +239,11 @@ describe('moveDefinition', () => {
     ['the text is not Nix', '{ a = ; }', 'a', plain, 'from: SYNTAX'],
     ['the other text is not Nix', '{ a = 1; }', 'a', '{ b = ; }', 'to: SYNTAX']
   ]
-  it.each(refusals)('is refused if %s', (_, from, option, to, code) => {
+  it.each(refusals)('refuses to move a definition if %s', (_, from, option, to, code) => {
     expect(refused(from, option, to)).toBe(code)
   })
 
-  it('takes a value under the same with, and relative paths in one folder', () => {
+  it('moves a value under the same with, and relative paths in one folder', () => {
     const head = '{ lib, ... }: with lib;\n'
     expect(
       moved(`${head}{\n  a = mkForce ./x;\n}\n`, 'a', `${head}{\n  x = 1;\n}\n`, {

@@ -16,7 +16,7 @@ const HALF = '\ud83d'
 const WHOLE = '\u{1f600}'
 
 describe('half of a surrogate pair', () => {
-  it('in the text of a document is a fault, so that nothing can be edited', () => {
+  it('half of a surrogate pair in a text is a fault, so nothing can be edited', () => {
     const doc = parseDocument(`{\n  a = "${HALF}";\n}\n`)
     expect(doc.errors.map(it => it.render())).toEqual([
       [
@@ -43,23 +43,23 @@ describe('half of a surrogate pair', () => {
     ['an import', 'BAD_VALUE', it => it.import(`./${HALF}`)],
     ['a formal', 'BAD_VALUE', it => it.addFormal(`a${HALF}`)]
   ]
-  it.each(refused)('in %s is refused with %s', (_, code, edit) => {
+  it.each(refused)('half of a surrogate pair in %s is refused with %s', (_, code, edit) => {
     const plan = edit(parseDocument('{ lib, ... }: { a = 1; }').edit()).plan()
     expect(plan.ok ? plan.value.text : plan.error.code).toBe(code)
   })
 
-  it('is refused by the functions without a document', () => {
+  it('half of a surrogate pair is refused by the functions without a document', () => {
     const path = parsePath([HALF])
     expect(path.ok ? '' : path.error.code).toBe('BAD_PATH')
     expect(canonicalOfValue(HALF)).toBeUndefined()
     expect(() => escapeString(HALF)).toThrow(RangeError)
   })
 
-  it('never comes out of decode', () => {
+  it('decode never returns half of a surrogate pair', () => {
     expect(decode(Buffer.from(`"${HALF}"`))).toEqual({ ok: true, value: '"\ufffd"' })
   })
 
-  it('is not a whole pair, whose characters count as two units', () => {
+  it('a whole surrogate pair is accepted, and counts as two units', () => {
     const doc = parseDocument(`{ a = "${WHOLE}"; }`)
     expect(doc.errors).toEqual([])
     const plan = doc.edit().setIn('b', WHOLE).plan()

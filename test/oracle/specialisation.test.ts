@@ -178,24 +178,27 @@ describeWithOracle('a separate boot entry', oracle => {
     after = rest
   })
 
-  it('is tested for every machine', () => {
+  it('a separate boot entry is tested for every machine', () => {
     expect([...new Set(CASES.map(it => it.machine))].sort()).toEqual(NAMES)
   })
 
-  it.each(CASES.map((it, i) => ({ ...it, i })))('binds $gpu of $machine', ({ i, ...given }) => {
-    const { defaultEntry, games, vfio } = after[i] as Entries
-    expect({ defaultEntry, games }).toEqual({
-      defaultEntry: before.defaultEntry,
-      games: before.games
-    })
-    expect(before.defaultEntry.kernelParams).toEqual(['quiet'])
-    expect(vfio?.kernelParams).toEqual([...given.adds, 'quiet'])
-    expect(vfio?.addresses).toEqual(given.addresses ?? [])
-    expect(vfio?.failures).toEqual([])
-    expect(vfio?.initrdKernelModules).toEqual(['vfio', 'vfio_iommu_type1', 'vfio_pci'])
-  })
+  it.each(CASES.map((it, i) => ({ ...it, i })))(
+    'a separate boot entry binds $gpu of $machine',
+    ({ i, ...given }) => {
+      const { defaultEntry, games, vfio } = after[i] as Entries
+      expect({ defaultEntry, games }).toEqual({
+        defaultEntry: before.defaultEntry,
+        games: before.games
+      })
+      expect(before.defaultEntry.kernelParams).toEqual(['quiet'])
+      expect(vfio?.kernelParams).toEqual([...given.adds, 'quiet'])
+      expect(vfio?.addresses).toEqual(given.addresses ?? [])
+      expect(vfio?.failures).toEqual([])
+      expect(vfio?.initrdKernelModules).toEqual(['vfio', 'vfio_iommu_type1', 'vfio_pci'])
+    }
+  )
 
-  it('has users and files that the default entry does not have', () => {
+  it('a separate boot entry has users and files that the default entry does not have', () => {
     const i = CASES.findIndex(it => it.machine === 'three-cards')
     const { defaultEntry, vfio } = after[i] as Entries
     expect(vfio?.groups).toEqual({ kvm: ['root', 'alice'], libvirtd: ['alice'] })
@@ -207,7 +210,7 @@ describeWithOracle('a separate boot entry', oracle => {
   })
 
   it.each(CASES)(
-    'is for $gpu of $machine, whose gate in the default entry is $gate',
+    'the default boot entry of $machine refuses $gpu: $gate',
     ({ machine, gpu, gate }) => {
       const choice = chooseDevices(machineCalled(machine), {}, { gpus: [gpu], confirmed: [] })
       expect(choice.ok ? undefined : choice.error.map(it => it.code).join()).toBe(gate)

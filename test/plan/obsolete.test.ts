@@ -418,7 +418,7 @@ describe('obsolete settings', () => {
 })
 
 describeWithOracle('a configuration that follows an old guide', oracle => {
-  it('evaluates to the replacements of the obsolete settings after apply', () => {
+  it('apply replaces the settings of an old guide, and the result evaluates to the replacements', () => {
     const { text } = plan(GUIDE, SETTINGS)
     // The stub of NixOS has no stateVersion, and the modules are imported from this repository.
     const body = text
@@ -462,7 +462,7 @@ cgroup_device_acl = [
     })
   })
 
-  it('evaluates to the replacements after apply, also if it follows an older guide', () => {
+  it('apply replaces the settings of an older guide, and the result evaluates to the replacements', () => {
     const { text } = plan(OLDER_GUIDE, { IOMMUType: 'intel' })
     const modules = [
       withNixos('partsParams = true;'),

@@ -44,7 +44,7 @@ const MOUNTS = parseMounts(`22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1
 27 22 254:2 /nixos /srv/nixos rw - ext4 /dev/vdb rw
 `)
 
-test('finds other paths of a mounted file', () => {
+test('finds the other paths at which a file is mounted', () => {
   expect(otherPaths(MOUNTS, '/etc/nixos/con fig.nix')).toEqual(['/persist/etc/nixos/con fig.nix'])
   expect(otherPaths(MOUNTS, '/etc/nixos/b.nix')).toEqual([
     '/srv/nixos/b.nix',
