@@ -162,9 +162,9 @@ function shutdown(view: BootEntryView): Finding[] {
       })
     )
   }
-  const usesModules =
+  const usesShippedModules =
     view.facts.importsModules && view.definitionsWith('virtualisation.vfio.enable', true).length > 0
-  if (usesModules || !view.isComplete || view.definitionsOf(option).length > 0) return []
+  if (usesShippedModules || !view.isComplete || view.definitionsOf(option).length > 0) return []
   return view
     .definitionsWith(`${LIBVIRTD}.enable`, true)
     .slice(0, 1)

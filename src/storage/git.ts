@@ -153,7 +153,8 @@ type Listed = 'known' | 'all'
 /** The files of a work tree, as paths relative to it. A submodule is listed as one path. */
 export function listFiles(tree: WorkTree, listed: Listed): Result<string[], GitProblem> {
   const names = new Set<string>()
-  const listings = listed === 'known' ? [KNOWN] : [KNOWN, OTHERS, IGNORED]
+  const listings =
+    listed === 'known' ? [TRACKED_ARGS] : [TRACKED_ARGS, UNTRACKED_ARGS, IGNORED_ARGS]
   for (const listing of listings) {
     const run = runGit(tree, ['ls-files', '-z', ...listing])
     if (!run.ok) return run
@@ -162,9 +163,9 @@ export function listFiles(tree: WorkTree, listed: Listed): Result<string[], GitP
   return ok([...names])
 }
 
-const KNOWN = ['--cached']
-const OTHERS = ['--others', '--exclude-standard']
-const IGNORED = ['--others', '--ignored', '--exclude-standard', '--directory']
+const TRACKED_ARGS = ['--cached']
+const UNTRACKED_ARGS = ['--others', '--exclude-standard']
+const IGNORED_ARGS = ['--others', '--ignored', '--exclude-standard', '--directory']
 
 // Registers created and deleted files: for a flake, Nix sees only the files that git knows.
 

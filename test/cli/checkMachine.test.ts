@@ -148,7 +148,7 @@ test.concurrent('check --json reports the state of each configured thing on the 
   })
 })
 
-test.concurrent('check --sysfs accepts a folder like the root of a machine', async () => {
+test.concurrent("check --sysfs accepts a folder laid out like a machine's root folder", async () => {
   const place = given()
   const words = ['check', 'configuration.nix', '--sysfs', rebuilt(place)]
   expect((await place.run(words)).stdout).toBe(text`

@@ -251,7 +251,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     3,
     text`
       vfio-patch: ${FILE}:4:3: these options already pass devices through in every boot entry. Nothing was written.
-        Why: specialisation.vfio would inherit them, and the default boot entry would still not have the devices.
+        Why: specialisation.vfio would inherit them, so the host could not use the devices in the default boot entry either.
         Do:  before you run this again, remove them: vfio-patch remove ${FILE}
       `
   ],
@@ -333,7 +333,7 @@ test.concurrent('diff refuses a boot entry if an imported file passes devices th
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/gpu.nix:1:3: these options already pass devices through in every boot entry. Nothing was written.
-        Why: specialisation.vfio would inherit them, and the default boot entry would still not have the devices.
+        Why: specialisation.vfio would inherit them, so the host could not use the devices in the default boot entry either.
         Do:  before you run this again, remove them: vfio-patch remove ${FILE}
       `
   })

@@ -133,7 +133,7 @@ describe('bindings of a let', () => {
   })
 })
 
-describe('modules in a value', () => {
+describe('a module that is the value of an attribute', () => {
   const FLAKE = nix`
     {
       flake.modules.nixos.pc = { pkgs, ... }: {

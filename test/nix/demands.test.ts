@@ -128,7 +128,7 @@ describe('reading an option', () => {
     )
   })
 
-  it('reads an option in a module with config', () => {
+  it('reads an option that the module sets below config', () => {
     expect(read('{ options.a = 1; config = { b.c = 2; }; }', 'b.c')).toBe('2')
   })
 })

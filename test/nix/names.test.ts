@@ -119,7 +119,7 @@ describe('an expression that defines a name twice', () => {
   })
 })
 
-it('writes a function in a list in parentheses', () => {
+it('puts parentheses around a function that is added to a list', () => {
   expect(edited('{ l = [ 1 ]; }', it => it.addIn('l', [expr('{ a }: { b = a; }')]))).toBe(
     '{ l = [ 1 ({ a }: { b = a; }) ]; }'
   )

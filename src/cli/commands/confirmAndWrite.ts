@@ -222,7 +222,7 @@ async function evaluate(
 
 async function stoppedBy(signal: NodeJS.Signals, body: PlanBody, quiet: boolean): Promise<Report> {
   if (signal === 'SIGHUP') {
-    // The copy is deleted now, so the process ends by the signal as usual.
+    // The copy has been deleted by now, so the signal can end the process as usual.
     process.kill(process.pid, signal)
     await new Promise(() => setTimeout(() => {}, 1_000))
   }

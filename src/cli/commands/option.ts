@@ -79,7 +79,7 @@ function nextOf({ path, doc }: SourceFile, sources: Files): readonly string[] {
 async function filter(request: OptionRequest): Promise<Report> {
   const { file: name, tail, action, json, quiet, screens } = request
   const context = contextOf(request, name, tail)
-  const mode = request.readCheckMode()
+  const checkMode = request.readCheckMode()
   const input = await readInput(PIPE_MODULE, MAX_BYTES)
   if (input.length > MAX_BYTES) throw new CommandError(tooBigInput(MAX_BYTES))
   const doc = parseDocument(decodeModule(input, context))
@@ -93,7 +93,7 @@ async function filter(request: OptionRequest): Promise<Report> {
   }
   const { text } = doc
   const files = [{ path: '-', before: text, after: plan.text }]
-  const check = orThrow(checkWithNix(files, mode, '-'), it => checkMessage(it, context))
+  const check = orThrow(checkWithNix(files, checkMode, '-'), it => checkMessage(it, context))
   if (!json) writeExact(plan.text, screens.out)
   const file = {
     ...{ path: '-', realpath: '-', name: '-', before: text, after: plan.text },

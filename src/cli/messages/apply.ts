@@ -93,7 +93,7 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
       what: `${file}:${at.line}:${at.column}: these options already pass devices through in every boot entry.`,
       nothingWritten: true,
       at: { ...at, path: file },
-      why: `specialisation.${name} would inherit them, and the default boot entry would still not have the devices.`,
+      why: `specialisation.${name} would inherit them, so the host could not use the devices in the default boot entry either.`,
       remedy: `before you run this again, remove them: ${callOn(context.file, context, 'remove')}`
     }
   },

@@ -43,7 +43,7 @@ function commentIn(inherit: SyntaxNode): SyntaxNode | undefined {
   return [...inherit.children, ...attrs].find(isComment)
 }
 
-/** The inherits of which all names are given. */
+/** The `inherit` statements whose names are all in the list. */
 export function wholeInherits(names: readonly SyntaxNode[]): Set<SyntaxNode> {
   const given = new Set(names)
   const all = new Set(names.map(inheritOf))

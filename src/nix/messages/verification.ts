@@ -104,7 +104,7 @@ export function importMissing(path: string): Message {
 
 /** `added` is the number of new imports. */
 export function importsDiffer(added: number): Message {
-  return differs(`imports gets ${added} new paths instead of 1`)
+  return differs(`${added} new paths are added to imports instead of 1`)
 }
 
 export function commentDiffers(kind: 'added' | 'removed', comment: string): Message {

@@ -140,7 +140,7 @@ function shrinkageFault(
 
 function isRenamed(versions: Versions, before: Lookup, target: Target, to: AttrPath): boolean {
   const renamed = lookUp(versions.after.module, to)
-  // A chosen definition is looked up without its conditions.
+  // If the target is one definition and not a path, its lookup has no conditions to compare.
   const conditionsOf = (it: Definition) => (target.kind === 'path' ? it.conditions : [])
   const describe = (from: number) => (it: Definition) =>
     JSON.stringify([it.path.slice(from), conditionsOf(it), canonicalOfNode(it.value)])
