@@ -69,7 +69,7 @@ async function evaluateModule(file, doc) {
   }
   for (const operation of operationsFor(doc, before)) {
     const outcome = await run(operation)
-    const again = outcome === 'refused NO_TARGET' ? chosen(doc, operation) : undefined
+    const again = outcome === 'refused CONDITIONAL' ? chosen(doc, operation) : undefined
     if (again) await run(again)
   }
 }

@@ -74,6 +74,7 @@ export const EXIT_OF_ERROR: Record<ErrorCode, keyof typeof EXIT> = {
   PIPE_OPERATOR: 'refused',
   OTHER_PRIORITY: 'refused',
   TOO_DEEP: 'refused',
+  CONDITIONAL: 'refused',
   NO_TARGET: 'refused',
   AMBIGUOUS_TARGET: 'refused',
   CONFLICT: 'refused',

@@ -1,4 +1,5 @@
 import { bisect } from './bisect.ts'
+import type { ConditionalPlace, Definition } from './module/definition.ts'
 import { lineEnd, lineStart, type Place, placeOf } from './text/lines.ts'
 import { visible, visibleLine } from './text/visible.ts'
 
@@ -23,6 +24,7 @@ import { visible, visibleLine } from './text/visible.ts'
  * - `PIPE_OPERATOR` the edit is inside an expression with a pipe operator
  * - `OTHER_PRIORITY` the existing value has another priority than an added one
  * - `TOO_DEEP` the file or the value has thousands of levels
+ * - `CONDITIONAL` the definition, or the place for a new one, applies only under a condition
  * - `NO_TARGET` there is no place where the definition would always apply
  * - `AMBIGUOUS_TARGET` several definitions are possible targets
  * - `CONFLICT` something in the existing text rules out the edit
@@ -50,6 +52,7 @@ export type NixErrorCode =
   | 'PIPE_OPERATOR'
   | 'OTHER_PRIORITY'
   | 'TOO_DEEP'
+  | 'CONDITIONAL'
   | 'NO_TARGET'
   | 'AMBIGUOUS_TARGET'
   | 'CONFLICT'
@@ -70,6 +73,7 @@ export type ComputedCode = Extract<
  * for them can word the hint itself.
  */
 export type Remedy =
+  | 'CHOOSE'
   | 'MOVE_OR_CHOOSE'
   | 'WRITE_OUT_OR_CHOOSE'
   | 'KEEP_ONE_OR_CHOOSE'
@@ -123,6 +127,13 @@ export interface NixError {
   /** The code of `hint`, if that names a part of this library. */
   remedy?: Remedy
   /**
+   * With `CONDITIONAL` and `AMBIGUOUS_TARGET`: the definitions to choose from, as in the document. Pass one
+   * instead of the path. Like `places` not enumerable, so that the rest of the error is plain data.
+   */
+  readonly definitions?: readonly Definition[]
+  /** With `CONDITIONAL`: where a new definition is added with `conditional`. */
+  readonly places?: readonly ConditionalPlace[]
+  /**
    * Place, code and message, the source line, carets below it, and the hint, as lines separated by
    * `\n`. Place and source line are omitted if the fault is in the call and not in the text. The only
    * escape characters are those of the colors: see text/visible.ts.
@@ -141,7 +152,13 @@ export interface RenderOptions {
   width?: number
 }
 
-interface NixErrorInit extends Message {
+/** What a caller can choose to edit instead. */
+export interface Alternatives {
+  definitions?: readonly Definition[] | undefined
+  places?: readonly ConditionalPlace[] | undefined
+}
+
+interface NixErrorInit extends Message, Alternatives {
   /** Omitted if the fault is in the call and not in the text. */
   range?: Range
 }
@@ -153,7 +170,7 @@ export function nixError(text: string, init: NixErrorInit): NixError {
   const range = { start, end }
   const placed = init.range !== undefined
   const at = placeOf(text, range.start)
-  return {
+  const error: NixError = {
     code,
     message,
     range,
@@ -162,12 +179,16 @@ export function nixError(text: string, init: NixErrorInit): NixError {
     ...(remedy === undefined ? {} : { remedy }),
     render: (options = {}) => render(text, { code, message, range, placed, at, hint }, options)
   }
+  const { definitions, places } = init
+  if (definitions) Object.defineProperty(error, 'definitions', { value: definitions })
+  if (places) Object.defineProperty(error, 'places', { value: places })
+  return error
 }
 
 /** An error about a syntax node, or about another range of its document's text. */
 export function errorAt(
   node: Range & { readonly documentText: string },
-  message: Message,
+  message: Message & Alternatives,
   range: Range = node
 ): NixError {
   return nixError(node.documentText, { ...message, range })

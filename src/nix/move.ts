@@ -78,7 +78,8 @@ export function moveDefinition(
   const target = (it: Moved): Target => ({
     kind: 'definition',
     path: it.definition.path,
-    offset: it.definition.binding.start
+    offset: it.definition.binding.start,
+    steps: []
   })
   const leaving = planOperations(
     from,

@@ -1,5 +1,6 @@
 import { bisect } from './bisect.ts'
 import { extendsList, planAdd } from './edit/add.ts'
+import { operationsFor } from './edit/choice.ts'
 import { formalsFor } from './edit/flake.ts'
 import { planAddFormal, planRemoveFormal } from './edit/formals.ts'
 import { planImport } from './edit/import.ts'
@@ -12,7 +13,7 @@ import { planRemove, planRemoveItems } from './edit/remove.ts'
 import { planRename } from './edit/rename.ts'
 import { planSet } from './edit/set.ts'
 import { type NixError, nixError } from './errors.ts'
-import { lookUp } from './module/definitions.ts'
+import { lookUp, partsOfDefinition } from './module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module } from './module/module.ts'
 import type { Note } from './notes.ts'
 import { type AttrPath, commonLength, keysOf, samePath } from './path.ts'
@@ -26,8 +27,8 @@ import { verify } from './verify/verify.ts'
 
 /** The progress of a list of operations. */
 interface State {
-  /** The text before all operations. */
-  text: string
+  /** The module before all operations. */
+  original: Module
   document: Source
   module: Module
   /** The edits that turn `text` into the document. */
@@ -54,9 +55,8 @@ export function planInSequence(
   module: Module,
   operations: readonly Operation[]
 ): Result<Planned, NixError> {
-  const { text } = document
   const batch = new Batch(document, module)
-  let state: State = { text, document, module, edits: [], batch, notes: [] }
+  let state: State = { original: module, document, module, edits: [], batch, notes: [] }
   const all = operations.flatMap(it => [it, ...formalsFor(module, it)])
   for (const group of groupsOf(all)) {
     const next = advanceAll(state, group)
@@ -96,7 +96,7 @@ function canGroup(one: Operation, other: Operation): boolean {
     one.target.kind === 'path' &&
     other.target.kind === 'path' &&
     samePath(one.target.path, other.target.path) &&
-    [one, other].every(it => it.position === 'end' && !it.lines)
+    [one, other].every(it => it.position === 'end' && !it.lines && !it.conditional && !it.all)
   )
 }
 
@@ -138,13 +138,16 @@ function joinAdds({ document, module }: State, group: readonly Operation[]): Ope
 
 function advance(state: State, operations: readonly Operation[]): Result<State, NixError> {
   const { document, module, edits, batch } = state
-  const group = operations.map(it => withMovedTarget(edits, it))
-  const step = planGroup(document, module, group)
+  const moved = operations.map(it => withMovedTarget(edits, it))
+  const [only, ...others] = moved
+  const chosen = only && others.length === 0 ? operationsFor(document, module, only) : ok(moved)
+  const group = chosen.ok ? chosen.value : moved
+  const step = chosen.ok ? planGroup(document, module, group) : chosen
   if (step.ok && batch.add(group, step.value)) {
     return ok(withNotes(state, group, step.value))
   }
   if (batch.operations.length === 0) {
-    return step.ok ? ok(state) : err(locatedInOriginal(state.text, edits, step.error))
+    return step.ok ? ok(state) : err(locatedInOriginal(state, step.error))
   }
   // The group was refused or depends on the batch: apply the batch, then plan the group again.
   const applied = applyBatch(state)
@@ -156,7 +159,7 @@ function withNotes(state: State, group: readonly Operation[], planned: readonly 
   const [first] = planned
   const remarks = first ? remarksOn(group, planned) : []
   if (!first || remarks.length === 0) return state
-  const at = placeOf(state.text, offsetBefore(state.edits, first.offset))
+  const at = placeOf(state.original.text, offsetBefore(state.edits, first.offset))
   return { ...state, notes: [...state.notes, ...remarks.map(it => ({ ...it, at }))] }
 }
 
@@ -169,8 +172,8 @@ function applyBatch(state: State): Result<State, NixError> {
   const fault = verify(document, next, batch.edits, batch.operations)
   if (fault) return err(fault)
   const module = next.module()
-  if (!module.ok) return err(locatedInOriginal(state.text, edits, module.error))
-  const all = composeEdits(state.text, edits, batch.edits)
+  if (!module.ok) return err(locatedInOriginal(state, module.error))
+  const all = composeEdits(state.original.text, edits, batch.edits)
   return ok(withEmptyBatch({ ...state, document: next, module: module.value, edits: all }))
 }
 
@@ -186,11 +189,17 @@ function withMovedTarget(edits: readonly Edit[], operation: Operation): Operatio
 }
 
 /** The error with its place in the original text instead of the text after the edits. */
-function locatedInOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
+function locatedInOriginal({ original, edits }: State, error: NixError): NixError {
   if (edits.length === 0 || error.range.end === 0) return error
   const back = (offset: number) => offsetBefore(edits, offset)
-  return nixError(text, {
+  const definitions = error.definitions?.flatMap(it => {
+    const all = lookUp(original, it.path as AttrPath).exact.flatMap(partsOfDefinition)
+    const at = [back(it.binding.start), back(it.value.start)]
+    return all.find(({ binding, value }) => binding.start === at[0] && value.start === at[1]) ?? []
+  })
+  return nixError(original.text, {
     ...error,
+    definitions,
     range: { start: back(error.range.start), end: back(error.range.end) }
   })
 }
@@ -207,14 +216,26 @@ function offsetBefore(edits: readonly Edit[], offset: number): number {
   return offset - shift
 }
 
-/** The edits of a group (see `groupsOf`), or why it is refused; empty if there is nothing to do. */
+/**
+ * The edits of a group (see `groupsOf`) or of the definitions that an operation chooses (see
+ * `operationsFor`), or why it is refused; empty if there is nothing to do.
+ */
 function planGroup(doc: Source, module: Module, group: readonly Operation[]): Edits {
-  const [first] = group
+  const [first, ...others] = group
+  if (others.length > 0 && first?.kind !== 'remove') {
+    const all: Edit[] = []
+    for (const it of group) {
+      const step = planGroup(doc, module, [it])
+      if (!step.ok) return step
+      all.push(...step.value)
+    }
+    return ok(all.sort((a, b) => a.offset - b.offset))
+  }
   switch (first?.kind) {
     case undefined:
       return ok([])
     case 'set':
-      return planSet(doc, module, first.target, first.value)
+      return planSet(doc, module, first)
     case 'add':
       return planAdd(doc, module, first)
     case 'remove': {
@@ -359,6 +380,7 @@ function pathOf(operation: Operation): AttrPath | undefined {
   const { kind } = operation
   if (kind !== 'set' && kind !== 'add' && kind !== 'removeItems') return undefined
   const { target } = operation
+  if (kind !== 'removeItems' && (operation.conditional || operation.all)) return undefined
   const isSet = kind === 'set' && isValueSet(withoutComment(operation.value))
   if (target.kind !== 'path' || isSet) return undefined
   const [first = ''] = target.path

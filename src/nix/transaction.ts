@@ -1,5 +1,11 @@
 import { importItem } from './edit/import.ts'
-import type { Operation, Position, Target } from './edit/operation.ts'
+import {
+  type Choice,
+  type Operation,
+  type Position,
+  type Target,
+  targetOf
+} from './edit/operation.ts'
 import { type NixError, nixError } from './errors.ts'
 import { tooDeeplyNested } from './messages/text.ts'
 import { itemsNotAnArray, notImportable, valueTooDeep } from './messages/values.ts'
@@ -38,29 +44,39 @@ export class Transaction {
    * If it is inherited, a binding replaces the name. If it is not defined, a definition is added after its
    * nearest relatives.
    *
+   * With `conditional`, the definition may be one that applies only under a condition, which stays, and a
+   * new definition may be added to a set that applies only under one. With `all`, every definition is
+   * set.
+   *
    * Errors: `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` if Nix rejects that) if it is defined more than
    * once, `CONFLICT` if options below it are defined, or if a set would replace a set with attributes,
-   * `NO_TARGET` if it, or a set of its path, is defined only under a condition, `DYNAMIC_ATTRIBUTE`,
+   * `CONDITIONAL` if it, or a set of its path, is defined only under a condition, `DYNAMIC_ATTRIBUTE`,
    * `INHERITED`, `VARIABLE`, `CALL`, `FUNCTION`, `COMPUTED_VALUE` or `UPDATE_OPERATOR` if a set of its
    * path is not written out, `SHARED_BINDING` if a `rec` set uses it, `NOT_A_SET` if a prefix of the
    * path has another value, `BAD_PATH`, `BAD_VALUE` (also for a variable that is not in scope).
    */
-  setIn(option: AttrPathLike | Definition, value: NixValue): this {
+  setIn(
+    option: AttrPathLike | Definition,
+    value: NixValue,
+    { conditional, all }: Choice = {}
+  ): this {
     this.#check([value])
-    return this.#push(option, target => ({ kind: 'set', target, value }))
+    return this.#push(option, target => ({ kind: 'set', target, value, conditional, all }))
   }
 
   /**
    * Adds the items that a list does not contain; nothing is done if it contains all of them. Items
    * are compared by value: `''x''` equals `"x"`. They are added at the end of the first list literal
    * that always applies (and has the highest priority), or at the position `at`. If all lists
-   * apply only under a condition, a list that always applies is added to the definition. If the option
+   * apply only under a condition, a list that always applies is added next to them; with `conditional`, the
+   * items are added to the list under the condition, and with `all` to every list. If the option
    * is not defined, a definition with the items is added. Lines are added by the same rules to a string
    * that shows lines (an indented string, one with a line ending, `""`). With `lines`, any string
    * consists of lines, and an option that is not defined gets a string.
    *
    * Errors: `NOT_A_LIST` (also for other strings: their text does not show what separates their items),
-   * `NO_TARGET` if it is defined only under a condition, `CONFLICT` if no list has the item in `at`,
+   * `CONDITIONAL` if it is defined only under conditions and no other definition can be added,
+   * `CONFLICT` if no list has the item in `at`,
    * or if lines would be added to a list or not at the end, `INHERITED`, `OTHER_PRIORITY`,
    * `VARIABLE`, `CALL`, `FUNCTION` or `COMPUTED_VALUE` if the value may not be a plain list,
    * `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`, and those of `setIn` if the option is not defined.
@@ -68,11 +84,12 @@ export class Transaction {
   addIn(
     option: AttrPathLike | Definition,
     items: readonly NixValue[],
-    options: { at?: Position; lines?: boolean } = {}
+    options: { at?: Position; lines?: boolean } & Choice = {}
   ): this {
-    const { at: position = 'end', lines = false } = options
+    const { at: position = 'end', lines = false, conditional, all } = options
+    const how = { position, lines, conditional, all }
     this.#check(items)
-    return this.#push(option, target => ({ kind: 'add', target, items, position, lines }))
+    return this.#push(option, target => ({ kind: 'add', target, items, ...how }))
   }
 
   /**
@@ -188,8 +205,7 @@ export class Transaction {
 
   #push(option: AttrPathLike | Definition, make: (target: Target) => Operation): this {
     if (isDefinition(option)) {
-      const { path, binding } = option
-      this.#operations.push(make({ kind: 'definition', path, offset: binding.start }))
+      this.#operations.push(make(targetOf(option)))
       return this
     }
     const parsed = parsePath(option)

@@ -383,7 +383,7 @@ describe('addIn to a string that shows lines adds lines', () => {
     [
       'under a condition, in a new string next to it',
       "{ c, lib, ... }: {\n  l = lib.mkIf c ''\n    a\n  '';\n}",
-      "{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c ''\n    a\n  '') \"X\" ];\n}"
+      "{ c, lib, ... }: {\n  l = lib.mkMerge [\n    (lib.mkIf c ''\n      a\n    '')\n    \"X\"\n  ];\n}"
     ],
     [
       'in a mkMerge, the first that always applies',
@@ -599,14 +599,14 @@ describe('addIn without a usable list', () => {
     )
   })
 
-  it('refuses an option that is defined only under a condition', () => {
-    expect(refused('{ c, lib, ... }:\n{\n  config = lib.mkIf c { l = [ ]; };\n}\n', addX)).toBe(
-      [
-        '3:25: NO_TARGET: l is defined here only if c',
-        '3 |   config = lib.mkIf c { l = [ ]; };',
-        '                            ^^^^^^^^',
-        'hint: define it in another module and import that module, or pass this definition instead of the path'
-      ].join('\n')
+  it('refuses a value under a condition that is not a list', () => {
+    const given = (value: string) =>
+      `{ c, lib, p, ... }: { config = lib.mkIf c { l = ${value}; }; }`
+    expect(refusalOf(given('true'), addX)).toBe('NOT_A_LIST')
+    expect(refusalOf(given('p'), addX)).toBe('SHARED_BINDING')
+    expect(refusalOf(given('lib.mkForce [ ]'), addX)).toBe('NO_TARGET')
+    expect(refusalOf('{ c, l, lib, ... }: { config = lib.mkIf c { inherit l; }; }', addX)).toBe(
+      'CONDITIONAL'
     )
   })
 

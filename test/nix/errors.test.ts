@@ -111,7 +111,7 @@ it('a hint about the library has a remedy code, also after an edit that moves it
     const plan = it.setIn('a', 2).plan()
     return plan.ok ? undefined : plan.error.remedy
   })
-  expect(remedies).toEqual(['MOVE_OR_CHOOSE', 'MOVE_OR_CHOOSE'])
+  expect(remedies).toEqual(['CHOOSE', 'CHOOSE'])
 })
 
 it('parseDocument throws for a value that is not a string, and recommends decode', () => {

@@ -457,7 +457,7 @@ describe('setIn refuses', () => {
       5:7: AMBIGUOUS_TARGET: services.fwupd.enable is defined 2 times (lines 4, 5)
       5 |     { services.fwupd.enable = false; }
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: keep one definition, or pass one of them instead of the path
+      hint: keep one definition, or pass one of them instead of the path, or { all: true } to edit all of them
     `
   )
 
@@ -544,10 +544,10 @@ describe('setIn refuses', () => {
     `,
     it => it.setIn('services.xserver.enable', false),
     nix`
-      4:5: NO_TARGET: services.xserver.enable is defined here only if config.my.desktop
+      4:5: CONDITIONAL: services.xserver.enable is defined here only if config.my.desktop
       4 |     services.xserver.enable = true;
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: define it in another module and import that module, or pass this definition instead of the path
+      hint: pass { conditional: true } to edit this definition, or define the option in another module and import that module
     `
   )
 
@@ -556,10 +556,10 @@ describe('setIn refuses', () => {
     '{ lib, a, b, ... }: { x = lib.mkIf a { y = lib.mkIf b 1; }; }\n',
     it => it.setIn('x.y', 2),
     nix`
-      1:40: NO_TARGET: x.y is defined here only if a
+      1:40: CONDITIONAL: x.y is defined here only if a and b
       1 | { lib, a, b, ... }: { x = lib.mkIf a { y = lib.mkIf b 1; }; }
                                                  ^^^^^^^^^^^^^^^^^
-      hint: define it in another module and import that module, or pass this definition instead of the path
+      hint: pass { conditional: true } to edit this definition, or define the option in another module and import that module
     `
   )
 
@@ -568,10 +568,10 @@ describe('setIn refuses', () => {
     '{ on, ... }: { x = if on then { y = 1; } else { }; }\n',
     it => it.setIn('x.y', 2),
     nix`
-      1:33: NO_TARGET: x.y is defined here only if on
+      1:33: CONDITIONAL: x.y is defined here only if on
       1 | { on, ... }: { x = if on then { y = 1; } else { }; }
                                           ^^^^^^
-      hint: define it in another module and import that module, or pass this definition instead of the path
+      hint: pass { conditional: true } to edit this definition, or define the option in another module and import that module
     `
   )
 
@@ -592,10 +592,10 @@ describe('setIn refuses', () => {
     '{ lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }\n',
     it => it.setIn('boot.loader.timeout', 3),
     nix`
-      1:21: NO_TARGET: boot is the result of lib.mkIf here, so a definition added inside would not always apply
+      1:21: CONDITIONAL: boot is the result of lib.mkIf here, so a definition added inside would not always apply
       1 | { lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }
                               ^^^^
-      hint: define the options in another module and import that module
+      hint: pass { conditional: true } to add it inside, or define the options in another module and import that module
     `
   )
 
@@ -788,14 +788,14 @@ describe('addIn refuses', () => {
   )
 
   golden(
-    'a list in a set under a condition',
-    '{ lib, on, ... }: { config = lib.mkIf on { boot.kernelParams = [ "quiet" ]; }; }\n',
+    'a list under a condition, without the mkMerge that its mkIf needs',
+    '{ on, ... }: let inherit (lib) mkIf; in { boot = mkIf on { kernelParams = [ "quiet" ]; }; }\n',
     it => it.addIn('boot.kernelParams', ['splash']),
     nix`
-      1:44: NO_TARGET: boot.kernelParams is defined here only if on
-      1 | { lib, on, ... }: { config = lib.mkIf on { boot.kernelParams = [ "quiet" ]; }; }
-                                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: define it in another module and import that module, or pass this definition instead of the path
+      1:60: CONDITIONAL: boot.kernelParams is defined here only if on
+      1 | { on, ... }: let inherit (lib) mkIf; in { boot = mkIf on { kernelParams = [ "quiet" ]; }; }
+                                                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: pass { conditional: true } to edit this definition, or define the option in another module and import that module
     `
   )
 

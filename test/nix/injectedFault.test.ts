@@ -8,8 +8,8 @@ import { refused } from './support.ts'
 
 vi.mock('../../src/nix/edit/set.ts', async importOriginal => {
   const original = await importOriginal<typeof import('../../src/nix/edit/set.ts')>()
-  const planSet: typeof original.planSet = (doc, module, target, value) => {
-    const edits = original.planSet(doc, module, target, value)
+  const planSet: typeof original.planSet = (doc, module, operation) => {
+    const edits = original.planSet(doc, module, operation)
     const offset = doc.text.indexOf('"pc"')
     const fault = { offset, length: 4, content: '"tower"' }
     return edits.ok && offset > 0 ? { ok: true, value: [...edits.value, fault] } : edits

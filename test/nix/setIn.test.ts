@@ -85,7 +85,7 @@ describe('setIn of a defined option', () => {
         `{ lib, ... }: { config = lib.mkMerge [ { b = 1; } (lib.mkIf true { a = 1; }) ]; }`,
         it => it.setIn('a', 2)
       )
-    ).toBe('NO_TARGET')
+    ).toBe('CONDITIONAL')
   })
 })
 
@@ -427,10 +427,10 @@ describe('setIn of an option that is not defined', () => {
       )
     ).toBe(
       [
-        '3:3: NO_TARGET: boot is the result of lib.mkIf here, so a definition added inside would not always apply',
+        '3:3: CONDITIONAL: boot is the result of lib.mkIf here, so a definition added inside would not always apply',
         '3 |   boot = lib.mkIf true { a = 1; };',
         '      ^^^^',
-        'hint: define the options in another module and import that module'
+        'hint: pass { conditional: true } to add it inside, or define the options in another module and import that module'
       ].join('\n')
     )
     expect(refusalOf(`{ boot = import ./boot.nix; }`, it => it.setIn('boot.b', 1))).toBe('CALL')

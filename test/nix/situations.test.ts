@@ -36,7 +36,16 @@ const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
   ],
   22: [importModule, IMPORT],
   23: [importModule, IMPORT],
-  25: [undefined, { code: 'NO_TARGET' }],
+  // Like the data, but over lines.
+  25: [
+    undefined,
+    {
+      replace: [
+        'lib.mkIf config.my.on {\n    boot.kernelParams = [ "quiet" ];\n  };',
+        'lib.mkMerge [\n    (lib.mkIf config.my.on {\n      boot.kernelParams = [ "quiet" ];\n    })\n    {\n      boot.kernelParams = [ "X" ];\n    }\n  ];'
+      ]
+    }
+  ],
   27: [importModule, { code: 'NO_TARGET' }],
   28: [importModule, 'right'],
   29: [importModule, 'right'],

@@ -20,6 +20,8 @@ describe('for every module and every edit', () => {
       if (requests.length < 2 || !areApart(requests, decidingNames(doc))) return
       const plan = planOf(doc, requests)
       const other = planOf(doc, requests.toReversed())
+      // An item that is added next to a `mkIf` makes a part that always applies, which other edits need.
+      if ([plan, other].some(it => !it.ok && it.error.code === 'CONDITIONAL')) return
       expect(outcomeOf(other)).toEqual(outcomeOf(plan))
     })
   })

@@ -260,6 +260,8 @@ export function remedyFor(error: NixError, context: Context): string | undefined
 }
 
 const REMEDIES: Record<Remedy, (error: NixError, context: Context) => string> = {
+  CHOOSE: (error, context) =>
+    `define it in a module of its own and import that, or ${editLine(error, context)}`,
   MOVE_OR_CHOOSE: (error, context) =>
     `define it in another module and import that module, or ${editLine(error, context)}`,
   WRITE_OUT_OR_CHOOSE: (error, context) =>

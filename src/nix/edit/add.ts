@@ -12,7 +12,7 @@ import {
   setNotList
 } from '../messages/lists.ts'
 import { type Candidate, candidatesOf, PLAIN, winnersOf } from '../module/combinators.ts'
-import type { Definition, Lookup } from '../module/definitions.ts'
+import { type Definition, type Lookup, partsOfDefinition } from '../module/definitions.ts'
 import {
   addLines,
   certainStringsIn,
@@ -22,8 +22,9 @@ import {
   stringIn,
   stringsIn
 } from '../module/lineStrings.ts'
-import { formOf, inheritsPlainList, listOf } from '../module/lists.ts'
+import { formOf, inheritsPlainList, isPlainList, listOf } from '../module/lists.ts'
 import { type Module, unwrapped } from '../module/module.ts'
+import type { AttrPath } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
@@ -34,6 +35,7 @@ import { expr, type NixValue, withoutComment } from '../values.ts'
 import { bindInherited } from './inherits.ts'
 import { type ItemPlace, insertItems } from './insertion.ts'
 import { layoutAt } from './layout.ts'
+import { mergeWith } from './merge.ts'
 import {
   type AddOperation,
   type AddOptions,
@@ -41,6 +43,7 @@ import {
   type Position,
   type Target
 } from './operation.ts'
+import type { UnderCondition } from './placement.ts'
 import { printItem } from './print.ts'
 import {
   badValue,
@@ -69,7 +72,9 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
     if (added.length === 0) return ok([])
     if (operation.lines && !added.every(isLine)) return refuseCall(notALine(target.path))
     const value = operation.lines ? asLines(added) : added
-    return addDefinition({ doc, module }, found, { path: target.path, newName: 'extends' }, value)
+    const underCondition: UnderCondition = operation.conditional ? 'inside' : 'refused'
+    const how = { path: target.path, newName: 'extends' as const, underCondition }
+    return addDefinition({ doc, module }, found, how, value)
   }
   for (const { value, inherited: isInherited } of found.exact) {
     const blocked = isInherited ? undefined : blockedByPipe(doc, value)
@@ -105,7 +110,36 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
     stringDefinition && linesFault(target.path, stringDefinition.value, items, position)
   if (misfit) return misfit
   if (stringDefinition && !areLines) return refuse(stringDefinition.value, linesNotShown)
-  return addFirstList(doc, found.exact, always, missing, stringDefinition !== undefined)
+  const isText = stringDefinition !== undefined
+  if (always.length === 0 && target.kind === 'path') {
+    const value = isText ? asLines(missing) : missing
+    return addBeside(doc, module, found, { path: target.path, value })
+  }
+  return addFirstList(doc, always, missing, isText)
+}
+
+/**
+ * Adds a definition that always applies to an option that is defined only under conditions. The module
+ * system merges lists, and the lines of strings.
+ */
+function addBeside(
+  doc: Source,
+  module: Module,
+  found: Lookup,
+  { path, value }: { path: AttrPath; value: NixValue }
+): Edits {
+  const parts = found.exact.flatMap(partsOfDefinition)
+  const written = parts.filter(it => !it.inherited)
+  const merges = (it: Definition) =>
+    typeof value === 'string' ? stringsIn(it.value).length > 0 : isPlainList(it.value)
+  const [first] = written
+  if (!written.some(merges)) {
+    const form = first ? formOf(first.value) : undefined
+    return form?.ok === false ? form : conditional(parts)
+  }
+  const how = { path, newName: 'extends' as const, underCondition: 'beside' as const }
+  const added = addDefinition({ doc, module }, found, how, value)
+  return added.ok || added.error.code !== 'CONDITIONAL' ? added : conditional(parts)
 }
 
 /** Items are added to a definition in `imports` only if the module itself has none. */
@@ -162,7 +196,6 @@ function addToList(
 /** Adds a list or a string of lines to the first definition that always applies. It has no list yet. */
 function addFirstList(
   doc: Source,
-  all: readonly Definition[],
   always: readonly Definition[],
   missing: readonly NixValue[],
   areLines: boolean
@@ -183,23 +216,17 @@ function addFirstList(
     const { tightLists } = layoutAt(doc.root, '')
     // A single string, since a second run looks for each line in the string that contains it.
     const added = areLines ? [asLines(missing)] : [missing]
-    const source = added.map(it => printItem(it, tightLists)).join(' ')
     if (kind === 'merge') return ok([insertItems(doc, at, added, undefined)])
-    const [before, after] =
-      kind === 'wrap-merge'
-        ? [`${form.value.callee} [ (`, `) ${source} ]`]
-        : [
-            kind === 'append-wrapped' ? '(' : '',
-            `${kind === 'append-wrapped' ? ')' : ''} ++ ${source}`
-          ]
+    const source = added.map(it => printItem(it, tightLists)).join(' ')
+    if (kind === 'wrap-merge') return ok(mergeWith(at, form.value.callee, () => source))
+    const [before, after] = kind === 'append-wrapped' ? ['(', ') ++ '] : ['', ' ++ ']
     const edits = [
       { offset: at.start, length: 0, content: before },
-      { offset: at.end, length: 0, content: after }
+      { offset: at.end, length: 0, content: after + source }
     ]
     return ok(edits.filter(it => it.content !== ''))
   }
-  const other = always[0]
-  if (!other) return conditional(all[0] as Definition)
+  const [other] = always as [Definition]
   const { binding: name } = other
   if (areLines || !inheritsPlainList(name)) return refuse(name, inheritedValue(other.path))
   const list = printItem(missing, layoutAt(doc.root, '').tightLists)

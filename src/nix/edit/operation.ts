@@ -1,3 +1,4 @@
+import { partsOf, valueAfter } from '../module/combinators.ts'
 import {
   ALWAYS,
   type Definition,
@@ -17,6 +18,14 @@ import type { NixValue } from '../values.ts'
 /** Where `addIn` adds items: at the start or end of the list, or next to the item with a given value. */
 export type Position = 'end' | 'start' | { before: NixValue } | { after: NixValue }
 
+/** Which definitions of an option `setIn` and `addIn` edit, if it is not just one that always applies. */
+export interface Choice {
+  /** Whether a definition, or the place for a new one, may apply only under a condition. */
+  conditional?: boolean | undefined
+  /** Whether every definition is edited, under whatever condition. */
+  all?: boolean | undefined
+}
+
 /** The options of `addIn`. */
 export interface AddOptions {
   position: Position
@@ -30,10 +39,23 @@ export interface AddOptions {
  */
 export type Target =
   | { kind: 'path'; path: AttrPath }
-  | { kind: 'definition'; path: readonly (string | undefined)[]; offset: number }
+  | {
+      kind: 'definition'
+      path: readonly (string | undefined)[]
+      offset: number
+      /** The way to one of the values that it merges or makes conditional: see `Part`. */
+      steps: readonly number[]
+    }
+
+/** Sets the value of an option. */
+export interface SetOperation extends Choice {
+  kind: 'set'
+  target: Target
+  value: NixValue
+}
 
 /** Adds items to a list, or lines to a string. */
-export interface AddOperation extends AddOptions {
+export interface AddOperation extends AddOptions, Choice {
   kind: 'add'
   target: Target
   items: readonly NixValue[]
@@ -70,7 +92,7 @@ export type OtherOperation = { kind: 'import'; path: string } | AddFormal | Remo
 
 /** One edit of a transaction. */
 export type Operation =
-  | { kind: 'set'; target: Target; value: NixValue }
+  | SetOperation
   | AddOperation
   | RemoveOperation
   | { kind: 'removeItems'; target: Target; items: readonly NixValue[] }
@@ -80,6 +102,11 @@ export type Operation =
 /** Whether an operation edits an option, or a chosen definition. */
 export function hasTarget(operation: Operation): operation is Exclude<Operation, OtherOperation> {
   return 'target' in operation
+}
+
+/** Whether the caller named the option by its path, also if `conditional` or `all` chose the definition. */
+export function isByPath({ target, conditional, all }: SetOperation | AddOperation): boolean {
+  return target.kind === 'path' || conditional === true || all === true
 }
 
 /** Whether the target is an attribute of the module itself, such as `options`, and not an option. */
@@ -102,10 +129,12 @@ export function lookUpTarget(doc: Source, module: Module, target: Target): Looku
 /** The definition whose binding begins at the offset, without its conditions: the caller chose it. */
 function definitionAt(
   doc: Source,
-  { path, offset }: { path: readonly (string | undefined)[]; offset: number }
+  { path, offset, steps }: Target & { kind: 'definition' }
 ): Definition | undefined {
-  const describe = (binding: SyntaxNode, value: SyntaxNode, inherited: boolean) =>
-    describeDefinition({ path, binding, value, inherited }, ALWAYS)
+  const describe = (binding: SyntaxNode, whole: SyntaxNode, inherited: boolean) => {
+    const value = valueAfter(whole, steps)
+    return value && describeDefinition({ path, binding, value, inherited }, ALWAYS)
+  }
   let node: SyntaxNode | undefined = doc.root
   while (node) {
     const isBinding: boolean = node.type === 'binding' && node.start === offset
@@ -122,6 +151,14 @@ function definitionAt(
     node = node.children.find(it => it.start <= offset && it.end > offset)
   }
   return undefined
+}
+
+/** The target for a definition that `lookUp`, or `partsOfDefinition`, returned. */
+export function targetOf({ path, binding, value }: Definition): Target {
+  const whole = binding.field('expression')
+  const isWhole = whole === undefined || (whole.start === value.start && whole.end === value.end)
+  const part = isWhole ? undefined : partsOf(whole).find(it => it.value.start === value.start)
+  return { kind: 'definition', path, offset: binding.start, steps: part?.steps ?? [] }
 }
 
 /** Whether `path` ends with `names` of a binding. Ignores a leading `config` if `names` is longer than `path`. */

@@ -1,6 +1,7 @@
-import { errorAt, type NixError } from '../errors.ts'
+import { errorAt, isInside, type NixError } from '../errors.ts'
 import {
   capturesVariable,
+  computedMerge,
   computedName,
   computedSet,
   conditionalSet,
@@ -8,7 +9,8 @@ import {
   notASet,
   otherOperandDefines
 } from '../messages/definitions.ts'
-import { combinatorOf, isForced } from '../module/combinators.ts'
+import { combinatorOf, isForced, mergeFor } from '../module/combinators.ts'
+import type { ConditionalPlace } from '../module/definition.ts'
 import { inModule } from '../module/definitions.ts'
 import { type Module, setToEdit, submoduleIn, unwrapped } from '../module/module.ts'
 import { type NewName, operandFor, operandsOfUpdate } from '../module/updates.ts'
@@ -33,6 +35,7 @@ import {
 import { scopeOf } from '../syntax/recSets.ts'
 import { usesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
+import { placeOf } from '../text/lines.ts'
 
 /** The place of a new binding. */
 export interface BindingPlace {
@@ -53,6 +56,22 @@ interface MergePlace {
   attrpath: AttrPath
 }
 
+/** A `mkIf` that becomes a part of a `mkMerge`, so that a new set next to it always applies. */
+interface BesidePlace {
+  condition: SyntaxNode
+  /** The function, with the prefix of the `mkIf`: `lib.mkMerge`. */
+  callee: string
+  attrpath: AttrPath
+}
+
+type Place = BindingPlace | MergePlace | BesidePlace
+
+/**
+ * Where a definition is added if a set of its path applies only under a condition: nowhere, in that set, or
+ * next to it.
+ */
+export type UnderCondition = 'refused' | 'inside' | 'beside'
+
 /**
  * The place for a definition of a path that the module does not define yet, so that it always applies:
  * inside the innermost existing set of its path (if that is a `mkMerge` without a plain set, in a new
@@ -60,15 +79,16 @@ interface MergePlace {
  * final `system.stateVersion` or, outside of a module, `meta`, else last. A definition of several lines
  * (`isBlock`) is placed after a one-line set, not inside it.
  *
- * Errors if a prefix of the path can't get another binding: `INHERITED`, `NO_TARGET` if it is
- * conditional, a `ComputedCode` if it is computed, `NOT_A_SET`, `DYNAMIC_ATTRIBUTE` if a name is
- * computed, `UPDATE_OPERATOR` if another operand of `//` may override it, or be overridden.
+ * Errors if a prefix of the path can't get another binding: `INHERITED`, `CONDITIONAL` (but see
+ * `UnderCondition`), `NO_TARGET` if it is a computed `mkMerge`, a `ComputedCode` if it is computed in another
+ * way, `NOT_A_SET`, `DYNAMIC_ATTRIBUTE` if a name is computed, `UPDATE_OPERATOR` if another operand of `//` may
+ * override it, or be overridden.
  */
 export function placeFor(
   module: Module,
   path: AttrPath,
-  wanted: Pick<Task, 'isBlock' | 'newName'>
-): Result<BindingPlace | MergePlace, NixError> {
+  wanted: Pick<Task, 'isBlock' | 'newName' | 'underCondition'>
+): Result<Place, NixError> {
   const fullPath = inModule(module, path)
   const task = { ...wanted, isModule: module.isModule, top: module.hasConfig ? 1 : 0 }
   const set = setToEdit(module, fullPath, wanted.newName)
@@ -81,13 +101,14 @@ interface Task {
   isBlock: boolean
   /** Whether the definition may override what else defines its name, in operands of `//`. */
   newName: NewName
+  underCondition: UnderCondition
   isModule: boolean
   /** The depth of the set that defines options: 1 if that is `config`, else 0. */
   top: number
 }
 
 interface Candidate {
-  place: BindingPlace | MergePlace
+  place: Place
   /** The number of names that the path shares with its surroundings at this place. */
   depth: number
 }
@@ -115,15 +136,8 @@ function search(
     let candidate: Candidate
     if (descends) {
       const rest = path.slice(common)
-      const combinator = combinatorOf(value)
-      const list = combinator?.kind === 'merge' ? combinator.list : undefined
-      const operands = operandsOfUpdate(value)
-      const operand = operands.length > 1 ? operandFor(operands, rest, task.newName) : undefined
-      if (operands.length > 1 && !operand) return err(notInOperands(value, rest))
-      const inner =
-        searchIn(task, operand ? [operand] : plainSetsOf(value), rest, outer + common) ??
-        (list ? ok({ place: { list, attrpath: rest }, depth: outer + common }) : undefined)
-      if (!inner) return err(blockedError(binding, value))
+      const inner = searchValue(task, value, rest, outer + common)
+      if (!inner) return err(blockedError(task, binding, value, rest))
       if (!inner.ok) return inner
       candidate = inner.value
       const { place } = candidate
@@ -147,6 +161,29 @@ function search(
 
 function nextTo(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: number): Candidate {
   return { place: { set, attrpath: path, sibling, isBefore: false, isApart: false }, depth }
+}
+
+/** The best place in a value; undefined if nothing can be added to it. */
+function searchValue(
+  task: Task,
+  value: SyntaxNode,
+  path: AttrPath,
+  depth: number
+): Result<Candidate, NixError> | undefined {
+  const operands = operandsOfUpdate(value)
+  const operand = operands.length > 1 ? operandFor(operands, path, task.newName) : undefined
+  if (operands.length > 1 && !operand) return err(notInOperands(value, path))
+  const found = searchIn(task, operand ? [operand] : plainSetsOf(value), path, depth)
+  if (found) return found
+  const combinator = combinatorOf(value)
+  if (combinator?.kind === 'merge') {
+    return ok({ place: { list: combinator.list, attrpath: path }, depth })
+  }
+  if (combinator?.kind !== 'condition' || task.underCondition === 'refused') return undefined
+  if (task.underCondition === 'inside') return searchValue(task, combinator.value, path, depth)
+  const callee = mergeFor(combinator.call)
+  if (callee === undefined) return undefined
+  return ok({ place: { condition: combinator.call.node, callee, attrpath: path }, depth })
 }
 
 /** The best place in one of the sets that a value consists of; undefined if there is none. */
@@ -210,16 +247,40 @@ function notInOperands(value: SyntaxNode, path: AttrPath): NixError {
   return errorAt(update.field('operator') ?? update, otherOperandDefines(path[0]))
 }
 
-/** Why nothing can be added to the value of a binding. */
-function blockedError(binding: SyntaxNode, value: SyntaxNode): NixError {
+/** Why nothing can be added to the value of a binding; `rest` is the path in it. */
+function blockedError(
+  task: Task,
+  binding: SyntaxNode,
+  value: SyntaxNode,
+  rest: AttrPath
+): NixError {
   const attrpath = binding.field('attrpath') ?? binding
   const path = namesOf(binding)
   const inner = unwrapped(value)
   if (isList(inner) || isPlainLiteral(inner)) return errorAt(attrpath, notASet(path))
   const call = callOf(inner)
-  const isConditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
-  return errorAt(
-    attrpath,
-    isConditional ? conditionalSet(path, call.callee) : computedSet(path, computedCodeOf(inner))
-  )
+  if (call?.name === 'mkMerge') return errorAt(attrpath, computedMerge(path, call.callee))
+  if (call?.name !== 'mkIf' && call?.name !== 'optionalAttrs') {
+    return errorAt(attrpath, computedSet(path, computedCodeOf(inner)))
+  }
+  const inside = searchValue({ ...task, underCondition: 'inside' }, value, rest, 0)
+  const places = inside?.ok ? [placeIn(inside.value.place)] : []
+  const message = conditionalSet(path, call.callee, places.length > 0)
+  return errorAt(attrpath, { ...message, places })
+}
+
+function placeIn(place: Place): ConditionalPlace {
+  const node = 'set' in place ? place.set : 'list' in place ? place.list : place.condition
+  return { node, at: placeOf(node.documentText, node.start), conditions: conditionsAround(node) }
+}
+
+/** The conditions of `mkIf` and `optionalAttrs` around a node, outermost first, as source. */
+function conditionsAround(node: SyntaxNode): string[] {
+  const conditions: string[] = []
+  for (let at: SyntaxNode | undefined = node.parent; at; at = at.parent) {
+    const combinator = at.type === 'apply_expression' ? combinatorOf(at) : undefined
+    if (combinator?.kind !== 'condition' || !isInside(node, combinator.value)) continue
+    conditions.unshift(combinator.condition.text)
+  }
+  return conditions
 }

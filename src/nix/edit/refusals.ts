@@ -1,12 +1,22 @@
 // Checks that several operations share: each returns a refusal, or undefined.
 
-import { errorAt, isInside, type Message, type NixError, nixError, type Range } from '../errors.ts'
+import {
+  type Alternatives,
+  errorAt,
+  isInside,
+  type Message,
+  type NixError,
+  nixError,
+  type Range
+} from '../errors.ts'
 import {
   changesOtherValues,
   conditionalDefinition,
+  conditionalDefinitions,
   duplicateDefinitions,
   insidePipe,
   leftSideApplies,
+  maybeOverridden,
   onlyOneSideApplies,
   severalDefinitions,
   usedAsVariable
@@ -22,7 +32,7 @@ import {
   pipeInExpression,
   stringNotText
 } from '../messages/values.ts'
-import type { Definition } from '../module/definitions.ts'
+import { type Definition, isConditional, placeOfDefinition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
 import { exposedBy } from '../module/updates.ts'
 import { type AttrPath, formatPathPattern, isText } from '../path.ts'
@@ -49,7 +59,7 @@ export type Edits = Result<Edit[], NixError>
 
 export type Refused = { ok: false; error: NixError }
 
-export function refuse(node: SyntaxNode, message: Message, range?: Range): Refused {
+export function refuse(node: SyntaxNode, message: Message & Alternatives, range?: Range): Refused {
   return err(errorAt(node, message, range))
 }
 
@@ -90,9 +100,20 @@ function isOutsideBrackets(pipe: Range, node: SyntaxNode | undefined): boolean {
   return false
 }
 
-export function conditional(definition: Definition): Refused {
-  const { binding, path, conditions } = definition
-  return refuse(binding, conditionalDefinition(path, conditions))
+/** Refuses an option that is defined only under conditions; `parts` are its definitions. */
+export function conditional(parts: readonly Definition[]): Refused {
+  const [{ binding, path, conditions }] = parts as [Definition]
+  const overridden = parts.find(it => !isConditional(it))
+  if (overridden) return refuse(overridden.binding, maybeOverridden(path))
+  const message =
+    parts.length === 1
+      ? conditionalDefinition(path, conditions)
+      : conditionalDefinitions(path, [...new Set(linesOf(parts))])
+  return refuse(binding, { ...message, definitions: parts })
+}
+
+function linesOf(all: readonly Definition[]): number[] {
+  return all.map(it => placeOfDefinition(it).line)
 }
 
 /**
@@ -194,12 +215,10 @@ export function notAnOption(
 /** Refuses an option with several definitions. `duplicate` is the binding that Nix rejects, if any. */
 export function ambiguous(all: readonly Definition[], duplicate: SyntaxNode | undefined): Refused {
   const { binding, path } = all[1] as Definition
-  const lines = all.map(it => it.at.line)
+  const lines = linesOf(all)
   const isRejected = duplicate && all.some(it => isInside(it.binding, duplicate))
-  return refuse(
-    binding,
-    isRejected ? duplicateDefinitions(path, lines) : severalDefinitions(path, lines)
-  )
+  if (isRejected) return refuse(binding, duplicateDefinitions(path, lines))
+  return refuse(binding, { ...severalDefinitions(path, lines), definitions: all })
 }
 
 /** `BAD_VALUE` or `TOO_DEEP` for a value without a canonical form, about its first invalid part. */

@@ -2,7 +2,7 @@ import type { NixError } from '../errors.ts'
 import { notInDocument } from '../messages/definitions.ts'
 import { crlfString, indentationLost } from '../messages/lists.ts'
 import { isMergeList } from '../module/combinators.ts'
-import type { Lookup } from '../module/definitions.ts'
+import { type Lookup, partsOfBinding } from '../module/definitions.ts'
 import { areImports, importKeyOf, importKeyOfValue } from '../module/imports.ts'
 import {
   isIndentedCrlf,
@@ -34,6 +34,7 @@ import {
 } from './layout.ts'
 import { lookUpTarget, type Target } from './operation.ts'
 import {
+  ambiguous,
   blockedByPipe,
   type Edits,
   exposesOverridden,
@@ -56,6 +57,10 @@ export function planRemove(
     const found = definitionsOf(doc, module, target)
     if (!found.ok) return found
     const all = [...found.value.exact, ...found.value.below]
+    // The binding of a chosen part may have other parts, which would be removed as well.
+    const whole = target.kind === 'definition' && target.steps.length > 0 ? all[0] : undefined
+    const parts = whole ? partsOfBinding(whole) : []
+    if (parts.length > 1) return ambiguous(parts, undefined)
     const blocker = usedInRec(all)
     if (blocker) return blocker
     for (const it of all) bindings.push(it.binding)

@@ -5,11 +5,17 @@ import {
   NOT_OVERRIDDEN,
   notInDocument
 } from '../messages/definitions.ts'
-import { replaceableValue } from '../module/combinators.ts'
-import { type Definition, inModule, type Lookup } from '../module/definitions.ts'
+import { isMerging, replaceableValue } from '../module/combinators.ts'
+import {
+  type Definition,
+  inModule,
+  isConditional,
+  type Lookup,
+  partsOfDefinition
+} from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
 import type { NewName } from '../module/updates.ts'
-import { type AttrPath, formatPath } from '../path.ts'
+import type { AttrPath } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
@@ -21,9 +27,10 @@ import { expr, isValueList, isValueSet, type NixValue, withoutComment } from '..
 import { bindInherited, inheritsValue } from './inherits.ts'
 import { insertBinding, insertItems } from './insertion.ts'
 import { innerIndent, layoutAt } from './layout.ts'
-import { lookUpEffective, type Target } from './operation.ts'
-import { isOneLine, placeFor } from './placement.ts'
-import { printBinding, printInline, printItem, printValue } from './print.ts'
+import { mergeWith, type PrintPart, setWith } from './merge.ts'
+import { isByPath, lookUpEffective, type SetOperation } from './operation.ts'
+import { isOneLine, placeFor, type UnderCondition } from './placement.ts'
+import { printInline, printItem, printValue } from './print.ts'
 import {
   ambiguous,
   badValue,
@@ -37,49 +44,71 @@ import {
 } from './refusals.ts'
 
 /** `setIn`: see Transaction. */
-export function planSet(doc: Source, module: Module, target: Target, value: NixValue): Edits {
-  const wanted = canonicalOfValue(value)
-  if (wanted === undefined) return badValue(value)
+export function planSet(doc: Source, module: Module, operation: SetOperation): Edits {
+  const { target, value } = operation
+  if (canonicalOfValue(value) === undefined) return badValue(value)
   const found = lookUpEffective(doc, module, target)
-  const { text, root } = doc
-
-  const [definition] = found.exact
-  if (found.exact.length > 1) {
+  const { exact } = found
+  const [first, ...others] = exact
+  if (others.length > 0) {
     const fullPath = inModule(module, target.path)
-    return ambiguous(found.exact, findDuplicate(setFor(module, fullPath), fullPath))
+    const duplicate = findDuplicate(setFor(module, fullPath), fullPath)
+    if (duplicate) return ambiguous(exact, duplicate)
   }
   const scattered = found.below[0]
   if (scattered) {
     return refuse(scattered.binding, definedInParts(target.path, scattered.path))
   }
-  if (!definition) {
+  if (!first) {
     return target.kind === 'path'
-      ? addDefinition({ doc, module }, found, { path: target.path, newName: 'replaces' }, value)
+      ? addDefinition({ doc, module }, found, newDefinition(target.path, operation), value)
       : refuseCall(notInDocument(target.path))
   }
   const computed = computedIn(found)
-  if (definition.conditions.includes(NOT_OVERRIDDEN) && computed) {
-    return refuse(computed.binding, mayBeComputed(computed.path, definition.path))
+  if (first.conditions.includes(NOT_OVERRIDDEN) && computed) {
+    return refuse(computed.binding, mayBeComputed(computed.path, first.path))
   }
-  if (definition.conditions.length > 0) return conditional(definition)
-  if (definition.inherited) return setInherited(doc, module, target, { definition, value })
-  const place = replaceableValue(definition.value, value)
-  if (canonicalOfNode(place) === wanted) return ok([])
+  // A value with conditions of its own replaces the existing ones.
+  const isWhole = others.length === 0 && isMerging(value)
+  const parts = isWhole ? exact : exact.flatMap(partsOfDefinition)
+  const [definition] = parts as [Definition]
+  const isChosen = operation.conditional === true || target.kind === 'definition'
+  if (parts.length > 1) {
+    return isChosen || !parts.every(isConditional)
+      ? ambiguous(parts, undefined)
+      : conditional(parts)
+  }
+  if (target.kind === 'path' && definition.conditions.length > 0) return conditional(parts)
+  if (definition.inherited) return setInherited(doc, module, operation, definition)
+  return replaceValue(doc, module, definition, operation)
+}
+
+/** Replaces the value of a definition. */
+function replaceValue(
+  doc: Source,
+  module: Module,
+  { binding, value: written }: Definition,
+  operation: SetOperation
+): Edits {
+  const { target, value } = operation
+  const { text, root } = doc
+  const place = replaceableValue(written, value)
+  if (canonicalOfNode(place) === canonicalOfValue(value)) return ok([])
   const blocked =
     // A whole value ends before the ";", whatever the precedence of its operators.
-    blockedByPipe(doc, place === definition.value ? definition.binding : place) ??
-    (target.kind === 'path' ? sharedInRec(module, definition.binding) : undefined)
+    blockedByPipe(doc, place.parent?.type === 'binding' ? binding : place) ??
+    (isByPath(operation) ? sharedInRec(module, binding) : undefined)
   if (blocked) return blocked
   const inner = unwrapped(place)
   if (isSet(inner) && isValueSet(withoutComment(value)) && bindingsOf(inner).length > 0) {
-    return refuse(definition.binding, alreadyASet(target.path))
+    return refuse(binding, alreadyASet(target.path))
   }
   const layout = layoutAt(root, indentAt(text, place.start))
   // The value may be on a later line than the name, for example after a comment.
-  const start = Math.max(definition.binding.start, lineStart(text, place.start))
+  const start = Math.max(binding.start, lineStart(text, place.start))
   const column = place.start - start + layout.indent.length
-  const inline = isOneLine(place) && !isOneLine(definition.binding)
-  const isArgument = place !== definition.value
+  const inline = isOneLine(place) && !isOneLine(binding)
+  const isArgument = place.parent?.type !== 'binding'
   // In `mkForce(1)`, a word instead of the parenthesis would become part of the function's name.
   const gap = isArgument && /[\w'-]/.test(text[place.start - 1] ?? '') ? ' ' : ''
   const content =
@@ -95,11 +124,12 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
 function setInherited(
   doc: Source,
   module: Module,
-  { kind }: Target,
-  { definition: { binding: name }, value }: { definition: Definition; value: NixValue }
+  operation: SetOperation,
+  { binding: name }: Definition
 ): Edits {
+  const { value } = operation
   if (inheritsValue(name, canonicalOfValue(value) ?? '')) return ok([])
-  const shared = kind === 'path' ? sharedInRec(module, name) : undefined
+  const shared = isByPath(operation) ? sharedInRec(module, name) : undefined
   return shared ?? blockedByPipe(doc, name) ?? bindInherited(doc, name, value)
 }
 
@@ -108,11 +138,23 @@ function computedIn({ opaque }: Lookup): Definition | undefined {
   return opaque.find(it => it.path.includes(undefined))
 }
 
-/** Adds the first definition of a path. `newName`: whether it may override what else defines its name. */
+/** A definition to add. */
+interface NewDefinition {
+  path: AttrPath
+  /** Whether it may override what else defines its name. */
+  newName: NewName
+  underCondition: UnderCondition
+}
+
+function newDefinition(path: AttrPath, { conditional: isAllowed }: SetOperation): NewDefinition {
+  return { path, newName: 'replaces', underCondition: isAllowed ? 'inside' : 'refused' }
+}
+
+/** Adds the first definition of a path, or the first one that always applies. `newName`: whether it may override what else defines its name. */
 export function addDefinition(
   { doc, module }: { doc: Source; module: Module },
   found: Lookup,
-  { path, newName }: { path: AttrPath; newName: NewName },
+  { path, newName, underCondition }: NewDefinition,
   value: NixValue
 ): Edits {
   const misplaced = notAnOption(module, path)
@@ -120,27 +162,24 @@ export function addDefinition(
   const computed = computedIn(found)
   if (computed) return refuse(computed.binding, mayBeComputed(computed.path, path))
   const layout = layoutAt(doc.root, '')
-  const place = placeFor(module, path, {
-    isBlock: printValue(value, layout).includes('\n'),
-    newName
-  })
-  if (!place.ok) return place
-  const { attrpath } = place.value
-  const at = 'list' in place.value ? place.value.list : place.value.set
+  const isBlock = printValue(value, layout).includes('\n')
+  const placed = placeFor(module, path, { isBlock, newName, underCondition })
+  if (!placed.ok) return placed
+  const place = placed.value
+  const { attrpath } = place
+  const at = 'set' in place ? place.set : 'list' in place ? place.list : place.condition
   const blocked = blockedByPipe(doc, at) ?? sharedInRec(module, at, attrpath)
   if (blocked) return blocked
-  if ('set' in place.value) return ok([insertBinding(doc, place.value, value)])
-  const part = expr(printPart(doc.root, at, formatPath(attrpath), value))
-  return ok([insertItems(doc, at, [part], undefined)])
+  if ('set' in place) return ok([insertBinding(doc, place, value)])
+  const part = setWith(doc.root, attrpath, value)
+  if ('condition' in place) return ok(mergeWith(at, place.callee, part))
+  return ok([insertItems(doc, at, [expr(printPart(doc.root, at, part))], undefined)])
 }
 
-/** A set as an item of a `mkMerge`: on one line, unless both the binding and the list have several. */
-function printPart(root: SyntaxNode, list: SyntaxNode, attrpath: string, value: NixValue): string {
-  const { unit, eol, tightLists } = layoutAt(root, '')
-  const inline = `{ ${attrpath} = ${printInline(value, tightLists)}; }`
-  const outer = layoutAt(root, innerIndent(list, unit))
-  const layout = { ...outer, indent: outer.indent + unit }
-  const binding = printBinding(attrpath, value, layout)
-  if (isOneLine(list) || !binding.includes('\n')) return inline
-  return `{${eol}${layout.indent}${binding}${eol}${outer.indent}}`
+/** A part of a `mkMerge`: on one line, unless both the part and the list have several. */
+function printPart(root: SyntaxNode, list: SyntaxNode, part: PrintPart): string {
+  const { unit } = layoutAt(root, '')
+  const over = part(layoutAt(root, innerIndent(list, unit)))
+  const isBlock = over.split('\n').length > 3
+  return isOneLine(list) || !isBlock ? part(undefined) : over
 }

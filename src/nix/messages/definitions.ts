@@ -19,11 +19,34 @@ export const insidePipe: Message = {
 
 export function conditionalDefinition(path: Names, conditions: readonly string[]): Message {
   return {
-    code: 'NO_TARGET',
+    code: 'CONDITIONAL',
     message: `${formatPathPattern(path)} is defined here only if ${conditions.join(' and ')}`,
+    hint: 'pass { conditional: true } to edit this definition, or define the option in another module and import that module',
+    remedy: 'CHOOSE'
+  }
+}
+
+/** `lines` are where it is defined. */
+export function conditionalDefinitions(path: Names, lines: readonly number[]): Message {
+  return {
+    code: 'CONDITIONAL',
+    message: `${formatPathPattern(path)} is defined only under conditions (${describeLines(lines)})`,
+    hint: 'pass one of the definitions instead of the path, or { all: true } to edit all of them',
+    remedy: 'CHOOSE'
+  }
+}
+
+export function maybeOverridden(path: Names): Message {
+  return {
+    code: 'UPDATE_OPERATOR',
+    message: `${formatPathPattern(path)} is defined here only if ${NOT_OVERRIDDEN}`,
     hint: 'define it in another module and import that module, or pass this definition instead of the path',
     remedy: 'MOVE_OR_CHOOSE'
   }
+}
+
+function describeLines(lines: readonly number[]): string {
+  return `line${lines.length === 1 ? '' : 's'} ${lines.join(', ')}`
 }
 
 /** `lines` are where it is defined. */
@@ -31,7 +54,7 @@ export function severalDefinitions(path: Names, lines: readonly number[]): Messa
   return {
     code: 'AMBIGUOUS_TARGET',
     message: `${formatPathPattern(path)} is defined ${lines.length} times (lines ${lines.join(', ')})`,
-    hint: 'keep one definition, or pass one of them instead of the path',
+    hint: 'keep one definition, or pass one of them instead of the path, or { all: true } to edit all of them',
     remedy: 'KEEP_ONE_OR_CHOOSE'
   }
 }
@@ -106,8 +129,19 @@ export function notASet(path: Names): Message {
   }
 }
 
-/** `callee` is the function as written, such as `lib.mkIf`. */
-export function conditionalSet(path: Names, callee: string): Message {
+/**
+ * `callee` is the function as written, such as `lib.mkIf`; `hasPlace` says whether there is a set in it to
+ * which the definition can be added.
+ */
+export function conditionalSet(path: Names, callee: string, hasPlace: boolean): Message {
+  const message = `${formatPathPattern(path)} is the result of ${callee} here, so a definition added inside would not always apply`
+  if (!hasPlace) return { code: 'CONDITIONAL', message, hint: IMPORT_ANOTHER }
+  const hint = `pass { conditional: true } to add it inside, or ${IMPORT_ANOTHER}`
+  return { code: 'CONDITIONAL', message, hint, remedy: 'CHOOSE' }
+}
+
+/** For a `mkMerge` whose parts are computed. */
+export function computedMerge(path: Names, callee: string): Message {
   return {
     code: 'NO_TARGET',
     message: `${formatPathPattern(path)} is the result of ${callee} here, so a definition added inside would not always apply`,

@@ -2,6 +2,7 @@
 // under a condition.
 
 import { type Call, callOf, elementsOf, isList, unparenthesized } from '../syntax/nodes.ts'
+import { isInScope } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { isExpr, type NixValue, withoutComment } from '../values.ts'
 import { unwrapped } from './module.ts'
@@ -33,6 +34,13 @@ export function combinatorOf(value: SyntaxNode): Combinator | undefined {
     return { kind: 'merge', call, list, values: elementsOf(list) }
   }
   return undefined
+}
+
+/** The `mkMerge` with the prefix of a `mkIf`; undefined for another function, or if it is not in scope. */
+export function mergeFor({ name, callee, node }: Call): string | undefined {
+  if (name !== 'mkIf') return undefined
+  const merge = callee.replace(/mkIf$/, 'mkMerge')
+  return merge.includes('.') || isInScope(node, merge) ? merge : undefined
 }
 
 /** Whether a node is the list of a `mkMerge`. */
@@ -127,6 +135,69 @@ function candidatesIn(value: SyntaxNode, strength: number, isCertain: boolean): 
 function strengthOf(name: string, number: string | undefined): number {
   if (name === 'mkOverride') return number ? Number(number) : Number.NaN
   return STRENGTHS.get(name) ?? PLAIN
+}
+
+/** One of the values that a value merges or makes conditional. */
+export interface Part {
+  value: SyntaxNode
+  /** The way to it from the whole value: the index of an element of a `mkMerge`, 0 for the argument of a call. */
+  steps: readonly number[]
+  /** Its conditions, as source. */
+  conditions: readonly string[]
+  /** The `mkForce`, `mkDefault`, … around it, outermost first. */
+  priorities: readonly string[]
+}
+
+/**
+ * The values inside the `mkIf` and `mkMerge` that a value consists of, in source order. If none of them is
+ * conditional, the only part is the value itself.
+ */
+export function partsOf(value: SyntaxNode): Part[] {
+  const whole = { value, steps: [], conditions: [], priorities: [] }
+  const parts = partsIn(whole)
+  return parts.some(it => it.conditions.length > 0) ? parts : [whole]
+}
+
+/** The value that some steps lead to; undefined if there is none. */
+export function valueAfter(value: SyntaxNode, steps: readonly number[]): SyntaxNode | undefined {
+  const [step, ...rest] = steps
+  if (step === undefined) return value
+  const combinator = combinatorOf(value)
+  const inner = combinator?.kind === 'merge' ? combinator.values[step] : combinator?.value
+  return inner && valueAfter(inner, rest)
+}
+
+function partsIn(part: Part): Part[] {
+  const combinator = combinatorOf(part.value)
+  if (combinator?.kind === 'merge') {
+    return combinator.values.flatMap((value, i) =>
+      partsIn({ ...part, value, steps: [...part.steps, i] })
+    )
+  }
+  const steps = [...part.steps, 0]
+  if (combinator?.kind === 'condition' && combinator.call.name === 'mkIf') {
+    const conditions = [...part.conditions, combinator.condition.text]
+    return partsIn({ ...part, value: combinator.value, steps, conditions })
+  }
+  if (combinator?.kind === 'priority') {
+    const priorities = [...part.priorities, labelOf(combinator.call)]
+    const inner = partsIn({ ...part, value: combinator.value, steps, priorities })
+    // A priority around a single value belongs to the value.
+    if (inner.length > 1 || inner[0]?.value !== combinator.value) return inner
+  }
+  return [part]
+}
+
+/** A priority as `Definition.priorities` has it: `lib.mkForce`, `lib.mkOverride 10`. */
+export function labelOf({ callee, args }: Call): string {
+  const [first, second] = args
+  return second && first ? `${callee} ${unparenthesized(first).text}` : callee
+}
+
+/** Whether a value is written as a `mkIf` or a `mkMerge`, so that it has conditions of its own. */
+export function isMerging(value: NixValue): boolean {
+  const plain = withoutComment(value)
+  return isExpr(plain) && /^\(*\s*[\w.']*\bmk(?:If|Merge)\s/.test(plain.source)
 }
 
 /**

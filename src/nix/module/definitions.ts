@@ -8,12 +8,12 @@ import {
   isSet,
   mayBeNamed,
   nameOf,
-  namesOf,
-  unparenthesized
+  namesOf
 } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Place, placeOf } from '../text/lines.ts'
-import { combinatorOf } from './combinators.ts'
+import { combinatorOf, labelOf, partsOf } from './combinators.ts'
+import type { Definition } from './definition.ts'
 import { itemsWithConditions } from './lists.ts'
 import {
   findAttributes,
@@ -25,31 +25,7 @@ import {
 } from './module.ts'
 import { isUpdate, type Overriding, operandsOfUpdate, overridingOf } from './updates.ts'
 
-/** One place in a module that defines an option, or the options below an attribute path. */
-export interface Definition {
-  /** The names of the option; undefined for a computed one, such as `${user}`. */
-  path: readonly (string | undefined)[]
-  /** The `name = value;`, or the name inside an `inherit`. */
-  binding: SyntaxNode
-  /** The expression after `=`; for an `inherit`, the name. */
-  value: SyntaxNode
-  /** The source of the value. */
-  source: string
-  at: Place
-  inherited: boolean
-  /**
-   * The conditions under which the sets around the definition apply, as source: `config.my.on` of an
-   * `mkIf`. An `mkIf` around the value itself is part of `source`.
-   */
-  conditions: readonly string[]
-  /** The `mkForce`, `mkDefault`, … around the sets that contain the definition, outermost first. */
-  priorities: readonly string[]
-  /**
-   * The modules around it inside this one, outermost first: functions that are values of options, such
-   * as `{ pkgs, ... }: { … }` for a user of home-manager, and modules written in `imports`.
-   */
-  modules: readonly SyntaxNode[]
-}
+export type { Definition } from './definition.ts'
 
 /** The definitions of a module that concern one attribute path. */
 export interface Lookup {
@@ -206,9 +182,7 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
     case 'condition':
       return within(combinator.value, under(combinator.condition.text))
     case 'priority': {
-      const { callee, args } = combinator.call
-      const [first, second] = args
-      const label = second && first ? `${callee} ${unparenthesized(first).text}` : callee
+      const label = labelOf(combinator.call)
       return within(combinator.value, { priorities: [...context.priorities, label] })
     }
     case 'merge': {
@@ -303,6 +277,44 @@ class DefinitionInText implements Definition {
   get at(): Place {
     return placeOf(this.binding.documentText, this.binding.start)
   }
+}
+
+/**
+ * A definition as one definition for each value that it merges or makes conditional: two for
+ * `x = mkMerge [ (mkIf c "a") (mkIf (!c) "b") ];`. Just the definition if it has no condition of its own.
+ */
+export function partsOfDefinition(definition: Definition): Definition[] {
+  if (definition.inherited) return [definition]
+  const parts = partsOf(definition.value)
+  if (parts.length === 1 && parts[0]?.value === definition.value) return [definition]
+  return parts.map(({ value, conditions, priorities }) =>
+    describeDefinition(
+      { ...definition, value },
+      {
+        ...definition,
+        conditions: [...definition.conditions, ...conditions],
+        priorities: [...definition.priorities, ...priorities]
+      }
+    )
+  )
+}
+
+/** All parts of the binding that contains a part. */
+export function partsOfBinding(part: Definition): Definition[] {
+  const value = part.binding.field('expression') ?? part.value
+  return partsOfDefinition(describeDefinition({ ...part, value }, part))
+}
+
+/** Where a definition begins; for one of several values of a binding, where the value begins. */
+export function placeOfDefinition({ at, binding, value }: Definition): Place {
+  const whole = binding.field('expression')
+  const isPart = whole !== undefined && whole.start !== value.start
+  return isPart ? placeOf(value.documentText, value.start) : at
+}
+
+/** Whether a definition applies only under a condition; what the right side of a `//` has is none. */
+export function isConditional({ conditions }: Definition): boolean {
+  return conditions.some(it => it !== NOT_OVERRIDDEN && it !== OVERRIDDEN)
 }
 
 type Names = readonly (string | undefined)[]

@@ -4,9 +4,9 @@ import { err, ok, type Result } from '../result.ts'
 import { computedCodeOf } from '../syntax/computed.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
 import { callOf, elementsOf, inheritedSource, inheritOf, isList } from '../syntax/nodes.ts'
-import { isInScope, letValueOf } from '../syntax/scope.ts'
+import { letValueOf } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
-import { combinatorOf } from './combinators.ts'
+import { combinatorOf, mergeFor } from './combinators.ts'
 import { unwrapped } from './module.ts'
 
 /**
@@ -103,11 +103,10 @@ export function formOf(value: SyntaxNode): Result<ListForm, NixError> {
   }
   const combinator = combinatorOf(at)
   if (combinator?.kind === 'condition' && combinator.call.name === 'mkIf') {
-    const callee = combinator.call.callee.replace(/mkIf$/, 'mkMerge')
-    if (callee.includes('.') || isInScope(at, callee)) {
-      return ok({ kind: 'wrap-merge', at, callee })
-    }
-    return err(errorAt(at, conditionalList))
+    const callee = mergeFor(combinator.call)
+    return callee === undefined
+      ? err(errorAt(at, conditionalList))
+      : ok({ kind: 'wrap-merge', at, callee })
   }
   if (combinator?.kind === 'merge') return ok({ kind: 'merge', at: combinator.list })
   if (combinator?.kind === 'priority') return argumentForm(combinator.value)
@@ -125,7 +124,7 @@ function argumentForm(argument: SyntaxNode): Result<ListForm, NixError> {
 }
 
 /** Whether a value is certainly a list, and not a `mkIf` or a similar value of the module system. */
-function isPlainList(value: SyntaxNode, depth = 0): boolean {
+export function isPlainList(value: SyntaxNode, depth = 0): boolean {
   if (depth > 20) return false
   const inner = unwrapped(value)
   const isPlain = (node: SyntaxNode | undefined) =>

@@ -24,7 +24,7 @@ import {
   unparenthesized
 } from './nodes.ts'
 import { parse } from './parser.ts'
-import { stringValue } from './strings.ts'
+import { interpolatedValue, stringValue } from './strings.ts'
 import { pushAll, type SyntaxNode } from './tree.ts'
 
 export function canonicalOfNode(node: SyntaxNode): string {
@@ -175,11 +175,24 @@ function tokens(node: SyntaxNode): string {
     if (isComment(at)) continue
     const string = stringValue(at)
     if (string !== undefined) parts.push(JSON.stringify(string))
+    else if (at.type === 'indented_string_expression') parts.push(template(at))
     else if (hasOwnText(at)) parts.push(`$${at.text}`)
     else if (at.children.length === 0) parts.push(at.text)
     else pushAll(stack, at.children)
   }
   return parts.join(' ')
+}
+
+/** An indented string with interpolations, without the indentation that Nix removes. */
+function template(string: SyntaxNode): string {
+  const holes = string.children.filter(it => it.type === 'interpolation')
+  // A text of a string has no NUL.
+  return `$''${JSON.stringify(
+    interpolatedValue(
+      string,
+      holes.map(it => `\0${tokens(it)}\0`)
+    )
+  )}`
 }
 
 // In these nodes, the text between the children is significant. The mark before it distinguishes

@@ -89,8 +89,7 @@ function compareChildren(
 
 /** Whether `b` is `a` with something changed inside or added at its end. */
 function isGrown(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
-  if (a.type !== b.type || fate.kind === 'deleted') return false
-  return fate.kind === 'touched' || b.start === fate.start
+  return a.type === b.type && fate.kind !== 'deleted' && b.start === fate.start
 }
 
 /** Whether `b` is `a`, possibly at another offset. */

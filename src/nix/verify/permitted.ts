@@ -1,7 +1,7 @@
 // Defines which differences between the trees each operation permits.
 
 import {
-  type AddOptions,
+  type AddOperation,
   hasTarget,
   lookUpTarget,
   type Operation,
@@ -9,20 +9,32 @@ import {
   type Target
 } from '../edit/operation.ts'
 import { isInside } from '../errors.ts'
-import { isMergeList, replaceableValue } from '../module/combinators.ts'
-import { effectiveIn, inModule, type Lookup, lookUp } from '../module/definitions.ts'
+import { isMergeList, isMerging, replaceableValue } from '../module/combinators.ts'
+import {
+  type Definition,
+  effectiveIn,
+  inModule,
+  isConditional,
+  type Lookup,
+  lookUp,
+  partsOfDefinition
+} from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { definesLines, stringsIn } from '../module/lineStrings.ts'
 import { isConcat } from '../module/lists.ts'
 import { unwrapped } from '../module/module.ts'
-import { type AttrPath, keysOf } from '../path.ts'
+import { optionPathOf } from '../module/optionPath.ts'
+import { type AttrPath, keysOf, samePath } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import {
+  bindingsOf,
   callOf,
   elementsOf,
   inheritedOf,
   inheritedSource,
   isList,
+  isSet,
+  namesOf,
   unparenthesized
 } from '../syntax/nodes.ts'
 import { isInScope } from '../syntax/scope.ts'
@@ -78,7 +90,7 @@ export function claimOf(operation: Operation, versions: Versions, edits: readonl
     case 'set':
       return claimOfSet(path, lookups, operation.value)
     case 'add':
-      return claimOfAdd(path, lookups, operation.items, operation)
+      return claimOfAdd(path, lookups, operation, versions)
     case 'remove':
       return { ...claimOfRemove(path, lookups), takesCommentsAbove: !!operation.takesCommentsAbove }
     case 'removeItems':
@@ -115,25 +127,30 @@ function claimOfFormals(operation: FormalOperation, versions: Versions): Claim {
 const NOTHING: Lookup = { exact: [], below: [], opaque: [] }
 
 function claimOfSet(path: Path, lookups: Lookups, value: NixValue): Claim {
-  const [definition] = lookups.before.exact
+  const [definition] = partsToSet(lookups.before, value)
   if (!definition) return claim(lookups, [path], objectionToNew, [value])
   if (definition.inherited) {
     const objectionTo = (it: Difference) => objectionToBinding(it, definition.binding)
     return claim(lookups, [path], objectionTo, [value])
   }
   const replaced = replaceableValue(definition.value, value)
-  const [now] = lookups.after.exact
+  const [now] = partsToSet(lookups.after, value)
   const written = now ? [replaceableValue(now.value, value)] : []
   const objectionTo = (it: Difference) =>
     isWithin(it, [replaced], written) ? undefined : 'change outside the value'
   return { ...claim(lookups, [path], objectionTo, [value]), replaced }
 }
 
+/** The values of an option that `setIn` may replace: all of a `mkIf` or `mkMerge` only with another one. */
+export function partsToSet({ exact }: Lookup, value: NixValue): readonly Definition[] {
+  return isMerging(value) ? exact : exact.flatMap(partsOfDefinition)
+}
+
 function claimOfAdd(
   path: Path,
   lookups: Lookups,
-  items: readonly NixValue[],
-  { position, lines: wantsLines }: AddOptions
+  { items, position, lines: wantsLines, target }: AddOperation,
+  versions: Versions
 ): Claim {
   const isItem = oneOf(items)
   const areLines = wantsLines || definesLines(lookups.before.exact)
@@ -145,8 +162,37 @@ function claimOfAdd(
       ?.split('\n')
       .every(line => lines.has(line)) === true
   const growth = { isRequested, isInPlace: positionTest(isRequested, position), areLines }
-  const objectionTo = (it: Difference) => objectionToGrowth(it, lookups, growth)
-  return claim(lookups, [path], objectionTo, items)
+  // Next to definitions that apply only under conditions, one that always applies may be added.
+  const { exact } = lookups.before
+  const isBeside = target.kind === 'path' && exact.length > 0 && exact.every(isConditional)
+  const isValue: IsRequested = it => isListOf(it, isRequested) || (areLines && isRequested(it))
+  const isNew = (it: Difference) =>
+    isBeside &&
+    it.kind === 'added' &&
+    samePath(optionPathOf(versions.after.module, it.node) ?? [], path) &&
+    isValue(it.node.field('expression') ?? it.node)
+  const isNewPart = (it: Difference) =>
+    isBeside &&
+    it.kind === 'replaced' &&
+    isMergedWith(it.before, it.after, part =>
+      definesOnly(part, isValue, path, optionPathOf(versions.before.module, it.before))
+    )
+  const objectionTo = (it: Difference) =>
+    isNew(it) ? undefined : objectionToGrowth(it, lookups, growth)
+  return { ...claim(lookups, [path], objectionTo, items), permitsOutside: isNewPart }
+}
+
+/** Whether a node is a set that defines one attribute, which together with `around` is `path`. */
+function definesOnly(
+  node: SyntaxNode,
+  isValue: IsRequested,
+  path: Path,
+  around: Path | undefined
+): boolean {
+  const [binding, ...others] = isSet(node) ? bindingsOf(node) : []
+  const value = binding?.field('expression')
+  if (!binding || !value || !around || others.length > 0) return false
+  return samePath([...around, ...namesOf(binding)], path) && isValue(value)
 }
 
 function claimOfRemove(path: Path, lookups: Lookups): Claim {
@@ -341,14 +387,33 @@ function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequeste
     const right = inner.field('right')
     return left !== undefined && right !== undefined && same(left) && isRequestedList(right)
   }
+  const isOneList = (parts: readonly SyntaxNode[]) =>
+    parts.length === 1 && parts.every(isRequestedList)
+  return isMergedWithAll(before, after, it => isOneList(it) || it.every(isRequested))
+}
+
+/** Whether `after` is `mkMerge [ (before) PART ]`, where `before` is a `mkIf` with the same prefix. */
+function isMergedWith(
+  before: SyntaxNode,
+  after: SyntaxNode,
+  isPart: (part: SyntaxNode) => boolean
+): boolean {
+  return isMergedWithAll(before, after, it => it.length === 1 && it.every(isPart))
+}
+
+function isMergedWithAll(
+  before: SyntaxNode,
+  after: SyntaxNode,
+  areParts: (parts: readonly SyntaxNode[]) => boolean
+): boolean {
+  const inner = unparenthesized(after)
   const call = callOf(inner)
   const list = call?.args[0]
   if (call?.name !== 'mkMerge' || call.args.length !== 1 || !list || !isList(list)) return false
-  const [first, second, ...others] = elementsOf(list)
-  if (!first || !second || !same(first)) return false
-  const isOneList = others.length === 0 && isRequestedList(second)
-  const areLines = [second, ...others].every(isRequested)
-  if (!isOneList && !areLines) return false
+  const [first, ...parts] = elementsOf(list)
+  if (!first || parts.length === 0 || canonicalOfNode(first) !== canonicalOfNode(before))
+    return false
+  if (!areParts(parts)) return false
   const condition = callOf(unwrapped(before))
   const isSamePrefix = condition?.callee.replace(/mkIf$/, 'mkMerge') === call.callee
   return isSamePrefix && (call.callee.includes('.') || isInScope(inner, call.callee))

@@ -1,6 +1,12 @@
 // The last step of the verification: compares the definitions of the target before and after an edit.
 
-import { hasTarget, type Operation, type Target } from '../edit/operation.ts'
+import {
+  type AddOperation,
+  hasTarget,
+  type Operation,
+  type SetOperation,
+  type Target
+} from '../edit/operation.ts'
 import { printInline } from '../edit/print.ts'
 import type { Message } from '../errors.ts'
 import {
@@ -16,7 +22,7 @@ import {
   valueDiffers
 } from '../messages/verification.ts'
 import { candidatesOf, replaceableValue, winnersOf } from '../module/combinators.ts'
-import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
+import { type Definition, type Lookup, lookUp, partsOfDefinition } from '../module/definitions.ts'
 import {
   areImports,
   importKeyOf,
@@ -34,7 +40,7 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 import { type NixValue, withoutComment } from '../values.ts'
 import type { Versions } from './diffTrees.ts'
 import { formalsFault } from './formals.ts'
-import type { Claim } from './permitted.ts'
+import { type Claim, partsToSet } from './permitted.ts'
 
 /** The message if the definitions are not the previous ones with the requested change; else undefined. */
 export function meaningFault(
@@ -48,11 +54,11 @@ export function meaningFault(
   const definitions = [...after.exact, ...after.below]
   switch (operation.kind) {
     case 'set':
-      return hasValue(before, after, operation.value)
+      return hasValue(before, after, operation) && isSetEverywhere(versions, operation)
         ? undefined
         : valueDiffers(path, printInline(operation.value), definitions)
     case 'add':
-      return growthFault(path, before, after, operation.items)
+      return growthFault(before, after, operation) ?? everywhereFault(versions, operation)
     case 'remove':
       // At the place of a chosen definition that was removed, there may be another one now.
       return operation.target.kind === 'definition' || definitions.length === 0
@@ -75,30 +81,61 @@ function importFault({ before, after }: Versions, path: string): Message | undef
   return added === 1 ? undefined : importsDiffer(added)
 }
 
-function hasValue(before: Lookup, after: Lookup, value: NixValue): boolean {
-  const [definition] = after.exact
-  if (!definition || after.exact.length !== 1 || after.below.length > 0) return false
-  if (after.opaque.length !== before.opaque.length || definition.conditions.length > 0) return false
+function hasValue(before: Lookup, after: Lookup, operation: SetOperation): boolean {
+  const { target, value } = operation
+  const [definition, ...others] = partsToSet(after, value)
+  if (!definition || others.length > 0 || after.below.length > 0) return false
+  if (after.opaque.length !== before.opaque.length) return false
+  const [previous] = partsToSet(before, value)
+  const isNew = previous === undefined && operation.conditional === true
+  // A chosen definition is looked up without its conditions, but not without those in its value.
+  const expected = target.kind === 'definition' ? (previous?.conditions ?? []) : []
+  if (!isNew && JSON.stringify(definition.conditions) !== JSON.stringify(expected)) return false
   const written = replaceableValue(definition.value, value)
   return canonicalOfNode(written) === canonicalOfValue(value)
 }
 
+/** With `all`: whether every definition of the option has the value, under the previous conditions. */
+function isSetEverywhere(
+  { before, after }: Versions,
+  { target, value, all }: SetOperation
+): boolean {
+  if (!all || target.path.some(it => it === undefined)) return true
+  const [old, now] = [before, after].map(({ module }) =>
+    partsToSet(lookUp(module, target.path as AttrPath), value)
+  ) as [readonly Definition[], readonly Definition[]]
+  const wanted = canonicalOfValue(value)
+  const conditionsOf = (parts: readonly Definition[]) =>
+    JSON.stringify(parts.map(it => it.conditions))
+  return (
+    (old.length === 0 || conditionsOf(old) === conditionsOf(now)) &&
+    now.every(it => canonicalOfNode(replaceableValue(it.value, value)) === wanted)
+  )
+}
+
 /** Undefined if the new items always apply, and the previous ones are all kept in their order. */
 function growthFault(
-  path: Names,
   before: Lookup,
   after: Lookup,
-  items: readonly NixValue[]
+  { items, target, conditional }: AddOperation
 ): Message | undefined {
+  const { path } = target
   const changed = () => optionChanged(path, before.exact, after.exact)
-  if (after.exact.length !== Math.max(before.exact.length, 1)) return changed()
+  const isNew = before.exact.every(it => it.conditions.length > 0)
+  const growth = after.exact.length - before.exact.length
+  if (growth !== 0 && !(growth === 1 && isNew)) return changed()
   const isString = after.exact.some(it => !it.inherited && stringsIn(it.value).length > 0)
   const keyOf = isString ? (it: NixValue) => String(withoutComment(it)) : canonicalOfValue
   const keys = items.map(keyOf)
   const requested = new Set(keys)
   const previous = before.exact.flatMap(it => allIn(it))
   const current = after.exact.flatMap(it => allIn(it))
-  const winners = winnersOf(candidatesOf(after.exact.filter(it => !it.inherited)))
+  // A new definition may apply only under a condition if that was requested.
+  const isAllowed = conditional === true && before.exact.length === 0
+  const written = after.exact.filter(it => !it.inherited)
+  const winners = winnersOf(
+    candidatesOf(isAllowed ? written.map(it => ({ ...it, conditions: [] })) : written)
+  )
   const certain = new Set(winners.filter(it => it.isCertain).flatMap(it => certainIn(it.value)))
   const missing = keys.findIndex(it => it === undefined || !certain.has(it))
   if (missing !== -1) return itemMissing(path, printInline(items[missing] as NixValue))
@@ -110,6 +147,19 @@ function growthFault(
     known.add(it)
   }
   return undefined
+}
+
+/** With `all`: undefined if every definition of the option has the items. */
+function everywhereFault({ after }: Versions, operation: AddOperation): Message | undefined {
+  const { target, items, all } = operation
+  if (!all || target.path.some(it => it === undefined)) return undefined
+  const { exact } = lookUp(after.module, target.path as AttrPath)
+  const parts = exact.flatMap(partsOfDefinition)
+  const missing = items.find(item => {
+    const forms = [canonicalOfValue(item) ?? '', String(withoutComment(item))]
+    return !parts.every(({ value }) => certainIn(value).some(it => forms.includes(it)))
+  })
+  return missing === undefined ? undefined : itemMissing(target.path, printInline(missing))
 }
 
 /** Undefined if only the unwanted items were removed, and the others are kept in their order. */
