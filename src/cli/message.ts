@@ -15,10 +15,34 @@ export interface Message {
   isWarning?: boolean
   /** The place of the problem in a file. */
   at?: { path: string; line: number; column: number }
+  /** The definitions of an option that can be chosen, and the places for a new one. */
+  definitions?: readonly DefinitionReport[]
+  places?: readonly PlaceReport[]
   /** A source line with a caret below it, ready to be shown. */
   excerpt?: string
   why?: string
   remedy?: string
+}
+
+/** A definition of an option. */
+export interface DefinitionReport {
+  /** The option as written; `${…}` for a computed name. */
+  option: string
+  names: readonly (string | null)[]
+  line: number
+  column: number
+  source: string
+  /** Its conditions, its priorities (such as `mkForce`), and whether it is inherited. All are absent with `--flat`. */
+  conditions?: readonly string[]
+  priorities?: readonly string[]
+  inherited?: boolean
+}
+
+/** A place for a new definition, under conditions. */
+export interface PlaceReport {
+  line: number
+  column: number
+  conditions: readonly string[]
 }
 
 /** A message about wrong arguments. */

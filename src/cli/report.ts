@@ -1,7 +1,7 @@
 // The result of a command as plain data. The output for people and --json is made from it.
 
 import { EXIT } from './exitCodes.ts'
-import { exitOf, type Message } from './message.ts'
+import { type DefinitionReport, exitOf, type Message } from './message.ts'
 import type { ScanBody } from './output/scan.ts'
 
 /** Machine-readable outcome; `EXIT` has the matching exit codes. */
@@ -168,19 +168,6 @@ interface OptionBody {
   /** The file that was searched; `-` for standard input. */
   path: string
   definitions: readonly DefinitionReport[]
-}
-
-export interface DefinitionReport {
-  /** The attribute path as written; `${…}` for a computed name. */
-  option: string
-  names: readonly (string | null)[]
-  line: number
-  column: number
-  source: string
-  /** Its conditions, its priorities (such as `mkForce`), and whether it is inherited. All are absent with `--flat`. */
-  conditions?: readonly string[]
-  priorities?: readonly string[]
-  inherited?: boolean
 }
 
 /** The report of `domain`. */

@@ -74,6 +74,7 @@ export type ComputedCode = Extract<
  */
 export type Remedy =
   | 'CHOOSE'
+  | 'CHOOSE_PLACE'
   | 'MOVE_OR_CHOOSE'
   | 'WRITE_OUT_OR_CHOOSE'
   | 'KEEP_ONE_OR_CHOOSE'

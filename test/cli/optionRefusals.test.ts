@@ -12,7 +12,8 @@ test.concurrent('option refuses an edit that is not safe, with its place', async
       vfio-patch: ${FILE}:22:5: networking.hostName is defined here only if config.my.on. Nothing was written.
           22 |     hostName = "pc";
                    ^^^^^^^^^^^^^^^^
-        Do:  define it in another module and import that module, or edit line 22 of ${FILE} yourself
+        Do:  to edit it, although it applies only if config.my.on:
+               vfio-patch option set ${FILE} --conditional networking.hostName '"a"'
       `
   })
   await expectRefusal(given('{\n  a = [ 1 ;\n}\n'), ['option', 'get', 'pc.nix', 'a'], {

@@ -603,11 +603,11 @@ describe('addIn without a usable list', () => {
     const given = (value: string) =>
       `{ c, lib, p, ... }: { config = lib.mkIf c { l = ${value}; }; }`
     expect(refusalOf(given('true'), addX)).toBe('NOT_A_LIST')
-    expect(refusalOf(given('p'), addX)).toBe('SHARED_BINDING')
-    expect(refusalOf(given('lib.mkForce [ ]'), addX)).toBe('NO_TARGET')
-    expect(refusalOf('{ c, l, lib, ... }: { config = lib.mkIf c { inherit l; }; }', addX)).toBe(
-      'CONDITIONAL'
-    )
+    expect(refusalOf(given('p'), addX)).toBe('VARIABLE')
+    expect(refusalOf(given('lib.mkForce [ ]'), addX)).toBe('OTHER_PRIORITY')
+    for (const value of ['lib.mkIf c { inherit l; }', 'if c then { l = [ ]; } else { }']) {
+      expect(refusalOf(`{ c, l, lib, ... }: { config = ${value}; }`, addX)).toBe('CONDITIONAL')
+    }
   })
 
   it('refuses a value that is not a list, or is computed elsewhere', () => {

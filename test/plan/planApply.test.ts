@@ -181,7 +181,7 @@ describe('planApply refuses', () => {
       'NOT_A_MODULE'
     )
     expect(refusal('{ lib, ... }: { config = lib.mkIf true { }; }', { ignoreMSRs: true })).toBe(
-      'NO_TARGET'
+      'CONDITIONAL'
     )
   })
 

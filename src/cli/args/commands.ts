@@ -42,6 +42,7 @@ const FILE: Operand = {
 }
 
 const BACKUP_RULE = ['no-backup', 'yes'] as const
+const CHOICES = [['line', 'all']] as const
 
 const SETTINGS_GROUPS = GROUPS.map(group => {
   const settings = SETTINGS.filter(it => it.group === group)
@@ -110,6 +111,7 @@ If networking.hostName names this machine, "check" also compares the configurati
       ['vfio-patch option set pc.nix time.timeZone \'"UTC"\'', ''],
       ['vfio-patch option add pc.nix boot.kernelParams \'"quiet"\'', ''],
       ['vfio-patch option add pc.nix users.users.alice.extraGroups --string kvm', ''],
+      ['vfio-patch option set pc.nix my.option true --line 12', ''],
       ['vfio-patch option import pc.nix ./vfio', '']
     ],
     notes: `VALUE is Nix: true, 3, '"text"', '[ 80 443 ]', pkgs.vim. Put -- before a VALUE that begins with a dash. get exits with 1 if the option is not defined.`
@@ -151,17 +153,20 @@ export const ACTION_CALLS: Record<Action, Call> = {
   set: {
     operands: [MODULE_FILE, PATH, VALUE],
     summary: 'set the option to this value',
-    needs: [BACKUP_RULE]
+    needs: [BACKUP_RULE],
+    conflicts: CHOICES
   },
   add: {
     operands: [MODULE_FILE, PATH, { ...VALUE, repeats: true }],
     summary: 'add items to a list, or lines to a string',
-    needs: [BACKUP_RULE]
+    needs: [BACKUP_RULE],
+    conflicts: CHOICES
   },
   remove: {
     operands: [MODULE_FILE, PATH, { ...VALUE, isOptional: true, repeats: true }],
     summary: 'remove items, or the definition of the option',
-    needs: [BACKUP_RULE]
+    needs: [BACKUP_RULE],
+    conflicts: CHOICES
   },
   rename: {
     operands: [

@@ -37,6 +37,8 @@ const PLANNING: readonly Command[] = ['apply', 'diff']
 const READING_MACHINE: readonly Command[] = ['scan', 'apply', 'diff', 'check']
 const EDITING: readonly Command[] = ['apply', 'diff', 'check', 'remove', 'option']
 const WRITING: readonly Command[] = ['apply', 'check', 'remove', 'undo', 'option']
+/** The actions that can choose between the definitions of an option. */
+const CHOOSING: readonly Action[] = ['set', 'add', 'remove']
 const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'rename', 'import']
 
 /** The flags in the order of the help. */
@@ -68,7 +70,29 @@ export const FLAGS: readonly CommandFlag[] = [
     help: 'list the newest 10 runs of FILE, or of all files if you name none, and which runs are in effect',
     commands: ['undo']
   },
-  { name: 'all', kind: 'switch', help: 'with --list: list all runs', commands: ['undo'] },
+  {
+    name: 'all',
+    kind: 'switch',
+    help: 'with --list: list all runs',
+    helpIn: { option: 'set, add, remove: edit every definition of PATH; remove does that anyway' },
+    commands: ['undo', 'option'],
+    actions: CHOOSING
+  },
+  {
+    name: 'line',
+    kind: 'text',
+    argument: 'N',
+    help: 'set, add, remove: edit the definition at this line of FILE',
+    commands: ['option'],
+    actions: CHOOSING
+  },
+  {
+    name: 'conditional',
+    kind: 'switch',
+    help: 'set, add, remove: edit the definition although it applies only under a condition, or add one there; remove does that anyway',
+    commands: ['option'],
+    actions: CHOOSING
+  },
   {
     name: 'flat',
     kind: 'switch',

@@ -16,19 +16,32 @@ import {
   type WriteOptions
 } from './request.ts'
 
+/** Which definitions of the option are edited: the one at a line, all, or also one under a condition. */
+export interface OptionChoice {
+  line: number | undefined
+  all: boolean
+  conditional: boolean
+}
+
 /** What `option` does. A path is the list of its attribute names. */
 export type OptionAction =
   | { action: 'get'; path: readonly string[] | undefined; flat: boolean }
-  | { action: 'set'; path: readonly string[]; value: NixValue }
+  | { action: 'set'; path: readonly string[]; value: NixValue; choice: OptionChoice }
   | {
       action: 'add'
       path: readonly string[]
+      choice: OptionChoice
       items: readonly NixValue[]
       at: 'start' | 'end'
       /** Whether the items are lines of a string, even if nothing in the file shows that. */
       lines: boolean
     }
-  | { action: 'remove'; path: readonly string[]; items: readonly NixValue[] | undefined }
+  | {
+      action: 'remove'
+      path: readonly string[]
+      items: readonly NixValue[] | undefined
+      choice: OptionChoice
+    }
   | { action: 'rename'; path: readonly string[]; to: readonly string[] }
   | { action: 'import'; module: string; isRemoval: boolean }
 
@@ -61,8 +74,10 @@ export function readOptionRequest(args: Arguments, screens: Screens): OptionRequ
 }
 
 function tailOf(args: Arguments): string {
-  const at = args.text('at')
+  const [at, line] = [args.text('at'), args.text('line')]
   const words = [
+    ...(line === undefined ? [] : ['--line', line]),
+    ...['all', 'conditional'].filter(it => args.on(it) === true).map(it => `--${it}`),
     ...(args.on('string') === true ? ['--string'] : []),
     ...(args.on('lines') === true ? ['--lines'] : []),
     ...(args.on('remove') === true ? ['--remove'] : []),
@@ -89,9 +104,25 @@ function readAction(args: Arguments): OptionAction {
   }
   const lines = args.on('lines') === true
   const items = rest.map(it => readItem(it, lines, args.on('string') === true))
-  if (action === 'remove') return { action, path, items: items.length === 0 ? undefined : items }
-  if (action === 'set') return { action, path, value: items[0] as NixValue }
-  return { action: 'add', path, items, at: args.text('at') === 'start' ? 'start' : 'end', lines }
+  const choice = readChoice(args)
+  if (action === 'remove') {
+    return { action, path, items: items.length === 0 ? undefined : items, choice }
+  }
+  if (action === 'set') return { action, path, value: items[0] as NixValue, choice }
+  const at = args.text('at') === 'start' ? 'start' : 'end'
+  return { action: 'add', path, items, at, lines, choice }
+}
+
+function readChoice(args: Arguments): OptionChoice {
+  const line = args.text('line')
+  if (line !== undefined && !/^[1-9]\d{0,8}$/.test(line)) {
+    throw new CommandError(messages.badLine(line))
+  }
+  return {
+    line: line === undefined ? undefined : Number(line),
+    all: args.on('all') === true,
+    conditional: args.on('conditional') === true
+  }
 }
 
 /** The value of a word: its text if it is a line or with `--string`, otherwise parsed as Nix. */

@@ -2,14 +2,8 @@ import { buildOf } from '../../configuration/build.ts'
 import type { Files, SourceFile } from '../../configuration/files.ts'
 import { kindOf } from '../../configuration/kind.ts'
 import { MAX_BYTES } from '../../configuration/repository.ts'
-import {
-  type Definition,
-  type Leaf,
-  type NixDocument,
-  type Plan,
-  parseDocument
-} from '../../nix/index.ts'
-import { formatPathPattern, startsWith } from '../../nix/path.ts'
+import { type Leaf, type NixDocument, parseDocument } from '../../nix/index.ts'
+import { startsWith } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
 import {
@@ -21,26 +15,26 @@ import type { Arguments } from '../args/parse.ts'
 import type { CommandRequest } from '../args/request.ts'
 import { type Context, contextOf } from '../context.ts'
 import { EXIT } from '../exitCodes.ts'
-import { CommandError, orThrow } from '../message.ts'
+import { CommandError, type DefinitionReport, orThrow } from '../message.ts'
 import { nixMessage } from '../messages/apply.ts'
 import { tooBigInput } from '../messages/files.ts'
 import { nextStep } from '../messages/nextStep.ts'
 import {
   checkMessage,
   definitionFacts,
+  definitionReport,
+  namesOf,
   nothingToEdit,
   PIPE_MODULE,
-  planMessage,
   undefinedHere
 } from '../messages/option.ts'
 import { reportChecks, reportEdits, reportFile } from '../output/json.ts'
 import { printMessage, printNotice, type Screens, writeExact } from '../output/output.ts'
-import { type DefinitionReport, emptyBody, type Report, unchanged } from '../report.ts'
+import { emptyBody, type Report, unchanged } from '../report.ts'
 import { readInput } from '../request/guest.ts'
 import { decodeModule, readModule } from '../request/inputs.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-
-type OptionChange = Exclude<OptionAction, { action: 'get' }>
+import { notesOnOthers, type OptionChange, planOption } from './planOption.ts'
 
 /** `option`: looks up or edits any option of any module. */
 export async function optionCommand(args: Arguments, screens: Screens): Promise<Report> {
@@ -63,7 +57,8 @@ async function editFile(change: OptionChange, request: OptionRequest): Promise<R
   const checked = checkWithNix(files, request.readCheckMode(), path)
   const check = orThrow(checked, it => checkMessage(it, context))
   const planned = { files, configuration: plan }
-  const prepared = { plan: planned, target, sources, context, check }
+  const notes = notesOnOthers(source, sources, plan, change)
+  const prepared = { plan: planned, target, sources, context, check, notes }
   return confirmAndWrite(prepared, { ...request, write }, nextOf(source, sources))
 }
 
@@ -107,29 +102,6 @@ async function filter(request: OptionRequest): Promise<Report> {
   return { exit: EXIT.done, outcome: 'planned', body }
 }
 
-function planOption(doc: NixDocument, change: OptionChange, context: Context): Plan {
-  const edit = doc.edit()
-  switch (change.action) {
-    case 'set':
-      edit.setIn(change.path, change.value)
-      break
-    case 'add':
-      edit.addIn(change.path, change.items, { at: change.at, lines: change.lines })
-      break
-    case 'remove':
-      edit.removeIn(change.path, change.items)
-      break
-    case 'rename':
-      edit.renameIn(change.path, change.to)
-      break
-    case 'import':
-      if (change.isRemoval) edit.removeImport(change.module)
-      else edit.import(change.module)
-      break
-  }
-  return orThrow(edit.plan(), it => planMessage(it, context))
-}
-
 function nothingToDo(change: OptionChange, context: Context, quiet: boolean): Report {
   const { action } = change
   const isRemoval = action === 'import' ? change.isRemoval : /^re/.test(action)
@@ -169,20 +141,9 @@ function optionGet(
   }
 }
 
-function definitionReport(definition: Definition): DefinitionReport {
-  const { path, at, source, inherited, conditions, priorities } = definition
-  const { line, column } = at
-  return { ...namesOf(path), line, column, source, conditions, priorities, inherited }
-}
-
 function leafReport({ path, value }: Leaf): DefinitionReport {
   const { line, column } = placeOf(value.documentText, value.start)
   return { ...namesOf(path), line, column, source: value.text }
-}
-
-/** The path of an option, for people and for programs. */
-function namesOf(path: readonly (string | undefined)[]) {
-  return { option: formatPathPattern(path), names: path.map(it => it ?? null) }
 }
 
 function inOneLine({ option, source }: DefinitionReport): string {

@@ -261,7 +261,8 @@ export function remedyFor(error: NixError, context: Context): string | undefined
 
 const REMEDIES: Record<Remedy, (error: NixError, context: Context) => string> = {
   CHOOSE: (error, context) =>
-    `define it in a module of its own and import that, or ${editLine(error, context)}`,
+    `define it in a separate module and import that module, or ${editLine(error, context)}`,
+  CHOOSE_PLACE: () => 'define the options in another module and import that module',
   MOVE_OR_CHOOSE: (error, context) =>
     `define it in another module and import that module, or ${editLine(error, context)}`,
   WRITE_OUT_OR_CHOOSE: (error, context) =>

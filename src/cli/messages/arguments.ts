@@ -14,6 +14,10 @@ export function badLineCount(value: string): Message {
   return usage(`-U needs a number of lines, got "${value}".`, { remedy: 'e.g. -U 5' })
 }
 
+export function badLine(value: string): Message {
+  return usage(`--line needs the number of a line, got "${value}".`, { remedy: 'e.g. --line 12' })
+}
+
 const ROOT = 'pass the folder where the system is mounted, e.g. --root /mnt'
 
 export function relativeRoot(root: string): Message {

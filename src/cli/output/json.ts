@@ -61,7 +61,7 @@ export function jsonDocument(report: Report, command: string | null, kind: Docum
 }
 
 function plain(message: Message) {
-  const { code, why, remedy, at, excerpt } = message
+  const { code, why, remedy, at, excerpt, definitions, places } = message
   return {
     code,
     exit: exitOf(message),
@@ -69,7 +69,9 @@ function plain(message: Message) {
     excerpt: excerpt ?? null,
     why: why ?? null,
     hint: remedy ?? null,
-    at: at ?? null
+    at: at ?? null,
+    ...(definitions === undefined ? {} : { definitions }),
+    ...(places === undefined ? {} : { places })
   }
 }
 

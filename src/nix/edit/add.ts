@@ -139,7 +139,9 @@ function addBeside(
   }
   const how = { path, newName: 'extends' as const, underCondition: 'beside' as const }
   const added = addDefinition({ doc, module }, found, how, value)
-  return added.ok || added.error.code !== 'CONDITIONAL' ? added : conditional(parts)
+  // A set of its path is conditional in a way that has no other part: an `optionalAttrs` or an `if`.
+  const hasNoPlace = !added.ok && /^(?:CONDITIONAL|COMPUTED_VALUE)$/.test(added.error.code)
+  return hasNoPlace ? conditional(parts) : added
 }
 
 /** Items are added to a definition in `imports` only if the module itself has none. */

@@ -137,7 +137,7 @@ export function conditionalSet(path: Names, callee: string, hasPlace: boolean): 
   const message = `${formatPathPattern(path)} is the result of ${callee} here, so a definition added inside would not always apply`
   if (!hasPlace) return { code: 'CONDITIONAL', message, hint: IMPORT_ANOTHER }
   const hint = `pass { conditional: true } to add it inside, or ${IMPORT_ANOTHER}`
-  return { code: 'CONDITIONAL', message, hint, remedy: 'CHOOSE' }
+  return { code: 'CONDITIONAL', message, hint, remedy: 'CHOOSE_PLACE' }
 }
 
 /** For a `mkMerge` whose parts are computed. */
