@@ -21,29 +21,17 @@ import {
 } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { definesLines, stringsIn } from '../module/lineStrings.ts'
-import { isConcat } from '../module/lists.ts'
-import { unwrapped } from '../module/module.ts'
 import { optionPathOf } from '../module/optionPath.ts'
 import { type AttrPath, keysOf, samePath } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
-import {
-  bindingsOf,
-  callOf,
-  elementsOf,
-  inheritedOf,
-  inheritedSource,
-  isList,
-  isSet,
-  namesOf,
-  unparenthesized
-} from '../syntax/nodes.ts'
-import { isInScope } from '../syntax/scope.ts'
+import { elementsOf, inheritedOf, inheritedSource, isList } from '../syntax/nodes.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
 import { type NixValue, withoutComment } from '../values.ts'
 import { type Difference, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
 import { type FormalOperation, isChangeOfFormals } from './formals.ts'
+import { definesOnly, isGrowth, isMergedWith, isShrinkage } from './growth.ts'
 import { extendsSource, type IsRequested, isListOf, isUnwantedIn, oneOf } from './items.ts'
 
 /** The definitions of an operation's target before and after the edits. */
@@ -180,19 +168,6 @@ function claimOfAdd(
   const objectionTo = (it: Difference) =>
     isNew(it) ? undefined : objectionToGrowth(it, lookups, growth)
   return { ...claim(lookups, [path], objectionTo, items), permitsOutside: isNewPart }
-}
-
-/** Whether a node is a set that defines one attribute, which together with `around` is `path`. */
-function definesOnly(
-  node: SyntaxNode,
-  isValue: IsRequested,
-  path: Path,
-  around: Path | undefined
-): boolean {
-  const [binding, ...others] = isSet(node) ? bindingsOf(node) : []
-  const value = binding?.field('expression')
-  if (!binding || !value || !around || others.length > 0) return false
-  return samePath([...around, ...namesOf(binding)], path) && isValue(value)
 }
 
 function claimOfRemove(path: Path, lookups: Lookups): Claim {
@@ -371,70 +346,4 @@ function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Posi
     else if (!isRequested(element)) isInPlace = false
   }
   return starts
-}
-
-/**
- * Whether `after` is `before` with requested items added: `before ++ [ … ]` or, if `before` is a `mkIf`,
- * `mkMerge [ (before) [ … ] ]`. Lines are added as `mkMerge [ (before) "…" ]`. `mkMerge` must have the
- * same prefix, such as `lib.`, as the `mkIf`.
- */
-function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
-  const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(before)
-  const isRequestedList = (node: SyntaxNode) => isListOf(node, isRequested)
-  const inner = unparenthesized(after)
-  if (isConcat(inner)) {
-    const left = inner.field('left')
-    const right = inner.field('right')
-    return left !== undefined && right !== undefined && same(left) && isRequestedList(right)
-  }
-  const isOneList = (parts: readonly SyntaxNode[]) =>
-    parts.length === 1 && parts.every(isRequestedList)
-  return isMergedWithAll(before, after, it => isOneList(it) || it.every(isRequested))
-}
-
-/** Whether `after` is `mkMerge [ (before) PART ]`, where `before` is a `mkIf` with the same prefix. */
-function isMergedWith(
-  before: SyntaxNode,
-  after: SyntaxNode,
-  isPart: (part: SyntaxNode) => boolean
-): boolean {
-  return isMergedWithAll(before, after, it => it.length === 1 && it.every(isPart))
-}
-
-function isMergedWithAll(
-  before: SyntaxNode,
-  after: SyntaxNode,
-  areParts: (parts: readonly SyntaxNode[]) => boolean
-): boolean {
-  const inner = unparenthesized(after)
-  const call = callOf(inner)
-  const list = call?.args[0]
-  if (call?.name !== 'mkMerge' || call.args.length !== 1 || !list || !isList(list)) return false
-  const [first, ...parts] = elementsOf(list)
-  if (!first || parts.length === 0 || canonicalOfNode(first) !== canonicalOfNode(before))
-    return false
-  if (!areParts(parts)) return false
-  const condition = callOf(unwrapped(before))
-  const isSamePrefix = condition?.callee.replace(/mkIf$/, 'mkMerge') === call.callee
-  return isSamePrefix && (call.callee.includes('.') || isInScope(inner, call.callee))
-}
-
-/** Whether `after` is `before` without those operands of `++` that are lists of only requested items. */
-function isShrinkage(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
-  const kept = restOf(after, () => false)
-  return isConcat(unparenthesized(before)) && restOf(before, isRequested) === kept
-}
-
-/** The operands of a chain of `++`, except lists of only requested items, in canonical form. */
-function restOf(node: SyntaxNode, isRequested: IsRequested): string {
-  const operands: string[] = []
-  const stack = [node]
-  for (let at = stack.pop(); at; at = stack.pop()) {
-    const inner = unparenthesized(at)
-    const left = inner.field('left')
-    const right = inner.field('right')
-    if (isConcat(inner) && left && right) stack.push(right, left)
-    else if (!isListOf(at, isRequested)) operands.push(canonicalOfNode(at))
-  }
-  return operands.join(' ++ ')
 }
