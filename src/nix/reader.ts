@@ -1,13 +1,12 @@
 import type { NixError } from './errors.ts'
 import { type Definition, type Leaf, leavesOf, lookUp } from './module/definitions.ts'
 import { findImport, type ImportItem, importItemsOf, importsOf } from './module/imports.ts'
-import { allListsOf } from './module/lists.ts'
+import { itemsOf } from './module/lists.ts'
 import type { Module } from './module/module.ts'
 import { type AttrPath, type AttrPathLike, parsePath } from './path.ts'
 import type { Result } from './result.ts'
 import { isStackOverflow } from './stackOverflow.ts'
 import { literalOf } from './syntax/literals.ts'
-import { elementsOf } from './syntax/nodes.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 import type { NixValue } from './values.ts'
 
@@ -56,16 +55,15 @@ export abstract class Reader {
   }
 
   /**
-   * The items of all list literals that define this option, including those under a condition, in
-   * source order: literals as JavaScript values, everything else as `expr`. Empty if there are none.
+   * The items of all lists that define this option, including those under a condition (also the item of
+   * `optional CONDITION ITEM`), in source order: literals as JavaScript values, everything else as `expr`. Empty if there are none.
    */
   itemsIn(path: AttrPathLike): NixValue[] {
     return this.#read(() =>
       this.getIn(path)
         .filter(it => !it.inherited)
-        .flatMap(it => allListsOf(it.value))
-        .flatMap(elementsOf)
-        .map(literalOf)
+        .flatMap(it => itemsOf(it.value))
+        .map(it => literalOf(it.item))
     )
   }
 

@@ -94,6 +94,7 @@ describe('itemsIn', () => {
       { d: 2 },
       expr('f x'),
       expr('pkgs.e'),
+      ['an item that is a list'],
       'g'
     ])
   })

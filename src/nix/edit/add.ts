@@ -22,18 +22,27 @@ import {
   stringIn,
   stringsIn
 } from '../module/lineStrings.ts'
-import { formOf, inheritsPlainList, isPlainList, listOf } from '../module/lists.ts'
+import {
+  certainItemsOf,
+  certainListsOf,
+  formOf,
+  inheritsPlainList,
+  isPlainList,
+  itemsOf,
+  listOf
+} from '../module/lists.ts'
 import { type Module, unwrapped } from '../module/module.ts'
 import type { AttrPath } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
-import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
+import { canonicalOfValue } from '../syntax/canonical.ts'
 import { computedCodeOf } from '../syntax/computed.ts'
 import { elementsOf, inheritedSource } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { expr, type NixValue, withoutComment } from '../values.ts'
 import { bindInherited } from './inherits.ts'
 import { type ItemPlace, insertItems } from './insertion.ts'
+import { ItemSearch, likeItems } from './items.ts'
 import { layoutAt } from './layout.ts'
 import { mergeWith } from './merge.ts'
 import {
@@ -61,6 +70,7 @@ import { addDefinition } from './set.ts'
 export function planAdd(doc: Source, module: Module, operation: AddOperation): Edits {
   const { target, items, position } = operation
   if (canonicalOfValue(items) === undefined) return badValue(items)
+  const search = new ItemSearch(items)
   const found = ownFirst(lookUpEffective(doc, module, target))
   const below = found.below[0]
   if (below) {
@@ -68,7 +78,7 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
   }
   if (found.exact.length === 0) {
     if (target.kind === 'definition') return refuseCall(notInDocument(target.path))
-    const added = unique(items, new Set())
+    const added = search.missing([], undefined)
     if (added.length === 0) return ok([])
     if (operation.lines && !added.every(isLine)) return refuseCall(notALine(target.path))
     const value = operation.lines ? asLines(added) : added
@@ -95,14 +105,15 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
     return edits.ok && edits.value.length > 0 && shared ? shared : edits
   }
 
-  const lists = applying.map(it => listOf(it.value)).filter(it => it !== undefined)
-  const present = new Set(lists.flatMap(elementsOf).map(canonicalOfNode))
-  const missing = unique(items, present)
+  const lists = applying.flatMap(it => certainListsOf(it.value))
+  const present = applying.flatMap(it => certainItemsOf(it.value))
+  const place = placeIn(lists, position)
+  const list = place?.list ?? lists[0]
+  const missing = search.missing(present, list)
   if (missing.length === 0) return ok([])
   if (shared) return shared
-  const [list] = lists
   if (list && operation.lines) return refuse(list, listNotLines)
-  if (list) return addToList(doc, lists, missing, position)
+  if (list) return addToList(doc, list, missing, place)
   const competing = priorityFault(candidates, always[0], applying)
   if (competing) return competing
   const stringDefinition = found.exact.find(it => operation.lines || stringsIn(it.value).length > 0)
@@ -180,18 +191,17 @@ export function extendsList(doc: Source, module: Module, target: Target): boolea
   return below.length === 0 && !isString && values.some(it => listOf(it) !== undefined)
 }
 
-/** Adds to the first of the lists or, if the position names an item, to the list with this item. */
+/** Adds to a list. `CONFLICT` without a place: then no list has the item that the position names. */
 function addToList(
   doc: Source,
-  lists: readonly SyntaxNode[],
+  list: SyntaxNode,
   missing: readonly NixValue[],
-  position: Position
+  place: ListPlace | undefined
 ): Edits {
-  const place = placeIn(lists, position)
-  const list = place?.list ?? (lists[0] as SyntaxNode)
   const blocked = blockedByPipe(doc, list)
   if (blocked) return blocked
-  if (place) return ok([insertItems(doc, place.list, missing, place.at)])
+  if (place)
+    return ok([insertItems(doc, list, likeItems(elementsOf(list), list, missing), place.at)])
   return refuse(list, itemNotFound)
 }
 
@@ -217,7 +227,8 @@ function addFirstList(
     if (areLines && isAppend) return refuse(first.value, listNotLines)
     const { tightLists } = layoutAt(doc.root, '')
     // A single string, since a second run looks for each line in the string that contains it.
-    const added = areLines ? [asLines(missing)] : [missing]
+    const neighbors = itemsOf(first.value).map(it => it.item)
+    const added = areLines ? [asLines(missing)] : [likeItems(neighbors, at, missing)]
     if (kind === 'merge') return ok([insertItems(doc, at, added, undefined)])
     const source = added.map(it => printItem(it, tightLists)).join(' ')
     if (kind === 'wrap-merge') return ok(mergeWith(at, form.value.callee, () => source))
@@ -276,21 +287,14 @@ function linesFault(
   return position === 'end' ? undefined : refuse(value, linesOnlyAtEnd)
 }
 
-/** The items that are not present yet, without repetitions. */
-function unique(items: readonly NixValue[], present: ReadonlySet<string>): NixValue[] {
-  const seen = new Set(present)
-  return items.filter(it => {
-    const key = canonicalOfValue(it) ?? ''
-    if (seen.has(key)) return false
-    seen.add(key)
-    return true
-  })
+/** A list, and the place in it where items are added; undefined for the end. */
+interface ListPlace {
+  list: SyntaxNode
+  at: ItemPlace | undefined
 }
 
-function placeIn(
-  lists: readonly SyntaxNode[],
-  position: Position
-): { list: SyntaxNode; at: ItemPlace | undefined } | undefined {
+/** The first of the lists or, if the position names an item, the list with this item; else undefined. */
+function placeIn(lists: readonly SyntaxNode[], position: Position): ListPlace | undefined {
   const [first] = lists
   if (!first) return undefined
   if (position === 'end') return { list: first, at: undefined }
@@ -299,9 +303,9 @@ function placeIn(
     return { list: first, at: item && { item, side: 'before' } }
   }
   const side = 'before' in position ? 'before' : 'after'
-  const key = canonicalOfValue('before' in position ? position.before : position.after)
+  const search = new ItemSearch(['before' in position ? position.before : position.after])
   for (const list of lists) {
-    const item = elementsOf(list).find(it => canonicalOfNode(it) === key)
+    const item = elementsOf(list).find(it => search.has({ item: it, container: list }))
     if (item) return { list, at: { item, side } }
   }
   return undefined

@@ -12,26 +12,28 @@ import {
   removeLine,
   stringsIn
 } from '../module/lineStrings.ts'
-import { allListsOf, isConcat } from '../module/lists.ts'
+import { isConcat, itemsOf, type ListItem } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { ok, type Result } from '../result.ts'
 import type { Source } from '../source.ts'
-import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { bindingsOf, commentsOf, elementsOf, inheritOf, isList, isSet } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { type NixValue, withoutComment } from '../values.ts'
 import { removeNames, wholeInherits } from './inherits.ts'
+import { ItemSearch } from './items.ts'
 import {
   endOfLineAfter,
   endWithComments,
   isBlankBefore,
   isOpenedAbove,
+  layoutAt,
   nextSibling,
   previousSibling,
   startWithOwnComments
 } from './layout.ts'
+import { removeSpent } from './operands.ts'
 import { lookUpTarget, type Target } from './operation.ts'
 import {
   ambiguous,
@@ -108,11 +110,11 @@ export function planRemoveItems(
   const { exact } = found.value
   const written = exact.filter(it => !it.inherited)
   const isImports = areImports(module, target.path)
-  const keys = new Set<string | undefined>(items.map(canonicalOfValue))
   const imports = new Set(isImports ? items.flatMap(it => importKeyOfValue(it) ?? []) : [])
-  const lists = written.flatMap(it => allListsOf(it.value))
-  const isUnwanted = (it: SyntaxNode) =>
-    keys.has(canonicalOfNode(it)) || (isImports && imports.has(importKeyOf(it) ?? ''))
+  const search = new ItemSearch(items)
+  const isUnwanted = (it: ListItem) =>
+    search.has(it) || (isImports && imports.has(importKeyOf(it.item) ?? ''))
+  const unwanted = written.flatMap(it => itemsOf(it.value)).filter(isUnwanted)
   const lines = new Set(items.map(withoutComment).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(it.value))
   const withCr = strings.find(
@@ -121,12 +123,8 @@ export function planRemoveItems(
   if (withCr) return refuse(withCr, crlfString)
   const indented = strings.find(it => losesIndent(it, lines))
   if (indented) return refuse(indented, indentationLost)
-  const touched = lists
-    .map(list => ({ list, unwanted: elementsOf(list).filter(isUnwanted) }))
-    .filter(it => it.unwanted.length > 0)
-  const removeOperands = touched.every(it => emptiesOperand(it.list, it.unwanted))
   const edits = [
-    ...touched.flatMap(it => removeFrom(it.list, it.unwanted, removeOperands)),
+    ...removeItems(doc, unwanted),
     ...strings.flatMap(string =>
       lineNodesOf(string)
         .filter(it => lines.has(it.value))
@@ -137,8 +135,27 @@ export function planRemoveItems(
   const shared = target.kind === 'path' ? written.map(it => sharedInRec(module, it.binding)) : []
   const blocker =
     shared.find(it => it !== undefined) ??
-    blockedIn(doc, [...touched.flatMap(it => it.unwanted), ...strings])
+    blockedIn(doc, [...unwanted.map(it => it.item), ...strings])
   return blocker ?? ok(combine(edits))
+}
+
+/** The edits that remove items from their lists, and `optional CONDITION ITEM` as a whole. */
+function removeItems(doc: Source, all: readonly ListItem[]): Edit[] {
+  const byList = new Map<SyntaxNode, SyntaxNode[]>()
+  for (const { item, container } of all) {
+    const items = byList.get(container)
+    if (items) items.push(item)
+    else byList.set(container, [item])
+  }
+  const calls = [...byList.keys()].filter(it => !isList(it))
+  const lists = [...byList].filter(([it]) => isList(it))
+  const areOperands = lists.every(([list, items]) => emptiesOperand(list, items))
+  const empty = layoutAt(doc.root, '').tightLists ? '[]' : '[ ]'
+  if (calls.length > 0 && areOperands) {
+    return removeSpent([...calls, ...lists.map(([list]) => list)], empty)
+  }
+  const fromLists = lists.flatMap(([list, items]) => removeFrom(list, items, areOperands))
+  return [...removeSpent(calls, empty), ...fromLists]
 }
 
 /** Whether nothing remains of a list that is the right operand of `++`. */
@@ -151,8 +168,7 @@ function emptiesOperand(list: SyntaxNode, unwanted: readonly SyntaxNode[]): bool
 
 /**
  * Removes elements from a list. With `removeOperands`, a list that becomes empty is removed with the `++`
- * before it. The caller requests that only if every changed list becomes empty, because the verification
- * permits either removed operands or removed elements, not both.
+ * before it. The caller requests that only if every changed list becomes empty.
  */
 function removeFrom(
   list: SyntaxNode,
@@ -213,6 +229,7 @@ function combine(edits: readonly Edit[]): Edit[] {
     if (last && edit.offset <= last.offset + last.length) {
       const end = Math.max(last.offset + last.length, edit.offset + edit.length)
       last.length = end - last.offset
+      if (edit.content.trim() !== '') last.content += edit.content
     } else joined.push({ ...edit })
   }
   return joined

@@ -14,7 +14,7 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Place, placeOf } from '../text/lines.ts'
 import { combinatorOf, labelOf, partsOf } from './combinators.ts'
 import type { Definition } from './definition.ts'
-import { itemsWithConditions } from './lists.ts'
+import { itemsOf } from './lists.ts'
 import {
   findAttributes,
   type InlineModule,
@@ -91,7 +91,12 @@ export function inlineModulesOf(module: Module): readonly InlineModule[] {
 function findInlineModules(module: Module, around: InlineModule): InlineModule[] {
   if (!module.isModule) return []
   const items = lookUp(module, ['imports']).exact.flatMap(({ value, inherited, conditions }) =>
-    inherited ? [] : itemsWithConditions(value, [...around.conditions, ...conditions])
+    inherited
+      ? []
+      : itemsOf(value).map(it => ({
+          item: it.item,
+          conditions: [...around.conditions, ...conditions, ...it.conditions]
+        }))
   )
   return items.flatMap(({ item, conditions }) => {
     const inner = isPath(item) ? undefined : findAttributes(item)

@@ -1,12 +1,12 @@
 // The imports of a module, however their paths are written.
 
-import { callOf, elementsOf } from '../syntax/nodes.ts'
+import { callOf } from '../syntax/nodes.ts'
 import { parse } from '../syntax/parser.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { isExpr, type NixValue, withoutComment } from '../values.ts'
 import { lookUp } from './definitions.ts'
-import { allListsOf, certainItemsOf } from './lists.ts'
+import { certainItemsOf, itemsOf } from './lists.ts'
 import { type Module, unwrapped } from './module.ts'
 
 /** The element of `imports` that imports the file or folder at `path`, however it is written. */
@@ -23,6 +23,7 @@ function certainImports(module: Module): SyntaxNode[] {
   return lookUp(module, ['imports'])
     .exact.filter(it => it.conditions.length === 0)
     .flatMap(it => certainItemsOf(it.value))
+    .map(it => it.item)
 }
 
 /** One item of a module's `imports`. */
@@ -80,8 +81,8 @@ export function isImportOf(element: SyntaxNode, path: string): boolean {
 
 function elementsOfImports(module: Module): SyntaxNode[] {
   return lookUp(module, ['imports'])
-    .exact.flatMap(it => allListsOf(it.value))
-    .flatMap(elementsOf)
+    .exact.flatMap(it => itemsOf(it.value))
+    .map(it => it.item)
 }
 
 /** The path of an import such as `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"` or `"/a"`. */

@@ -22,30 +22,50 @@ export function listOf(value: SyntaxNode): SyntaxNode | undefined {
   return combinator?.kind === 'merge' ? combinator.values.map(unwrapped).find(isList) : undefined
 }
 
-/** All list literals that a value consists of, including those under a condition. */
-export function allListsOf(value: SyntaxNode): SyntaxNode[] {
-  const inner = unwrapped(value)
-  if (isList(inner)) return [inner]
-  if (isConcat(inner)) return operandsOf(inner).flatMap(allListsOf)
-  if (inner.type === 'if_expression') {
-    const branches = [inner.field('consequence'), inner.field('alternative')]
-    return branches.flatMap(it => (it ? allListsOf(it) : []))
-  }
-  const combinator = combinatorOf(inner)
-  if (!combinator) return []
-  const values = combinator.kind === 'merge' ? combinator.values : [combinator.value]
-  return values.flatMap(allListsOf)
+/** One item of the lists that a value consists of. */
+export interface ListItem {
+  item: SyntaxNode
+  /** The list literal, or the call `optional CONDITION ITEM` or `singleton ITEM`. */
+  container: SyntaxNode
+  /** The conditions under which the value contains it, as source. */
+  conditions: readonly string[]
 }
 
-/** The items of all lists in a value, in source order, with their conditions added to the given ones. */
-export function itemsWithConditions(
+/** The items of all lists that a value consists of, in source order, also those under a condition. */
+export function itemsOf(value: SyntaxNode): ListItem[] {
+  return containersOf(value).flatMap(({ node, conditions }) => {
+    const single = singleItemOf(node)
+    const items = single ? [single.item] : elementsOf(node)
+    return items.map(item => ({ item, container: node, conditions }))
+  })
+}
+
+/** The items that a value contains regardless of its conditions. */
+export function certainItemsOf(value: SyntaxNode): ListItem[] {
+  return itemsOf(value).filter(it => it.conditions.length === 0)
+}
+
+/** The list literals that a value contains regardless of its conditions. */
+export function certainListsOf(value: SyntaxNode): SyntaxNode[] {
+  return containersOf(value).flatMap(it =>
+    isList(it.node) && it.conditions.length === 0 ? [it.node] : []
+  )
+}
+
+/** All list literals that a value consists of, including those under a condition. */
+export function allListsOf(value: SyntaxNode): SyntaxNode[] {
+  return containersOf(value).flatMap(it => (isList(it.node) ? [it.node] : []))
+}
+
+/** The list literals, and the calls of functions that return a list of one item, in a value. */
+function containersOf(
   value: SyntaxNode,
-  conditions: readonly string[]
-): { item: SyntaxNode; conditions: readonly string[] }[] {
+  conditions: readonly string[] = []
+): { node: SyntaxNode; conditions: readonly string[] }[] {
   const inner = unwrapped(value)
   const within = (node: SyntaxNode | undefined, condition?: string) =>
-    node ? itemsWithConditions(node, condition ? [...conditions, condition] : conditions) : []
-  if (isList(inner)) return elementsOf(inner).map(item => ({ item, conditions }))
+    node ? containersOf(node, condition ? [...conditions, condition] : conditions) : []
+  if (isList(inner)) return [{ node: inner, conditions }]
   if (isConcat(inner)) return operandsOf(inner).flatMap(it => within(it))
   if (inner.type === 'if_expression') {
     const condition = inner.field('condition')?.text ?? ''
@@ -54,6 +74,11 @@ export function itemsWithConditions(
       ...within(inner.field('alternative'), `!(${condition})`)
     ]
   }
+  const single = singleItemOf(inner)
+  if (single) {
+    const all = single.condition ? [...conditions, single.condition.text] : conditions
+    return [{ node: inner, conditions: all }]
+  }
   const combinator = combinatorOf(inner)
   if (!combinator) return []
   if (combinator.kind === 'condition') return within(combinator.value, combinator.condition.text)
@@ -61,15 +86,15 @@ export function itemsWithConditions(
   return values.flatMap(it => within(it))
 }
 
-/** The items that a value contains regardless of its conditions. */
-export function certainItemsOf(value: SyntaxNode): SyntaxNode[] {
-  const inner = unwrapped(value)
-  if (isList(inner)) return elementsOf(inner)
-  if (isConcat(inner)) return operandsOf(inner).flatMap(certainItemsOf)
-  const combinator = combinatorOf(inner)
-  if (!combinator || combinator.kind === 'condition') return []
-  const values = combinator.kind === 'merge' ? combinator.values : [combinator.value]
-  return values.flatMap(certainItemsOf)
+/** The item of a call `optional CONDITION ITEM` or `singleton ITEM`; undefined for any other node. */
+export function singleItemOf(
+  node: SyntaxNode
+): { item: SyntaxNode; condition: SyntaxNode | undefined } | undefined {
+  const call = node.type === 'apply_expression' ? callOf(node) : undefined
+  const [first, second, ...others] = call?.args ?? []
+  if (!call || !first || others.length > 0) return undefined
+  if (call.name === 'optional' && second) return { item: second, condition: first }
+  return call.name === 'singleton' && !second ? { item: first, condition: undefined } : undefined
 }
 
 /**
@@ -189,7 +214,7 @@ export function isConcat(node: SyntaxNode): boolean {
 }
 
 /** The operands of a chain of `++` in source order. */
-function operandsOf(node: SyntaxNode): SyntaxNode[] {
+export function operandsOf(node: SyntaxNode): SyntaxNode[] {
   const left = node.field('left')
   const right = node.field('right')
   return [left, right].flatMap(it => (it ? (isConcat(it) ? operandsOf(it) : [it]) : []))

@@ -3,7 +3,7 @@
 // form is computed from a tree and from a JavaScript value by separate code, so that each can verify the
 // other.
 
-import { isText } from '../path.ts'
+import { type AttrPath, formatName, isText } from '../path.ts'
 import { findEncodingFault } from '../text/decode.ts'
 import {
   isAnnotated,
@@ -27,17 +27,25 @@ import { parse } from './parser.ts'
 import { interpolatedValue, stringValue } from './strings.ts'
 import { pushAll, type SyntaxNode } from './tree.ts'
 
+/** The attribute path that a variable stands for, if it is an attribute of the set of a `with`. */
+export type PathOfVariable = (variable: SyntaxNode) => AttrPath | undefined
+
 export function canonicalOfNode(node: SyntaxNode): string {
+  return formOfNode(node)
+}
+
+/** With `pathOf`, a variable has the form of the path that it stands for. */
+export function formOfNode(node: SyntaxNode, pathOf?: PathOfVariable): string {
   const inner = unparenthesized(node)
   const string = stringValue(inner)
   if (string !== undefined) return JSON.stringify(string)
-  if (isList(inner)) return list(elementsOf(inner).map(canonicalOfNode))
+  if (isList(inner)) return list(elementsOf(inner).map(it => formOfNode(it, pathOf)))
   if (inner.type === 'attrset_expression') {
-    const entries = entriesOf(inner)
+    const entries = entriesOf(inner, pathOf)
     if (entries) return set(entries)
   }
   if (inner.type === 'float_expression') return floatTokens(inner.text)
-  return tokens(inner)
+  return tokens(inner, pathOf)
 }
 
 /**
@@ -48,8 +56,13 @@ export function canonicalOfNode(node: SyntaxNode): string {
  * list or set that contains one of these.
  */
 export function canonicalOfValue(value: NixValue): string | undefined {
+  return formOfValue(value)
+}
+
+/** With `pathOf`, a variable of an `expr` has the form of the path that it stands for. */
+export function formOfValue(value: NixValue, pathOf?: PathOfVariable): string | undefined {
   if (isAnnotated(value)) {
-    return isText(value.comment) ? canonicalOfValue(value.value) : undefined
+    return isText(value.comment) ? formOfValue(value.value, pathOf) : undefined
   }
   const plain = withoutComment(value)
   if (typeof plain === 'string') return isText(plain) ? JSON.stringify(plain) : undefined
@@ -66,17 +79,17 @@ export function canonicalOfValue(value: NixValue): string | undefined {
     if (findDuplicateBelow(node)) return undefined
     if (tree.workarounds.some(it => it.kind === 'pipe')) return undefined
     const isOpen = source.includes('#') && parse(`(${source})`).faults.length > 0
-    return isOpen ? undefined : canonicalOfNode(node)
+    return isOpen ? undefined : formOfNode(node, pathOf)
   }
   if (isValueList(plain)) {
     // An array may have holes, which map skips.
-    const items = Array.from(plain, canonicalOfValue)
+    const items = Array.from(plain, it => formOfValue(it, pathOf))
     return items.every(it => it !== undefined) ? list(items as string[]) : undefined
   }
   if (!isValueSet(plain)) return undefined
   const entries: [string[], string][] = []
   for (const [name, it] of Object.entries(plain)) {
-    const inner = canonicalOfValue(it)
+    const inner = formOfValue(it, pathOf)
     if (inner === undefined || !isText(name)) return undefined
     entries.push([[name], inner])
   }
@@ -150,7 +163,10 @@ function writeTree(branch: Branch): string {
 }
 
 /** The attributes of a set literal by path; undefined if one is inherited or has a computed name. */
-function entriesOf(node: SyntaxNode): [string[], string][] | undefined {
+function entriesOf(
+  node: SyntaxNode,
+  pathOf: PathOfVariable | undefined
+): [string[], string][] | undefined {
   const entries: [string[], string][] = []
   for (const binding of bindingsOf(node)) {
     const value = binding.field('expression')
@@ -159,23 +175,26 @@ function entriesOf(node: SyntaxNode): [string[], string][] | undefined {
     if (names.includes(undefined)) return undefined
     const nested =
       unparenthesized(value).type === 'attrset_expression'
-        ? entriesOf(unparenthesized(value))
+        ? entriesOf(unparenthesized(value), pathOf)
         : undefined
     if (nested && nested.length > 0) {
       for (const [path, it] of nested) entries.push([[...(names as string[]), ...path], it])
-    } else entries.push([names as string[], canonicalOfNode(value)])
+    } else entries.push([names as string[], formOfNode(value, pathOf)])
   }
   return entries
 }
 
-function tokens(node: SyntaxNode): string {
+function tokens(node: SyntaxNode, pathOf: PathOfVariable | undefined): string {
   const parts: string[] = []
   const stack: SyntaxNode[] = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
     if (isComment(at)) continue
     const string = stringValue(at)
-    if (string !== undefined) parts.push(JSON.stringify(string))
-    else if (at.type === 'indented_string_expression') parts.push(template(at))
+    if (string !== undefined) {
+      const isName = at.parent?.type === 'attrpath'
+      parts.push(isName ? formatName(string) : JSON.stringify(string))
+    } else if (at.type === 'indented_string_expression') parts.push(template(at, pathOf))
+    else if (at.type === 'variable_expression') parts.push(variable(at, pathOf))
     else if (hasOwnText(at)) parts.push(`$${at.text}`)
     else if (at.children.length === 0) parts.push(at.text)
     else pushAll(stack, at.children)
@@ -184,15 +203,19 @@ function tokens(node: SyntaxNode): string {
 }
 
 /** An indented string with interpolations, without the indentation that Nix removes. */
-function template(string: SyntaxNode): string {
+function template(string: SyntaxNode, pathOf: PathOfVariable | undefined): string {
   const holes = string.children.filter(it => it.type === 'interpolation')
   // A text of a string has no NUL.
   return `$''${JSON.stringify(
     interpolatedValue(
       string,
-      holes.map(it => `\0${tokens(it)}\0`)
+      holes.map(it => `\0${tokens(it, pathOf)}\0`)
     )
   )}`
+}
+
+function variable(node: SyntaxNode, pathOf: PathOfVariable | undefined): string {
+  return pathOf?.(node)?.map(formatName).join(' . ') ?? node.text
 }
 
 // In these nodes, the text between the children is significant. The mark before it distinguishes

@@ -284,7 +284,7 @@ export function callOf(node: SyntaxNode): Call | undefined {
 }
 
 /** The names of a variable or of a selection from a variable: `['lib', 'mkIf']` for `lib.mkIf`. */
-function selectionOf(node: SyntaxNode): AttrPath | undefined {
+export function selectionOf(node: SyntaxNode): AttrPath | undefined {
   if (node.type === 'variable_expression') return [node.text]
   if (node.type !== 'select_expression' || node.field('default')) return undefined
   const from = node.field('expression')

@@ -23,10 +23,15 @@ function bindsArgument(lambda: SyntaxNode, name: string): boolean {
 
 /** Whether a binding or an inherit of a `let` defines the name, or an attribute of it. */
 function bindsName(binding: SyntaxNode, name: string): boolean {
+  return namesIn(binding).includes(name)
+}
+
+/** The names that a binding or an inherit of a `let` or `rec` set defines. */
+function namesIn(binding: SyntaxNode): string[] {
   const [first] = binding.field('attrpath')?.children ?? []
   const inherited = binding.field('attrs')?.children ?? []
   const names = first ? [first, ...inherited] : inherited
-  return names.some(it => it.text.replace(/^"(.*)"$/, '$1') === name)
+  return names.map(it => it.text.replace(/^"(.*)"$/, '$1'))
 }
 
 /** The value of `name = …;`; undefined for `name.part = …;` and for an inherit. */
@@ -40,7 +45,7 @@ function plainValueOf(binding: SyntaxNode): SyntaxNode | undefined {
  * treated as defined: versions of Nix differ in these builtins.
  */
 export function isInScope(node: SyntaxNode, name: string): boolean {
-  if (GLOBALS.has(name) || name.startsWith('__')) return true
+  if (isGlobal(name)) return true
   for (let at = scopeAround(node); at; at = at.parent) {
     if (isWithAround(at, node) || binds(at, name)) return true
   }
@@ -72,7 +77,7 @@ export function meaningOf(variable: SyntaxNode, value: SyntaxNode): string | und
     return `argument ${name}${fallback ? ` ? ${fallback.text}` : ''}`
   }
   if (binder) return undefined
-  if (GLOBALS.has(name) || name.startsWith('__')) return 'global'
+  if (isGlobal(name)) return 'global'
   const environments: SyntaxNode[] = []
   for (let at = scopeAround(variable); at; at = at.parent) {
     const environment = isWithAround(at, variable) ? at.field('environment') : undefined
@@ -87,12 +92,16 @@ export function meaningOf(variable: SyntaxNode, value: SyntaxNode): string | und
 
 /** The bindings and inherits of a `let` or `rec` set that define a name, or an attribute of it. */
 export function bindingsFor(scope: SyntaxNode, name: string): SyntaxNode[] {
-  const all = scope.children.find(it => it.type === 'binding_set')?.children ?? []
-  return all.filter(it => bindsName(it, name))
+  return bindingsIn(scope).filter(it => bindsName(it, name))
+}
+
+/** Whether a name is a global of Nix, which no `with` can redefine. */
+export function isGlobal(name: string): boolean {
+  return GLOBALS.has(name) || name.startsWith('__')
 }
 
 /** Whether a node is a `with` whose body contains the other node. */
-function isWithAround(node: SyntaxNode, inner: SyntaxNode): boolean {
+export function isWithAround(node: SyntaxNode, inner: SyntaxNode): boolean {
   const body = node.type === 'with_expression' ? node.field('body') : undefined
   return body !== undefined && inner.start >= body.start && inner.end <= body.end
 }
@@ -155,17 +164,31 @@ export function variablesIn(node: SyntaxNode): SyntaxNode[] {
 }
 
 /** The innermost node in which a name is looked up: for an `inherit`, a node outside its own set. */
-function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
+export function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
   const inherit = node.parent?.type === 'inherited_attrs' ? node.parent.parent : undefined
   const around = inherit?.type === 'inherit' ? inherit.parent : undefined
   return around ? (around.type === 'binding_set' ? around.parent : around)?.parent : node.parent
 }
 
+/** The names that a function, `let` or `rec` set defines for the code inside it. */
+export function boundNames(scope: SyntaxNode): string[] {
+  if (scope.type === 'function_expression') {
+    const formals = (scope.field('formals')?.children ?? []).map(it => it.field('name'))
+    return [scope.field('universal'), ...formals].flatMap(it => it?.text ?? [])
+  }
+  return bindingsIn(scope).flatMap(namesIn)
+}
+
 /** Whether a function, `let` or `rec` set defines a name for the code inside it. */
-function binds(scope: SyntaxNode, name: string): boolean {
+export function binds(scope: SyntaxNode, name: string): boolean {
   if (scope.type === 'function_expression') return bindsArgument(scope, name)
-  const isScope = /^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)
-  return isScope && bindingsFor(scope, name).length > 0
+  return bindingsIn(scope).some(it => bindsName(it, name))
+}
+
+/** The bindings and inherits of a `let` or `rec` set; empty for any other node. */
+function bindingsIn(scope: SyntaxNode): readonly SyntaxNode[] {
+  if (!/^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)) return []
+  return scope.children.find(it => it.type === 'binding_set')?.children ?? []
 }
 
 function isSame(a: SyntaxNode, b: SyntaxNode): boolean {

@@ -49,7 +49,7 @@ export function strayComment(
     all.flatMap(it =>
       takesComments && it.kind === 'removed' && !isComment(it.node) ? [it.node] : []
     )
-  const removed = removedOf(differences)
+  const removed = [...removedOf(differences), ...claims.flatMap(it => it.removed)]
   const isRemoved = insideAny(removed)
   const takesAbove = claims.some(it => it.takesCommentsAbove)
   const starts = (takesAbove ? removed : []).map(it => it.start).sort((a, b) => a - b)

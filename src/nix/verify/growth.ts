@@ -15,14 +15,15 @@ import {
 } from '../syntax/nodes.ts'
 import { isInScope } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
-import { type IsRequested, isListOf } from './items.ts'
+import { isListOf } from './items.ts'
+import type { ItemTest } from './sameItem.ts'
 
 type Path = readonly (string | undefined)[]
 
 /** Whether a node is a set that defines one attribute, which together with `around` is `path`. */
 export function definesOnly(
   node: SyntaxNode,
-  isValue: IsRequested,
+  isValue: ItemTest,
   path: Path,
   around: Path | undefined
 ): boolean {
@@ -37,7 +38,7 @@ export function definesOnly(
  * `mkMerge [ (before) [ … ] ]`. Lines are added as `mkMerge [ (before) "…" ]`. `mkMerge` must have the
  * same prefix, such as `lib.`, as the `mkIf`.
  */
-export function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: IsRequested): boolean {
+export function isGrowth(before: SyntaxNode, after: SyntaxNode, isRequested: ItemTest): boolean {
   const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(before)
   const isRequestedList = (node: SyntaxNode) => isListOf(node, isRequested)
   const inner = unparenthesized(after)
@@ -79,17 +80,13 @@ function isMergedWithAll(
 }
 
 /** Whether `after` is `before` without those operands of `++` that are lists of only requested items. */
-export function isShrinkage(
-  before: SyntaxNode,
-  after: SyntaxNode,
-  isRequested: IsRequested
-): boolean {
+export function isShrinkage(before: SyntaxNode, after: SyntaxNode, isRequested: ItemTest): boolean {
   const kept = restOf(after, () => false)
   return isConcat(unparenthesized(before)) && restOf(before, isRequested) === kept
 }
 
 /** The operands of a chain of `++`, except lists of only requested items, in canonical form. */
-function restOf(node: SyntaxNode, isRequested: IsRequested): string {
+function restOf(node: SyntaxNode, isRequested: ItemTest): string {
   const operands: string[] = []
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {

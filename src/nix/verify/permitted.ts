@@ -23,7 +23,6 @@ import { isImportOf } from '../module/imports.ts'
 import { definesLines, stringsIn } from '../module/lineStrings.ts'
 import { optionPathOf } from '../module/optionPath.ts'
 import { type AttrPath, keysOf, samePath } from '../path.ts'
-import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { elementsOf, inheritedOf, inheritedSource, isList } from '../syntax/nodes.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -31,8 +30,10 @@ import { type Edit, moveOffset } from '../text/edits.ts'
 import { type NixValue, withoutComment } from '../values.ts'
 import { type Difference, nodeAfter, nodeBefore, type Versions } from './diffTrees.ts'
 import { type FormalOperation, isChangeOfFormals } from './formals.ts'
-import { definesOnly, isGrowth, isMergedWith, isShrinkage } from './growth.ts'
-import { extendsSource, type IsRequested, isListOf, isUnwantedIn, oneOf } from './items.ts'
+import { definesOnly, isGrowth, isMergedWith } from './growth.ts'
+import { extendsSource, isListOf, isUnwantedIn } from './items.ts'
+import { type ItemTest, isOneOf } from './sameItem.ts'
+import { spentIn } from './shrinkage.ts'
 
 /** The definitions of an operation's target before and after the edits. */
 interface Lookups {
@@ -63,6 +64,8 @@ export interface Claim extends Lookups {
   takesComments: boolean
   /** Whether comments on the lines directly above a removed node may be removed with it. */
   takesCommentsAbove?: boolean
+  /** Nodes that may be missing, although the differences do not show each as a removed node. */
+  removed: readonly SyntaxNode[]
   /** Whether it permits a difference outside of all definitions: in the formals of a function. */
   permitsOutside(difference: Difference): boolean
 }
@@ -91,7 +94,7 @@ export function claimOf(operation: Operation, versions: Versions, edits: readonl
 type Path = readonly (string | undefined)[]
 
 function claimOfImport(file: string, { before, after }: Versions): Claim {
-  const isRequested: IsRequested = it => isImportOf(it, file)
+  const isRequested: ItemTest = it => isImportOf(it, file)
   const lookups = {
     before: lookUp(before.module, ['imports']),
     after: lookUp(after.module, ['imports'])
@@ -140,12 +143,12 @@ function claimOfAdd(
   { items, position, lines: wantsLines, target }: AddOperation,
   versions: Versions
 ): Claim {
-  const isItem = oneOf(items)
+  const isItem = isOneOf(items)
   const areLines = wantsLines || definesLines(lookups.before.exact)
-  const isRequested: IsRequested = areLines ? it => isItem(it) || isText(it) : isItem
+  const isRequested: ItemTest = areLines ? it => isItem(it) || isText(it) : isItem
   // Several lines are written as one string.
   const lines = new Set(items.map(withoutComment))
-  const isText: IsRequested = it =>
+  const isText: ItemTest = it =>
     stringValue(it)
       ?.split('\n')
       .every(line => lines.has(line)) === true
@@ -153,7 +156,7 @@ function claimOfAdd(
   // Next to definitions that apply only under conditions, one that always applies may be added.
   const { exact } = lookups.before
   const isBeside = target.kind === 'path' && exact.length > 0 && exact.every(isConditional)
-  const isValue: IsRequested = it => isListOf(it, isRequested) || (areLines && isRequested(it))
+  const isValue: ItemTest = it => isListOf(it, isRequested) || (areLines && isRequested(it))
   const isNew = (it: Difference) =>
     isBeside &&
     it.kind === 'added' &&
@@ -178,9 +181,22 @@ function claimOfRemove(path: Path, lookups: Lookups): Claim {
   return { ...claim(lookups, [path], objectionTo), takesComments: true }
 }
 
-function claimOfRemoveItems(path: Path, lookups: Lookups, isUnwanted: IsRequested): Claim {
-  const objectionTo = (it: Difference) => objectionToShrinkage(it, lookups, isUnwanted)
-  return { ...claim(lookups, [path], objectionTo), takesComments: true }
+function claimOfRemoveItems(path: Path, lookups: Lookups, isUnwanted: ItemTest): Claim {
+  const [before, after] = [lookups.before, lookups.after].map(valuesOf) as [
+    SyntaxNode[],
+    SyntaxNode[]
+  ]
+  // The values are compared in `semantics.ts`.
+  const objectionTo = (it: Difference) => (isWithin(it, before, after) ? undefined : 'removal')
+  return {
+    ...claim(lookups, [path], objectionTo),
+    takesComments: true,
+    removed: before.flatMap(it => spentIn(it, isUnwanted))
+  }
+}
+
+function valuesOf({ exact }: Lookup): SyntaxNode[] {
+  return exact.flatMap(it => (it.inherited ? [] : [it.value]))
 }
 
 function claimOfRename(path: Path, lookups: Lookups, versions: Versions, to: AttrPath): Claim {
@@ -207,6 +223,7 @@ function claim(
     values,
     replaced: undefined,
     takesComments: false,
+    removed: [],
     permitsOutside: () => false
   }
 }
@@ -265,7 +282,7 @@ function objectionToBinding(difference: Difference, name: SyntaxNode): Objection
 
 /** Which items may be added, and where. */
 interface Growth {
-  isRequested: IsRequested
+  isRequested: ItemTest
   isInPlace: (list: SyntaxNode, item: SyntaxNode) => boolean
   /** Whether the strings of the option consist of lines, so that lines may be added. */
   areLines: boolean
@@ -297,22 +314,6 @@ function objectionToGrowth(
   return isListOf(node, isRequested) && isMergeList(list) ? undefined : 'addition'
 }
 
-function objectionToShrinkage(
-  difference: Difference,
-  lookups: Lookups,
-  isRequested: IsRequested
-): Objection | undefined {
-  if (difference.kind === 'added') return 'addition'
-  if (isInString(difference, lookups)) return undefined
-  if (difference.kind === 'replaced') {
-    const { before, after } = difference
-    return isShrinkage(before, after, isRequested) ? undefined : 'replacement'
-  }
-  const { node } = difference
-  const isItem = node.parent !== undefined && isList(node.parent)
-  return isItem && isRequested(node) ? undefined : 'removal'
-}
-
 /** Whether a difference is inside the strings that define the option. */
 function isInString(difference: Difference, { before, after }: Lookups): boolean {
   const strings = ({ exact }: Lookup) =>
@@ -321,7 +322,7 @@ function isInString(difference: Difference, { before, after }: Lookups): boolean
 }
 
 /** Returns a function that tests whether a new item is at the requested position. */
-function positionTest(isRequested: IsRequested, position: Position): Growth['isInPlace'] {
+function positionTest(isRequested: ItemTest, position: Position): Growth['isInPlace'] {
   const known = new Map<SyntaxNode, ReadonlySet<number>>()
   return (list, item) => {
     const starts = known.get(list) ?? new Set(itemsInPlace(list, isRequested, position))
@@ -331,18 +332,18 @@ function positionTest(isRequested: IsRequested, position: Position): Growth['isI
 }
 
 /** The offsets of the items with only requested items between them and the position. */
-function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Position): number[] {
+function itemsInPlace(list: SyntaxNode, isRequested: ItemTest, position: Position): number[] {
   const isBefore = position === 'end' || (typeof position === 'object' && 'before' in position)
   const elements = isBefore ? [...elementsOf(list)].reverse() : elementsOf(list)
-  const anchor =
+  const isAnchor =
     typeof position === 'string'
-      ? undefined
-      : canonicalOfValue(withoutComment('before' in position ? position.before : position.after))
+      ? () => false
+      : isOneOf(['before' in position ? position.before : position.after])
   const starts: number[] = []
   let isInPlace = typeof position === 'string'
   for (const element of elements) {
     if (isInPlace) starts.push(element.start)
-    if (anchor !== undefined && canonicalOfNode(element) === anchor) isInPlace = true
+    if (isAnchor(element)) isInPlace = true
     else if (!isRequested(element)) isInPlace = false
   }
   return starts

@@ -23,24 +23,20 @@ import {
 } from '../messages/verification.ts'
 import { candidatesOf, replaceableValue, winnersOf } from '../module/combinators.ts'
 import { type Definition, type Lookup, lookUp, partsOfDefinition } from '../module/definitions.ts'
-import {
-  areImports,
-  importKeyOf,
-  importKeyOfValue,
-  importsOf,
-  isImported
-} from '../module/imports.ts'
+import { importsOf, isImported } from '../module/imports.ts'
 import { allLinesOf, certainStringsIn, linesOf, stringsIn } from '../module/lineStrings.ts'
-import { allListsOf, certainItemsOf } from '../module/lists.ts'
+import { certainItemsOf, itemsOf, type ListItem } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import type { AttrPath } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
-import { elementsOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type NixValue, withoutComment } from '../values.ts'
 import type { Versions } from './diffTrees.ts'
 import { formalsFault } from './formals.ts'
+import { isUnwantedIn } from './items.ts'
 import { type Claim, partsToSet } from './permitted.ts'
+import { areAmong, isOneOf } from './sameItem.ts'
+import { shrinksTo } from './shrinkage.ts'
 
 /** The message if the definitions are not the previous ones with the requested change; else undefined. */
 export function meaningFault(
@@ -65,15 +61,13 @@ export function meaningFault(
         ? undefined
         : stillDefined(path, definitions)
     case 'removeItems':
-      return shrinkageFault(versions.before.module, path, { before, after }, operation.items)
+      return shrinkageFault(versions.before.module, { before, after }, operation)
     case 'rename':
       return isRenamed(versions, before, operation.target, operation.to)
         ? undefined
         : renamedPartly(path, operation.to)
   }
 }
-
-type Names = readonly (string | undefined)[]
 
 function importFault({ before, after }: Versions, path: string): Message | undefined {
   if (!isImported(after.module, path)) return importMissing(path)
@@ -125,9 +119,6 @@ function growthFault(
   const growth = after.exact.length - before.exact.length
   if (growth !== 0 && !(growth === 1 && isNew)) return changed()
   const isString = after.exact.some(it => !it.inherited && stringsIn(it.value).length > 0)
-  const keyOf = isString ? (it: NixValue) => String(withoutComment(it)) : canonicalOfValue
-  const keys = items.map(keyOf)
-  const requested = new Set(keys)
   const previous = before.exact.flatMap(it => allIn(it))
   const current = after.exact.flatMap(it => allIn(it))
   // A new definition may apply only under a condition if that was requested.
@@ -136,15 +127,23 @@ function growthFault(
   const winners = winnersOf(
     candidatesOf(isAllowed ? written.map(it => ({ ...it, conditions: [] })) : written)
   )
-  const certain = new Set(winners.filter(it => it.isCertain).flatMap(it => certainIn(it.value)))
-  const missing = keys.findIndex(it => it === undefined || !certain.has(it))
+  const certain = winners.filter(it => it.isCertain).flatMap(it => certainIn(it.value))
+  const lines = new Set(certain.map(it => it.key))
+  const nodes = certain.flatMap(it => it.node ?? [])
+  const arePresent = isString
+    ? items.map(it => lines.has(String(withoutComment(it))))
+    : areAmong(items, nodes)
+  const missing = arePresent.indexOf(false)
   if (missing !== -1) return itemMissing(path, printInline(items[missing] as NixValue))
   const added = withoutItems(current, previous)
   if (!added) return changed()
+  const requested = new Set(items.map(it => String(withoutComment(it))))
+  const isRequested = isOneOf(items)
   const known = new Set<string>()
-  for (const it of added) {
-    if (!requested.has(it) || known.has(it)) return itemAdded(path, it)
-    known.add(it)
+  for (const { key, node } of added) {
+    const isExpected = node ? isRequested(node) : requested.has(key)
+    if (!isExpected || known.has(key)) return itemAdded(path, key)
+    known.add(key)
   }
   return undefined
 }
@@ -155,37 +154,43 @@ function everywhereFault({ after }: Versions, operation: AddOperation): Message 
   if (!all || target.path.some(it => it === undefined)) return undefined
   const { exact } = lookUp(after.module, target.path as AttrPath)
   const parts = exact.flatMap(partsOfDefinition)
-  const missing = items.find(item => {
-    const forms = [canonicalOfValue(item) ?? '', String(withoutComment(item))]
-    return !parts.every(({ value }) => certainIn(value).some(it => forms.includes(it)))
-  })
+  const isIn = (item: NixValue) => (part: Definition) => {
+    const certain = certainIn(part.value)
+    const line = String(withoutComment(item))
+    const [isPresent] = areAmong(
+      [item],
+      certain.flatMap(it => it.node ?? [])
+    )
+    return isPresent || certain.some(it => !it.node && it.key === line)
+  }
+  const missing = items.find(item => !parts.every(isIn(item)))
   return missing === undefined ? undefined : itemMissing(target.path, printInline(missing))
 }
 
 /** Undefined if only the unwanted items were removed, and the others are kept in their order. */
 function shrinkageFault(
   module: Module,
-  path: Names,
   { before, after }: { before: Lookup; after: Lookup },
-  items: readonly NixValue[]
+  { target, items }: { target: Target; items: readonly NixValue[] }
 ): Message | undefined {
-  const isImports = areImports(module, path)
-  const unwanted = new Set([
-    ...items.map(canonicalOfValue),
-    ...(isImports ? items.flatMap(it => importKeyOfValue(it) ?? []) : []),
-    ...items.map(withoutComment).filter(it => typeof it === 'string')
-  ])
-  const keyOf = (it: SyntaxNode) => (isImports && importKeyOf(it)) || canonicalOfNode(it)
-  const all = (it: Definition) => allIn(it, keyOf)
-  const current = after.exact.flatMap(all)
-  const removed = withoutItems(before.exact.flatMap(all), current)
-  if (!removed || after.exact.length !== before.exact.length) {
-    return optionChanged(path, before.exact, after.exact)
+  const { path } = target
+  const changed = () => optionChanged(path, before.exact, after.exact)
+  const lines = new Set(items.map(withoutComment).filter(it => typeof it === 'string'))
+  const isUnwantedItem = isUnwantedIn(module, { target, items })
+  const isUnwanted = ({ key, node }: Item) => (node ? isUnwantedItem(node) : lines.has(key))
+  const kept = after.exact.flatMap(allIn).find(isUnwanted)
+  if (kept) return itemNotRemoved(path, kept.key)
+  if (after.exact.length !== before.exact.length) return changed()
+  for (const [i, definition] of before.exact.entries()) {
+    const now = after.exact[i] as Definition
+    const areItems = !definition.inherited && stringsIn(definition.value).length === 0
+    if (areItems && shrinksTo(definition.value, now.value, isUnwantedItem)) continue
+    const removed = withoutItems(allIn(definition), allIn(now))
+    const lost = removed?.find(it => !isUnwanted(it))
+    if (lost) return itemLost(path, lost.key)
+    if (!removed || areItems) return changed()
   }
-  const lost = removed.find(it => !unwanted.has(it))
-  if (lost !== undefined) return itemLost(path, lost)
-  const kept = current.find(it => unwanted.has(it))
-  return kept === undefined ? undefined : itemNotRemoved(path, kept)
+  return undefined
 }
 
 function isRenamed(versions: Versions, before: Lookup, target: Target, to: AttrPath): boolean {
@@ -210,29 +215,40 @@ function isRenamed(versions: Versions, before: Lookup, target: Target, to: AttrP
   )
 }
 
-/** The items of all lists and the lines of all strings of a definition. */
-function allIn(definition: Definition, keyOf = canonicalOfNode): string[] {
+/** An item of a list, or a line of a string, which has no node. */
+interface Item {
+  key: string
+  node?: SyntaxNode
+}
+
+/** The items of all lists or the lines of all strings of a definition. */
+function allIn(definition: Definition): Item[] {
   if (definition.inherited) return []
   const strings = stringsIn(definition.value)
   if (strings.length > 0) {
-    return strings.flatMap(allLinesOf).filter(it => it.trim() !== '')
+    const lines = strings.flatMap(allLinesOf)
+    return lines.filter(it => it.trim() !== '').map(key => ({ key }))
   }
-  return allListsOf(definition.value).flatMap(elementsOf).map(keyOf)
+  return itemsOf(definition.value).map(asItem)
 }
 
 /** The items or lines that apply regardless of the conditions in the value. */
-function certainIn(value: SyntaxNode): string[] {
+function certainIn(value: SyntaxNode): Item[] {
   const strings = certainStringsIn(value)
-  if (strings.length > 0) return strings.flatMap(linesOf)
-  return certainItemsOf(value).map(canonicalOfNode)
+  if (strings.length > 0) return strings.flatMap(linesOf).map(key => ({ key }))
+  return certainItemsOf(value).map(asItem)
+}
+
+function asItem({ item }: ListItem): Item {
+  return { key: canonicalOfNode(item), node: item }
 }
 
 /** `all` without `some`; undefined if `all` does not contain `some` in the same order. */
-function withoutItems(all: readonly string[], some: readonly string[]): string[] | undefined {
-  const rest: string[] = []
+function withoutItems(all: readonly Item[], some: readonly Item[]): Item[] | undefined {
+  const rest: Item[] = []
   let next = 0
   for (const it of all) {
-    if (it === some[next]) next++
+    if (it.key === some[next]?.key) next++
     else rest.push(it)
   }
   return next === some.length ? rest : undefined
