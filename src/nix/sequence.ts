@@ -5,6 +5,7 @@ import { formalsFor } from './edit/flake.ts'
 import { planAddFormal, planRemoveFormal } from './edit/formals.ts'
 import { planImport } from './edit/import.ts'
 import { copyStyle } from './edit/layout.ts'
+import { leftoversOf } from './edit/leftovers.ts'
 import { editsModuleAttribute, hasTarget, type Operation } from './edit/operation.ts'
 import type { Edits } from './edit/refusals.ts'
 import { remarksOn } from './edit/remarks.ts'
@@ -60,7 +61,22 @@ export function planInSequence(
     if (!next.ok) return next
     state = next.value
   }
-  return applyBatch(state)
+  const last = applyBatch(state)
+  return last.ok ? ok(withLeftovers(last.value, all)) : last
+}
+
+/** Adds notes on what the removal of items leaves in place. */
+function withLeftovers(state: State, operations: readonly Operation[]): State {
+  const { original, document, module, edits } = state
+  const left = operations.flatMap(operation => {
+    const it = withMovedTarget(edits, operation)
+    return it.kind === 'removeItems' ? leftoversOf(document, module, it.target, it.items) : []
+  })
+  const notes = left.map(({ code, node, message }) => {
+    const at = placeOf(original.text, offsetBefore(edits, node.start))
+    return { code, at, message }
+  })
+  return { ...state, notes: [...state.notes, ...notes] }
 }
 
 /**

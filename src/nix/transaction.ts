@@ -95,7 +95,9 @@ export class Transaction {
   /**
    * Removes items from all lists (lines from all strings) that define an option, or, without `items`,
    * all its definitions, with the comments after them on the same line. Nothing is done if there are
-   * none. A list that loses its last item becomes `[ ]`, and a set that loses its last attribute
+   * none. An item is also equal if the innermost `with` gives its name this path. `optional CONDITION ITEM`
+   * is removed with its `++`. `notes` of the plan tell where the item stays: in a computed value, or in a
+   * string with other text. A list that loses its last item becomes `[ ]`, and a set that loses its last attribute
    * becomes `{ }`, except that an element of a `mkMerge` is removed.
    *
    * Errors: `PIPE_OPERATOR`, `CONFLICT` if a `rec` set uses the name, or

@@ -214,3 +214,47 @@ describe('functions that return a list of one item', () => {
     ])
   })
 })
+
+describe('notes of a removal', () => {
+  const notesOn = (value: string, item: string | ReturnType<typeof expr>) => {
+    const plan = parseDocument(around(value)).edit().removeIn('l', [item]).plan()
+    return plan.ok ? plan.value.notes.map(it => `${it.code}: ${it.message.split(' stays')[0]}`) : []
+  }
+
+  const left: [string, string, string | ReturnType<typeof expr>, string[]][] = [
+    ['an argument of a function', 'map f [ "X" ] ++ [ "X" ]', 'X', ['COMPUTED: "X"']],
+    ['a list in a variable', 'let p = [ "X" ]; in p ++ [ "a" ]', 'X', ['COMPUTED: "X"']],
+    ['a string with other text', '[ "X" "a X=1" "Xb" ]', 'X', ['IN_STRING: "a X=1"']],
+    ['a string that is computed', '[ "X=${config.a}" ]', 'X', ['IN_STRING: "X=${config.a}"']],
+    ['a line with other text', '"options X=1\\nX"', 'X', ['IN_STRING: "options X=1"']],
+    ['a name below two `with`s', 'with pkgs; with lib; [ vim ]', vim, ['OTHER_NAME: vim']],
+    ['a name of a `let`', 'let inherit (pkgs) vim; in [ vim ]', vim, ['OTHER_NAME: vim']],
+    [
+      'a part of an item',
+      '[ (pkgs.vim.override { }) pkgs.vim ]',
+      vim,
+      ['COMPUTED: pkgs.vim.override']
+    ],
+    ['an item of a filtered list', 'lib.filter f (with pkgs; [ vim ])', vim, ['OTHER_NAME: vim']]
+  ]
+  it.each(left)('name %s', (_, value, item, expected) =>
+    expect(notesOn(value, item)).toEqual(expected)
+  )
+
+  it.each([
+    ['items that were removed', '[ "X" ] ++ lib.optional config.c "X"', 'X'],
+    [
+      'conditions',
+      'lib.optional (config.c == "X") "a" ++ (if config.c == "X" then [ ] else [ ])',
+      'X'
+    ],
+    ['other items', '[ "Xb" "a-X" ]', 'X'],
+    ['the set of a `with`', 'with pkgs.vim; [ a ]', vim]
+  ])('do not name %s', (_, value, item) => expect(notesOn(value, item)).toEqual([]))
+
+  it('have the place in the text before the edits', () => {
+    const given = '{ c, ... }: {\n  a = [ "X" 1 ];\n  l = c "X";\n}\n'
+    const plan = parseDocument(given).edit().removeIn('a', ['X']).removeIn('l', ['X']).plan()
+    expect(plan.ok && plan.value.notes.map(it => it.at)).toEqual([{ line: 3, column: 9 }])
+  })
+})

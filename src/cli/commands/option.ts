@@ -2,7 +2,7 @@ import { buildOf } from '../../configuration/build.ts'
 import type { Files, SourceFile } from '../../configuration/files.ts'
 import { kindOf } from '../../configuration/kind.ts'
 import { MAX_BYTES } from '../../configuration/repository.ts'
-import { type Leaf, type NixDocument, parseDocument } from '../../nix/index.ts'
+import { type Leaf, type NixDocument, type Plan, parseDocument } from '../../nix/index.ts'
 import { startsWith } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
@@ -23,6 +23,7 @@ import {
   checkMessage,
   definitionFacts,
   definitionReport,
+  leftoverLine,
   namesOf,
   nothingToEdit,
   PIPE_MODULE,
@@ -52,12 +53,15 @@ async function editFile(change: OptionChange, request: OptionRequest): Promise<R
   const { target, source, sources, context } = readModule(request, { tail })
   const { path, text, doc } = source
   const plan = planOption(doc, change, context)
-  if (!plan.changed) return nothingToDo(change, context, quiet)
+  if (!plan.changed) return nothingToDo(change, plan, context, quiet)
   const files = [{ path, before: text, after: plan.text }]
   const checked = checkWithNix(files, request.readCheckMode(), path)
   const check = orThrow(checked, it => checkMessage(it, context))
   const planned = { files, configuration: plan }
-  const notes = notesOnOthers(source, sources, plan, change)
+  const notes = [
+    ...notesOnOthers(source, sources, plan, change),
+    ...leftoverLines(plan.notes, context)
+  ]
   const prepared = { plan: planned, target, sources, context, check, notes }
   return confirmAndWrite(prepared, { ...request, write }, nextOf(source, sources))
 }
@@ -82,7 +86,7 @@ async function filter(request: OptionRequest): Promise<Report> {
 
   const plan = planOption(doc, action, context)
   if (!plan.changed) {
-    const report = nothingToDo(action, context, quiet)
+    const report = nothingToDo(action, plan, context, quiet)
     if (!json) writeExact(plan.text, screens.out)
     return report
   }
@@ -94,19 +98,31 @@ async function filter(request: OptionRequest): Promise<Report> {
     ...{ path: '-', realpath: '-', name: '-', before: text, after: plan.text },
     edits: reportEdits(doc, plan.edits, { command: context.command })
   }
+  const notes = leftoverLines(plan.notes, context)
+  if (!quiet) for (const line of notes) printNotice(line)
   const body = {
     ...emptyBody(context.root),
+    notes,
     files: [reportFile(file, 3)],
     checks: reportChecks(check)
   }
   return { exit: EXIT.done, outcome: 'planned', body }
 }
 
-function nothingToDo(change: OptionChange, context: Context, quiet: boolean): Report {
-  const { action } = change
-  const isRemoval = action === 'import' ? change.isRemoval : /^re/.test(action)
-  if (!quiet) printNotice(nothingToEdit(isRemoval, context))
-  return unchanged(emptyBody(context.root))
+function nothingToDo(
+  change: OptionChange,
+  { notes }: Plan,
+  context: Context,
+  quiet: boolean
+): Report {
+  const lines = leftoverLines(notes, context)
+  const all = [nothingToEdit(change, context, notes), ...lines]
+  if (!quiet) for (const line of all) printNotice(line)
+  return unchanged({ ...emptyBody(context.root), notes: lines })
+}
+
+function leftoverLines(notes: Plan['notes'], context: Context): string[] {
+  return notes.map(it => leftoverLine(it, context))
 }
 
 /**

@@ -1,13 +1,16 @@
 // The messages of `option`.
 
-import { type Definition, formatPath, type NixError } from '../../nix/index.ts'
+import { type Definition, formatPath, type NixError, type Note } from '../../nix/index.ts'
 import { placeOfDefinition } from '../../nix/module/definitions.ts'
 import { formatPathPattern } from '../../nix/path.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
+import type { OptionAction } from '../args/optionArguments.ts'
 import { type Context, callOn, nameOfFile } from '../context.ts'
 import { type DefinitionReport, type Message, usage } from '../message.ts'
 import { applyMessage, nixMessage, remedyFor } from './apply.ts'
 import { upToDate } from './plan.ts'
+
+type OptionChange = Exclude<OptionAction, { action: 'get' }>
 
 /** What to do if nothing comes from standard input. */
 export const PIPE_MODULE = 'pass the module, e.g. with < configuration.nix'
@@ -122,9 +125,25 @@ export function checkMessage(problem: ApplyProblem, context: Context): Message {
 }
 
 /** Nothing has to change. */
-export function nothingToEdit(isRemoval: boolean, context: Context): string {
+export function nothingToEdit(
+  change: OptionChange,
+  context: Context,
+  notes: readonly Note[]
+): string {
   const name = nameOfFile(context)
-  return isRemoval ? `Nothing to do: ${name} has nothing to remove.` : upToDate(name)
+  const isRemoval = change.action === 'import' ? change.isRemoval : /^re/.test(change.action)
+  if (!isRemoval) return upToDate(name)
+  if (change.action !== 'remove' || change.items === undefined)
+    return `Nothing to do: ${name} has nothing to remove.`
+  const option = formatPath(change.path)
+  return notes.length > 0
+    ? `Nothing is removed: in ${name}, this is not an item that can be removed from ${option}.`
+    : `Nothing to do: no list or string of ${option} in ${name} contains this.`
+}
+
+/** What an edit leaves in place. */
+export function leftoverLine({ at, message }: Note, { file }: Context): string {
+  return `${file}:${at.line}:${at.column}: ${message}.`
 }
 
 /** The file does not define the option, or any option if it is undefined. */

@@ -59,8 +59,8 @@ export function changed(stdout: string, isWritten: boolean): Outcome {
   return { code: isWritten ? 0 : 1, stdout, stderr: shown + (isWritten ? wrote : '') }
 }
 
-export function nothing(why = 'is already up to date'): Outcome {
-  return { code: 0, stdout: '', stderr: `Nothing to do: ${FILE} ${why}.\n` }
+export function nothing(why = 'is already up to date', where = ''): Outcome {
+  return { code: 0, stdout: '', stderr: `Nothing to do: ${where}${FILE} ${why}.\n` }
 }
 
 /** Expects that a call replaces `before` in the module with `after`, and that a second call has nothing to do. */
