@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { NixDocument, SyntaxNode } from '../../src/nix/index.ts'
+import { expr, type NixDocument, type SyntaxNode } from '../../src/nix/index.ts'
 import { edited, editedIn, nix, refusalOf, refusedIn } from './support.ts'
 
 const wholeFile = (doc: NixDocument) => doc.root.field('expression') as SyntaxNode
@@ -99,7 +99,38 @@ describe('removeFormal', () => {
 
   it('does nothing if there is no such formal', () => {
     expect(removed('{ a }: { }')).toBe('{ a }: { }')
-    expect(removed('args: { }')).toBe('args: { }')
+  })
+
+  it('removes the comments after it on its line, and keeps those about the next one', () => {
+    expect(removed('{ a, # a\n  x, ... }: { }')).toBe('{ a, # a\n  ... }: { }')
+    expect(removed('{ a, # a\n  x }: { }')).toBe('{ a # a\n  }: { }')
+    expect(removed('{ x, # x\n  a }: { }')).toBe('{ a }: { }')
+    expect(removed('{ a, x /* x */, ... }: { }')).toBe('{ a, ... }: { }')
+    expect(removed('{ x, /* a */ a }: { }')).toBe('{ /* a */ a }: { }')
+    expect(removed('{\n  a,\n  # x\n  x, ...\n}: { }')).toBe('{\n  a,\n  # x\n  ...\n}: { }')
+    expect(refusedIn('{ x\n  # a\n, a }: { }', wholeFile, it => it.removeFormal('x'))).toMatch(
+      /CONFLICT: there is a comment between this formal and its comma/
+    )
+  })
+
+  it('refuses a set without a function', () => {
+    for (const text of ['args: { }', '{ }']) {
+      expect(refusedIn(text, wholeFile, it => it.removeFormal('x'))).toMatch(/^NO_FORMALS/)
+    }
+  })
+
+  it('refuses to remove a formal that is used through the name of all arguments', () => {
+    for (const body of ['args.x', 'args ? x', 'args.x or 1']) {
+      const text = `{ x, ... }@args: { a = ${body}; }`
+      expect(refusedIn(text, wholeFile, it => it.removeFormal('x'))).toMatch(
+        /CONFLICT: "x" is used/
+      )
+    }
+    const inherited = '{ x, ... }@args: { inherit (args) x; }'
+    expect(refusedIn(inherited, wholeFile, it => it.removeFormal('x'))).toMatch(/CONFLICT/)
+    expect(removed('{ x, ... }@args: { a = args.y; b = args; }')).toBe(
+      '{ ... }@args: { a = args.y; b = args; }'
+    )
   })
 
   it('refuses to remove a formal that is used, also by a default', () => {
@@ -108,6 +139,25 @@ describe('removeFormal', () => {
         /CONFLICT: "x" is used/
       )
     }
+  })
+})
+
+describe('formals of the function of a package', () => {
+  const PACKAGE = '{ lib, stdenv }:\nstdenv.mkDerivation { name = "a"; }\n'
+  const argument = (doc: NixDocument) => doc.callsOf('mkDerivation')[0]?.args[0] as SyntaxNode
+
+  it('change along with the arguments of a call', () => {
+    expect(
+      editedIn(PACKAGE, argument, it =>
+        it
+          .addFormal('openssl')
+          .addIn('buildInputs', [expr('openssl')])
+          .removeFormal('lib')
+      )
+    ).toBe('{ stdenv, openssl }:\nstdenv.mkDerivation { name = "a"; buildInputs = [ openssl ]; }\n')
+    expect(refusedIn(PACKAGE, argument, it => it.removeFormal('stdenv'))).toMatch(
+      /"stdenv" is used/
+    )
   })
 })
 
@@ -172,6 +222,24 @@ describe('inputs of a flake', () => {
     )
     expect(edited(text, it => it.renameIn('inputs.a', 'inputs.b'))).toBe(
       text.replace('nixpkgs, a }', 'nixpkgs, b }').replace('inputs.a', 'inputs.b')
+    )
+  })
+
+  it.each(['inputs: { a = inputs.b; }', '{ self, b }@inputs: { a = inputs.b; }'])(
+    'refuses to remove or rename an input that outputs = %s uses',
+    outputs => {
+      const text = `{ inputs.b.url = "x"; outputs = ${outputs}; }`
+      expect(refusalOf(text, it => it.removeIn('inputs.b'))).toBe('CONFLICT')
+      expect(refusalOf(text, it => it.renameIn('inputs.b', 'inputs.c'))).toBe('CONFLICT')
+    }
+  )
+
+  it('refuses to remove an input that another one follows', () => {
+    const text =
+      '{ inputs.b.url = "x"; inputs.a.inputs.n.follows = "b"; outputs = { self, a, b }: { }; }'
+    expect(refusalOf(text, it => it.removeIn('inputs.b'))).toBe('CONFLICT')
+    expect(edited(text, it => it.removeIn('inputs.a').removeIn('inputs.b'))).toBe(
+      '{ outputs = { self }: { }; }'
     )
   })
 

@@ -54,7 +54,7 @@ describe('the notes of a plan', () => {
     `
     expect(notesOf(text, it => it.setIn('inputs.c.url', 'z').removeIn('inputs.b'))).toEqual([
       '4:25: FORMAL_ADDED: "c" is added to the formals of outputs too: Nix calls outputs with every input',
-      '4:22: FORMAL_REMOVED: "b" is removed from the formals of outputs too: Nix would look it up elsewhere'
+      '4:24: FORMAL_REMOVED: "b" is removed from the formals of outputs too: Nix would look it up elsewhere'
     ])
     const open = text.replace('a, b', 'a, b, ...')
     expect(notesOf(open, it => it.setIn('inputs.c.url', 'z'))).toEqual([])

@@ -1,11 +1,13 @@
 import {
   argumentCaptures,
   argumentUsed,
+  commentInFormals,
   formalDiffers,
+  inputFollowed,
   noFormals,
   notAFormal
 } from '../messages/formals.ts'
-import { lookUp } from '../module/definitions.ts'
+import { leavesOf, lookUp } from '../module/definitions.ts'
 import { type Formal, formalsNodeOf, formalsOf, lambdaOf } from '../module/formals.ts'
 import { hasEllipsis, type Module } from '../module/module.ts'
 import { formatName } from '../path.ts'
@@ -13,7 +15,9 @@ import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { isComment } from '../syntax/nodes.ts'
+import { usesOfArgument } from '../syntax/recSets.ts'
 import { isInScope, usesIn } from '../syntax/scope.ts'
+import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { eolOf, indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
@@ -48,7 +52,11 @@ function isDefault({ fallback }: Formal, wanted: string): boolean {
   return fallback !== undefined && canonicalOfNode(fallback) === wanted
 }
 
-/** `removeFormal`: see Transaction. With `unlessDefined`, nothing is done if that path is defined. */
+/**
+ * `removeFormal`: see Transaction. With `unlessDefined`, nothing is done if that path is defined. For a
+ * flake's `outputs`, refused also if they use an input without a formal for it, or another input follows
+ * it.
+ */
 export function planRemoveFormal(doc: Source, module: Module, operation: RemoveFormal): Edits {
   const { name, of, unlessDefined } = operation
   if (unlessDefined) {
@@ -56,11 +64,22 @@ export function planRemoveFormal(doc: Source, module: Module, operation: RemoveF
     if (exact.length + below.length > 0) return ok([])
   }
   const lambda = lambdaOf(module, of)
+  if (!lambda) return of === 'set' ? refuseCall(noFormals) : ok([])
   const formal = formalsOf(lambda).find(it => it.name === name)
-  if (!lambda || !formal) return ok([])
-  const [use] = usesIn(lambda, name)
+  if (!formal && of === 'set') return ok([])
+  const [use] = usesOfArgument(lambda, name)
   if (use) return refuse(use, argumentUsed(name))
-  return ok(removeFormal(doc, formal.node))
+  const follower = of === 'outputs' ? followerOf(module, name) : undefined
+  if (follower) return refuse(follower, inputFollowed(name))
+  return formal ? removeFormal(doc, formal.node) : ok([])
+}
+
+/** The `follows` of another input of a flake that names this one, or an input of it. */
+function followerOf(module: Module, name: string): SyntaxNode | undefined {
+  const others = leavesOf(module).filter(
+    ({ path }) => path[0] === 'inputs' && path.at(-1) === 'follows' && path[1] !== name
+  )
+  return others.find(({ value }) => stringValue(value)?.split('/')[0] === name)?.value
 }
 
 /** Whether a line of formals begins with the comma that separates them from those above. */
@@ -126,8 +145,11 @@ function endOfComments(formals: SyntaxNode, formal: SyntaxNode, from: number): n
   return comments.at(-1)?.end ?? (text[from] === ',' ? from + 1 : from)
 }
 
-/** The edits that remove a formal, one of the commas next to it, and the comments after it on its line. */
-function removeFormal(doc: Source, formal: SyntaxNode): Edit[] {
+/**
+ * The edits that remove a formal, one of the commas next to it, and the comments that follow it on its
+ * line. `CONFLICT` if a comment is between the formal and its comma, on another line.
+ */
+function removeFormal(doc: Source, formal: SyntaxNode): Edits {
   const { text } = doc
   const formals = formal.parent as SyntaxNode
   const entries = formals.children.filter(it => it.type === 'formal' || it.type === 'ellipses')
@@ -135,30 +157,56 @@ function removeFormal(doc: Source, formal: SyntaxNode): Edit[] {
   const [previous, next] = [entries[at - 1], entries[at + 1]]
   const comma = commaAfter(doc, formal)
   const end = endOfComments(formals, formal, comma ?? formal.end)
-  const removal = (offset: number, until: number) => ({
-    offset,
-    length: until - offset,
-    content: ''
-  })
-  const lineOf = (from: number, until: number) => {
-    const newline = text.indexOf('\n', until)
-    return [removal(lineStart(text, from), newline === -1 ? until : newline + 1)]
-  }
   const endInLine = endOfComments(formals, formal, formal.end)
   if (leadsWithComma(text, formal) && endInLine === lineEnd(text, endInLine)) {
-    return lineOf(formal.start, endInLine)
+    return ok([lineRemoval(text, formal.start, endInLine)])
   }
   const ownLine = startsLine(text, formal.start) && end === lineEnd(text, end)
-  if (ownLine && (comma !== undefined || !previous)) return lineOf(formal.start, end)
-  if (previous) {
-    const separator = commaAfter(doc, previous) ?? previous.end
-    const gap = text.slice(separator + 1, formal.start)
-    if (gap.trim() === '' && comma === undefined) return [removal(separator, end)]
-    if (gap.trim() === '') return [removal(separator, formal.end)]
-    // A comment between the comma and the formal is about the previous one.
-    return [removal(separator, separator + 1), removal(separator + 1 + gap.trimEnd().length, end)]
+  if (ownLine && (comma !== undefined || !previous)) {
+    return ok([lineRemoval(text, formal.start, end)])
   }
-  if (next) return [removal(formal.start, next.start)]
-  const space = /[ \t]/.test(text[formal.start - 1] ?? '') && /[ \t]/.test(text[end] ?? '') ? 1 : 0
-  return [removal(formal.start - space, end)]
+  if (next) {
+    const kept = commentOfNext(formals, formal, next)
+    if (kept && kept.start < (comma ?? 0)) return refuse(kept, commentInFormals)
+    return ok([removal(formal.start, kept?.start ?? next.start)])
+  }
+  const spaces = /^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0
+  if (!previous) {
+    const isSpaced = /[ \t]/.test(text[formal.start - 1] ?? '') && spaces > 0
+    return ok([removal(formal.start - (isSpaced ? 1 : 0), end)])
+  }
+  const separator = commaAfter(doc, previous) ?? previous.end
+  const isBare = text.slice(separator + 1, formal.start).trim() === ''
+  if (isBare) return ok([removal(separator, comma === undefined ? end : formal.end)])
+  // A comment between the comma and the formal stays, with the line ending after it.
+  const rest = ownLine ? lineRemoval(text, formal.start, end) : removal(formal.start, end + spaces)
+  return ok([removal(separator, separator + 1), rest])
+}
+
+function removal(from: number, until: number): Edit {
+  return { offset: from, length: until - from, content: '' }
+}
+
+/** The edit that removes the lines of a range. */
+function lineRemoval(text: string, from: number, until: number): Edit {
+  const newline = text.indexOf('\n', until)
+  return removal(lineStart(text, from), newline === -1 ? until : newline + 1)
+}
+
+/** The first comment between a formal and the next one that is not about the formal: see `removeFormal`. */
+function commentOfNext(
+  formals: SyntaxNode,
+  { end }: SyntaxNode,
+  next: SyntaxNode
+): SyntaxNode | undefined {
+  const text = formals.documentText
+  return formals.children.find(
+    it =>
+      isComment(it) &&
+      it.start >= end &&
+      it.end <= next.start &&
+      (it.start > lineEnd(text, end) || !text.slice(it.end, next.start).includes('\n')) &&
+      // Before the comma, a comment on the line is about the formal in any case.
+      (it.start > lineEnd(text, end) || text.slice(end, it.start).includes(','))
+  )
 }

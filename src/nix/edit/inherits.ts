@@ -11,7 +11,7 @@ import { lineEnd, startsLine } from '../text/lines.ts'
 import { expr, type NixValue } from '../values.ts'
 import { insertBinding, printLikeNeighbors } from './insertion.ts'
 import { endWithComments } from './layout.ts'
-import { type Edits, refuse } from './refusals.ts'
+import { type Edits, type Refused, refuse } from './refusals.ts'
 
 /** Whether an inherited name has a value already. */
 export function inheritsValue(name: SyntaxNode, wanted: string): boolean {
@@ -29,13 +29,22 @@ export function bindInherited(doc: Source, name: SyntaxNode, value: NixValue): E
     isBefore: false,
     isApart: false
   }
+  const blocked = blockedByComment([name])
+  if (blocked) return blocked
   if (inheritedOf(inherit).length > 1) {
     return ok([...removeNames([name]), insertBinding(doc, place, value)])
   }
-  const comment = commentIn(inherit)
-  if (comment) return refuse(comment, commentInInherit)
   const content = printLikeNeighbors(doc, place, value)
   return ok([{ offset: inherit.start, length: inherit.end - inherit.start, content }])
+}
+
+/** `CONFLICT` if the `inherit` of a name has a comment: nothing shows which of its names that is about. */
+export function blockedByComment(names: readonly SyntaxNode[]): Refused | undefined {
+  for (const name of names) {
+    const comment = commentIn(inheritOf(name))
+    if (comment) return refuse(comment, commentInInherit)
+  }
+  return undefined
 }
 
 function commentIn(inherit: SyntaxNode): SyntaxNode | undefined {

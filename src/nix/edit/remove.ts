@@ -21,7 +21,7 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { type NixValue, withoutComment } from '../values.ts'
-import { removeNames, wholeInherits } from './inherits.ts'
+import { blockedByComment, removeNames, wholeInherits } from './inherits.ts'
 import { ItemSearch } from './items.ts'
 import {
   endOfLineAfter,
@@ -76,7 +76,7 @@ export function planRemove(
   const some = names.filter(it => !whole.has(inheritOf(it)))
   const startOf = takesCommentsAbove ? startWithOwnComments : (it: SyntaxNode) => it.start
   const edits = [...removeBindings(statements, startOf), ...removeNames(some)]
-  return blockedIn(doc, nodes) ?? ok(combine(edits))
+  return blockedIn(doc, nodes) ?? blockedByComment(names) ?? ok(combine(edits))
 }
 
 /** The definitions of a target. Refused if the target is not an option or is no longer in the document. */

@@ -84,7 +84,7 @@ export function inheritedValue(path: Names): Message {
 
 export const commentInInherit: Message = {
   code: 'CONFLICT',
-  message: 'there is a comment inside this inherit, which would be lost',
+  message: 'there is a comment inside this inherit, and nothing shows which name it is about',
   hint: 'move the comment out of the inherit first'
 }
 

@@ -39,3 +39,18 @@ export function argumentUsed(name: string): Message {
     hint: 'remove its uses first'
   }
 }
+
+/** `name` is an input of a flake. */
+export function inputFollowed(name: string): Message {
+  return {
+    code: 'CONFLICT',
+    message: `another input follows "${name}" here, so it cannot be removed or renamed`,
+    hint: 'change this "follows" first'
+  }
+}
+
+export const commentInFormals: Message = {
+  code: 'CONFLICT',
+  message: 'there is a comment between this formal and its comma',
+  hint: 'move the comment to another line first'
+}

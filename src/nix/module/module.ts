@@ -31,7 +31,10 @@ export interface Module {
   isModule: boolean
   /** The expression that is the set, or combines the sets with `//`. */
   body: SyntaxNode
-  /** The innermost function around it whose result it is, if there is one. */
+  /**
+   * The function whose formals are edited: the innermost one whose result it is or, outside of a module,
+   * the innermost one around it that has formals.
+   */
   lambda: SyntaxNode | undefined
   /**
    * The `{ … }` with `imports`, and the options or `config`. Usually one; several if the result is
@@ -97,13 +100,15 @@ export function findModule(root: SyntaxNode): Result<Module, NixError> {
  * `NOT_A_SET` for any other expression.
  */
 export function findAttributes(node: SyntaxNode): Result<Module, NixError> {
-  if (node.type === 'let_expression') return ok(attributesOf(node, [node], undefined))
+  if (node.type === 'let_expression') {
+    return ok(attributesOf(node, [node], functionAround(node)))
+  }
   const { body, lambda } = enter(node)
   const sets = setsOf(body)
   if (sets.length === 0) return err(errorAt(node, noAttributes))
   const formals = lambda?.field('formals')
   const isModule = (formals !== undefined && hasEllipsis(formals)) || isModuleItem(node)
-  const found = attributesOf(body, sets, lambda)
+  const found = attributesOf(body, sets, formals ? lambda : functionAround(node))
   return ok({ ...found, isModule, hasConfig: isModule && sets.some(hasConfig) })
 }
 
@@ -137,6 +142,13 @@ export function submoduleIn(node: SyntaxNode): SyntaxNode | undefined {
 /** Whether formals end with `...`, so that the function can be called with other arguments too. */
 export function hasEllipsis(formals: SyntaxNode): boolean {
   return formals.children.some(it => it.type === 'ellipses')
+}
+
+/** The innermost function around a node that has formals. */
+function functionAround(node: SyntaxNode): SyntaxNode | undefined {
+  let at: SyntaxNode | undefined = node
+  while (at && !(at.type === 'function_expression' && at.field('formals'))) at = at.parent
+  return at
 }
 
 /** Whether a node is an item of a list that is bound to `imports` or `modules`. */

@@ -49,10 +49,26 @@ function areRelated(a: Names, b: Names): boolean {
   return shorter.every((_, i) => a[i] === undefined || b[i] === undefined || a[i] === b[i])
 }
 
+/**
+ * The variables inside a function that read one of its arguments: the argument itself, or the attribute
+ * of the `@` name, as in `args.name`, `args ? name` and `inherit (args) name`.
+ */
+export function usesOfArgument(lambda: SyntaxNode, name: string): SyntaxNode[] {
+  const all = lambda.field('universal')?.text
+  const throughAll = all === undefined ? [] : usesIn(lambda, all)
+  const reads = throughAll.filter(use =>
+    pathsReadBy(use, String(all)).some(
+      it => it.length > 1 && (it[1] === undefined || it[1] === name)
+    )
+  )
+  return [...usesIn(lambda, name), ...reads].sort((a, b) => a.start - b.start)
+}
+
 /** The paths that are read through a variable, as far as the source shows them. */
 function pathsReadBy(use: SyntaxNode, name: string): Names[] {
   const { parent } = use
-  if (parent?.type === 'select_expression' && parent.field('expression') === use) {
+  const isPrefix = /^(?:select|has_attr)_expression$/.test(parent?.type ?? '')
+  if (parent && isPrefix && parent.field('expression') === use) {
     return [[name, ...namesOf(parent)]]
   }
   if (parent?.type === 'inherit_from') {
