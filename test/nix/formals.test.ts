@@ -243,6 +243,25 @@ describe('inputs of a flake', () => {
     )
   })
 
+  it('keeps the place and the comment of the formal of a renamed input', () => {
+    const text = nix`
+      {
+        inputs.a.url = "x"; # secrets
+        inputs.b.url = "y";
+        outputs =
+          {
+            self,
+            a, # secrets
+            b,
+          }:
+          { };
+      }
+    `
+    expect(edited(text, it => it.renameIn('inputs.a', 'inputs.c'))).toBe(
+      text.replace('inputs.a', 'inputs.c').replace('a, # secrets', 'c, # secrets')
+    )
+  })
+
   it('refuses to remove or rename an input that is used in `outputs`', () => {
     expect(refusalOf(FLAKE, it => it.removeIn('inputs.nixpkgs'))).toBe('CONFLICT')
     expect(refusalOf(FLAKE, it => it.renameIn('inputs.nixpkgs', 'inputs.pkgs'))).toBe('CONFLICT')

@@ -23,7 +23,7 @@ export function formalsFor(module: Module, operation: Operation): OtherOperation
       return removing(input)
     case 'rename':
       return isWhole && operation.to[0] === 'inputs'
-        ? [...removing(input), ...adding(operation.to[1])]
+        ? [...removing(input, operation.to[1]), ...adding(operation.to[1])]
         : []
     default:
       return []
@@ -35,7 +35,8 @@ function adding(name: string | undefined): OtherOperation[] {
   return [{ kind: 'addFormal', of: 'outputs', name, fallback: undefined }]
 }
 
-function removing(name: string | undefined): OtherOperation[] {
+function removing(name: string | undefined, renamedTo?: string): OtherOperation[] {
   if (name === undefined || name === 'self') return []
-  return [{ kind: 'removeFormal', of: 'outputs', name, unlessDefined: ['inputs', name] }]
+  const unlessDefined = ['inputs', name]
+  return [{ kind: 'removeFormal', of: 'outputs', name, unlessDefined, renamedTo }]
 }

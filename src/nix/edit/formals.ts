@@ -71,7 +71,19 @@ export function planRemoveFormal(doc: Source, module: Module, operation: RemoveF
   if (use) return refuse(use, argumentUsed(name))
   const follower = of === 'outputs' ? followerOf(module, name) : undefined
   if (follower) return refuse(follower, inputFollowed(name))
-  return formal ? removeFormal(doc, formal.node) : ok([])
+  if (!formal) return ok([])
+  const { renamedTo } = operation
+  return renamedTo === undefined || formalsOf(lambda).some(it => it.name === renamedTo)
+    ? removeFormal(doc, formal.node)
+    : renameFormal(lambda, formal, renamedTo)
+}
+
+/** Replaces the name of a formal that is not used, and keeps its default and its comments. */
+function renameFormal(lambda: SyntaxNode, { name, node }: Formal, to: string): Edits {
+  if (formatName(to) !== to) return refuseCall(notAFormal(to))
+  const captured = usesIn(lambda, to).find(it => isInScope(it, to))
+  if (captured) return refuse(captured, argumentCaptures(to))
+  return ok([{ offset: node.start, length: name.length, content: to }])
 }
 
 /** The `follows` of another input of a flake that names this one, or an input of it. */

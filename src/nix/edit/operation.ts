@@ -85,6 +85,8 @@ export interface RemoveFormal {
   name: string
   /** Nothing is done if the module defines this path. */
   unlessDefined: AttrPath | undefined
+  /** A name that replaces it, if the function does not have that yet. */
+  renamedTo?: string | undefined
 }
 
 /** An edit that is not of an option by its path. */

@@ -22,14 +22,34 @@ export function changedFormals(module: Module, operations: readonly Operation[])
 export function isChangeOfFormals(
   difference: Difference,
   { before, after }: Versions,
-  { kind, name, of }: FormalOperation
+  operation: FormalOperation
 ): boolean {
+  const { kind, name, of } = operation
+  if (difference.kind === 'replaced') return isRename(difference, before, operation)
   const [expected, { module }] = kind === 'addFormal' ? ['added', after] : ['removed', before]
-  if (difference.kind === 'replaced' || difference.kind !== expected) return false
+  if (difference.kind !== expected) return false
   const { node } = difference
   const formals = formalsNodeOf(lambdaOf(module, of))
   if (!formals || !isSame(node.parent, formals)) return false
   return node.type === ',' || (node.type === 'formal' && node.field('name')?.text === name)
+}
+
+/** Whether a difference is the requested new name of a formal. */
+function isRename(
+  difference: Difference & { kind: 'replaced' },
+  { module }: Versions['before'],
+  operation: FormalOperation
+): boolean {
+  const { before, after } = difference
+  const to = operation.kind === 'removeFormal' ? operation.renamedTo : undefined
+  const formals = formalsNodeOf(lambdaOf(module, operation.of))
+  // With a default, only the name in the formal differs.
+  const [one, other] = [before, after].map(it => (it.type === 'formal' ? it : it.parent))
+  if (!one || !other || !formals || !isSame(one.parent, formals)) return false
+  const isFormal = one.type === 'formal' && other.type === 'formal'
+  const isName = before === one || one.field('name') === before
+  const nameOf = (formal: SyntaxNode) => formal.field('name')?.text
+  return isFormal && isName && nameOf(one) === operation.name && nameOf(other) === to
 }
 
 function isSame(a: SyntaxNode | undefined, b: SyntaxNode): boolean {
@@ -52,14 +72,16 @@ export function formalsFault(
   const fallback = kind === 'addFormal' ? operation.fallback : undefined
   const source = fallback === undefined ? name : `${name} ? ${canonicalOfValue(fallback)}`
   const isNamed = (it: string) => it === name || it.startsWith(`${name} ? `)
-  const expected =
-    kind === 'removeFormal'
-      ? one.names.filter(it => !isNamed(it))
-      : one.names.some(isNamed)
-        ? one.names
-        : [...one.names, source]
-  const uses = one.lambda ? usesIn(one.lambda, name) : []
-  const isUsed = uses.some(it => kind === 'removeFormal' || isInScope(it, name))
+  const others = one.names.filter(it => !isNamed(it))
+  const to = kind === 'removeFormal' ? operation.renamedTo : undefined
+  const renamed = one.names.map(it => (isNamed(it) ? `${to}${it.slice(name.length)}` : it))
+  const isRenamed = to !== undefined && new Set(renamed).size === renamed.length
+  const added = one.names.some(isNamed) ? one.names : [...one.names, source]
+  const expected = kind === 'addFormal' ? added : isRenamed ? renamed : others
+  const usesOf = (it: string) => (one.lambda ? usesIn(one.lambda, it) : [])
+  const isUsed =
+    usesOf(name).some(it => kind === 'removeFormal' || isInScope(it, name)) ||
+    (to !== undefined && usesOf(to).some(it => isInScope(it, to)))
   const isChanged = one.names.length !== other.names.length
   const isExpected = isEqual(other.names, expected) && one.isOpen === other.isOpen
   // A formal that is kept, because the flake still has its input, is no fault.
