@@ -46,25 +46,29 @@ function isOutermost({ node, code }: Leftover, i: number, all: readonly Leftover
   return !before || node.start >= before.node.end || code !== before.code
 }
 
+// No configuration has as many levels, and reading a tree of tens of thousands takes minutes.
+const DEEPEST = 500
+
 /**
  * All nodes of a value, and of the values of a `let` that it uses as variables, in source order. Conditions
- * and the sets of a `with` are left out.
+ * and the sets of a `with` are left out, and so are nodes below 500 levels.
  */
 function partsOf(value: SyntaxNode): SyntaxNode[] {
   const parts: SyntaxNode[] = []
   const seen = new Set<SyntaxNode>()
-  const stack = [value]
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    if (isComment(node) || seen.has(node)) continue
+  const stack = [{ node: value, depth: 0 }]
+  for (let next = stack.pop(); next; next = stack.pop()) {
+    const { node, depth } = next
+    if (isComment(node) || seen.has(node) || depth > DEEPEST) continue
     seen.add(node)
     parts.push(node)
     const isName = node.type === 'variable_expression' || node.type === 'identifier'
     const bound = isName ? letValueOf(node) : undefined
-    if (bound) stack.push(bound)
+    if (bound) stack.push({ node: bound, depth: depth + 1 })
     const left = leftOutOf(node)
     pushAll(
       stack,
-      node.children.filter(it => !left.includes(it))
+      node.children.filter(it => !left.includes(it)).map(it => ({ node: it, depth: depth + 1 }))
     )
   }
   return parts
@@ -76,7 +80,8 @@ function leftOutOf(node: SyntaxNode): (SyntaxNode | undefined)[] {
   if (node.type === 'with_expression') return [node.field('environment')]
   if (node.type === 'let_expression') return node.children.filter(it => it.type === 'binding_set')
   if (node.type === 'assert_expression') return [node.field('condition')]
-  if (node.type !== 'apply_expression') return []
+  // The function of a call is a call itself if there are several arguments.
+  if (node.type !== 'apply_expression' || node.parent?.field('function') === node) return []
   const combinator = combinatorOf(node)
   const isConditional = combinator?.kind === 'condition' || singleItemOf(node)?.condition
   return isConditional ? [node.field('function')] : []

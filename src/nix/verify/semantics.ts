@@ -128,16 +128,14 @@ function growthFault(
     candidatesOf(isAllowed ? written.map(it => ({ ...it, conditions: [] })) : written)
   )
   const certain = winners.filter(it => it.isCertain).flatMap(it => certainIn(it.value))
-  const lines = new Set(certain.map(it => it.key))
+  const lines = new Set<string | undefined>(certain.map(it => it.key))
   const nodes = certain.flatMap(it => it.node ?? [])
-  const arePresent = isString
-    ? items.map(it => lines.has(String(withoutComment(it))))
-    : areAmong(items, nodes)
+  const arePresent = isString ? items.map(it => lines.has(lineOf(it))) : areAmong(items, nodes)
   const missing = arePresent.indexOf(false)
   if (missing !== -1) return itemMissing(path, printInline(items[missing] as NixValue))
   const added = withoutItems(current, previous)
   if (!added) return changed()
-  const requested = new Set(items.map(it => String(withoutComment(it))))
+  const requested = new Set(items.map(lineOf))
   const isRequested = isOneOf(items)
   const known = new Set<string>()
   for (const { key, node } of added) {
@@ -148,6 +146,12 @@ function growthFault(
   return undefined
 }
 
+/** The line that an item is; undefined for an item that is not text. */
+function lineOf(item: NixValue): string | undefined {
+  const value = withoutComment(item)
+  return typeof value === 'string' ? value : undefined
+}
+
 /** With `all`: undefined if every definition of the option has the items. */
 function everywhereFault({ after }: Versions, operation: AddOperation): Message | undefined {
   const { target, items, all } = operation
@@ -156,7 +160,7 @@ function everywhereFault({ after }: Versions, operation: AddOperation): Message 
   const parts = exact.flatMap(partsOfDefinition)
   const isIn = (item: NixValue) => (part: Definition) => {
     const certain = certainIn(part.value)
-    const line = String(withoutComment(item))
+    const line = lineOf(item)
     const [isPresent] = areAmong(
       [item],
       certain.flatMap(it => it.node ?? [])
