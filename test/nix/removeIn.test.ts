@@ -247,4 +247,18 @@ describe('removeIn next to comments', () => {
     expect(edited(given, it => it.removeIn('a'))).toBe('{\n  b = 1;\n}\n')
     expect(performance.now() - start).toBeLessThan(10_000)
   })
+
+  it('refuses a name of an inherit if a comment there may be about another one', () => {
+    for (const text of [
+      '{ inherit (s) a /* b */ b; }',
+      '{ inherit (s /* s */) a b; }',
+      '{ inherit (s)\n  # a\n  a\n  b; }',
+      '{ inherit (s)\n  b\n  a # a\n  ; }'
+    ]) {
+      expect(refusalOf(text, it => it.removeIn('a'))).toBe('CONFLICT')
+    }
+    expect(edited('{ inherit (s)\n  a # a\n  b; }', it => it.removeIn('a'))).toBe(
+      '{ inherit (s)\n  b; }'
+    )
+  })
 })

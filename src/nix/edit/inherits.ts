@@ -29,7 +29,7 @@ export function bindInherited(doc: Source, name: SyntaxNode, value: NixValue): E
     isBefore: false,
     isApart: false
   }
-  const blocked = blockedByComment([name])
+  const blocked = blockedByComment([name], true)
   if (blocked) return blocked
   if (inheritedOf(inherit).length > 1) {
     return ok([...removeNames([name]), insertBinding(doc, place, value)])
@@ -38,18 +38,33 @@ export function bindInherited(doc: Source, name: SyntaxNode, value: NixValue): E
   return ok([{ offset: inherit.start, length: inherit.end - inherit.start, content }])
 }
 
-/** `CONFLICT` if the `inherit` of a name has a comment: nothing shows which of its names that is about. */
-export function blockedByComment(names: readonly SyntaxNode[]): Refused | undefined {
-  for (const name of names) {
-    const comment = commentIn(inheritOf(name))
+/**
+ * `CONFLICT` if nothing shows which name a comment in an `inherit` is about: a block comment, one on a line
+ * of its own, or one after the last name. One after a name on its line is about this name, and is removed
+ * with it, but not if the name becomes a binding (`isKept`).
+ */
+export function blockedByComment(
+  names: readonly SyntaxNode[],
+  isKept: boolean
+): Refused | undefined {
+  const given = new Set(names)
+  for (const inherit of new Set(names.map(inheritOf))) {
+    const all = inheritedOf(inherit)
+    const isClear = (comment: SyntaxNode) => {
+      const { documentText: text, start } = comment
+      const owner = all.findLast(it => it.end <= start)
+      if (!owner || text.startsWith('/*', start) || startsLine(text, start)) return false
+      return !given.has(owner) || (!isKept && owner !== all.at(-1))
+    }
+    const comment = commentsIn(inherit).find(it => !isClear(it))
     if (comment) return refuse(comment, commentInInherit)
   }
   return undefined
 }
 
-function commentIn(inherit: SyntaxNode): SyntaxNode | undefined {
+function commentsIn(inherit: SyntaxNode): SyntaxNode[] {
   const attrs = inherit.field('attrs')?.children ?? []
-  return [...inherit.children, ...attrs].find(isComment)
+  return [...inherit.children, ...attrs].filter(isComment)
 }
 
 /** The `inherit` statements whose names are all in the list. */

@@ -76,7 +76,7 @@ export function planRemove(
   const some = names.filter(it => !whole.has(inheritOf(it)))
   const startOf = takesCommentsAbove ? startWithOwnComments : (it: SyntaxNode) => it.start
   const edits = [...removeBindings(statements, startOf), ...removeNames(some)]
-  return blockedIn(doc, nodes) ?? blockedByComment(names) ?? ok(combine(edits))
+  return blockedIn(doc, nodes) ?? blockedByComment(names, false) ?? ok(combine(edits))
 }
 
 /** The definitions of a target. Refused if the target is not an option or is no longer in the document. */
