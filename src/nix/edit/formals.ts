@@ -16,7 +16,7 @@ import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { isComment } from '../syntax/nodes.ts'
 import { usesOfArgument } from '../syntax/recSets.ts'
-import { isInScope, usesIn } from '../syntax/scope.ts'
+import { capturedBy } from '../syntax/scope.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
@@ -42,7 +42,7 @@ export function planAddFormal(doc: Source, module: Module, operation: AddFormal)
     return isSame ? ok([]) : refuse(existing.node, formalDiffers(name))
   }
   if (lambda.field('universal')?.text === name) return ok([])
-  const captured = usesIn(lambda, name).find(it => isInScope(it, name))
+  const [captured] = capturedBy(lambda, name)
   if (captured) return refuse(captured, argumentCaptures(name))
   const source = fallback === undefined ? name : `${name} ? ${printInline(fallback)}`
   return ok(insertFormal(doc, formals, source))
@@ -81,7 +81,7 @@ export function planRemoveFormal(doc: Source, module: Module, operation: RemoveF
 /** Replaces the name of a formal that is not used, and keeps its default and its comments. */
 function renameFormal(lambda: SyntaxNode, { name, node }: Formal, to: string): Edits {
   if (formatName(to) !== to) return refuseCall(notAFormal(to))
-  const captured = usesIn(lambda, to).find(it => isInScope(it, to))
+  const [captured] = capturedBy(lambda, to)
   if (captured) return refuse(captured, argumentCaptures(to))
   return ok([{ offset: node.start, length: name.length, content: to }])
 }

@@ -1,4 +1,5 @@
 import { inheritedOf, isSet, nameOf, namesOf } from '../syntax/nodes.ts'
+import { isSame } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { asOption, inlineModulesOf, inModule } from './definitions.ts'
 import type { Module } from './module.ts'
@@ -43,6 +44,6 @@ function inlineModuleWith(module: Module, set: SyntaxNode): Module | undefined {
   return inlineModulesOf(module).find(it => isOneOf(it.module.sets, set))?.module
 }
 
-function isOneOf(nodes: readonly SyntaxNode[], { type, start, end }: SyntaxNode): boolean {
-  return nodes.some(it => it.type === type && it.start === start && it.end === end)
+function isOneOf(nodes: readonly SyntaxNode[], node: SyntaxNode): boolean {
+  return nodes.some(it => isSame(it, node))
 }

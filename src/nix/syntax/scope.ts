@@ -149,6 +149,11 @@ export function usesIn(set: SyntaxNode, name: string): SyntaxNode[] {
   })
 }
 
+/** The variables in a function that a new argument of this name would give another meaning. */
+export function capturedBy(lambda: SyntaxNode, name: string): SyntaxNode[] {
+  return usesIn(lambda, name).filter(it => isInScope(it, name))
+}
+
 /** All variables and names in a plain `inherit` below a node, in source order. */
 export function variablesIn(node: SyntaxNode): SyntaxNode[] {
   const found: SyntaxNode[] = []
@@ -191,6 +196,7 @@ function bindingsIn(scope: SyntaxNode): readonly SyntaxNode[] {
   return scope.children.find(it => it.type === 'binding_set')?.children ?? []
 }
 
-function isSame(a: SyntaxNode, b: SyntaxNode): boolean {
+/** Whether two nodes are the same node of a text, perhaps of two trees. */
+export function isSame(a: SyntaxNode, b: SyntaxNode): boolean {
   return a.start === b.start && a.end === b.end && a.type === b.type
 }

@@ -6,7 +6,8 @@ import { formalsDiffer } from '../messages/verification.ts'
 import { canonicalFormal, formalsNodeOf, formalsOf, lambdaOf } from '../module/formals.ts'
 import { hasEllipsis, type Module } from '../module/module.ts'
 import { canonicalOfValue } from '../syntax/canonical.ts'
-import { isInScope, usesIn } from '../syntax/scope.ts'
+import { usesOfArgument } from '../syntax/recSets.ts'
+import { capturedBy, isSame } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Difference, Versions } from './diffTrees.ts'
 
@@ -30,7 +31,7 @@ export function isChangeOfFormals(
   if (difference.kind !== expected) return false
   const { node } = difference
   const formals = formalsNodeOf(lambdaOf(module, of))
-  if (!formals || !isSame(node.parent, formals)) return false
+  if (!formals || !node.parent || !isSame(node.parent, formals)) return false
   return node.type === ',' || (node.type === 'formal' && node.field('name')?.text === name)
 }
 
@@ -45,15 +46,11 @@ function isRename(
   const formals = formalsNodeOf(lambdaOf(module, operation.of))
   // With a default, only the name in the formal differs.
   const [one, other] = [before, after].map(it => (it.type === 'formal' ? it : it.parent))
-  if (!one || !other || !formals || !isSame(one.parent, formals)) return false
+  if (!one?.parent || !other || !formals || !isSame(one.parent, formals)) return false
   const isFormal = one.type === 'formal' && other.type === 'formal'
   const isName = before === one || one.field('name') === before
   const nameOf = (formal: SyntaxNode) => formal.field('name')?.text
   return isFormal && isName && nameOf(one) === operation.name && nameOf(other) === to
-}
-
-function isSame(a: SyntaxNode | undefined, b: SyntaxNode): boolean {
-  return a !== undefined && a.start === b.start && a.end === b.end && a.type === b.type
 }
 
 /** Why the formals are not the previous ones with the requested change; undefined if they are. */
@@ -78,15 +75,16 @@ export function formalsFault(
   const isRenamed = to !== undefined && new Set(renamed).size === renamed.length
   const added = one.names.some(isNamed) ? one.names : [...one.names, source]
   const expected = kind === 'addFormal' ? added : isRenamed ? renamed : others
-  const usesOf = (it: string) => (one.lambda ? usesIn(one.lambda, it) : [])
-  const isUsed =
-    usesOf(name).some(it => kind === 'removeFormal' || isInScope(it, name)) ||
-    (to !== undefined && usesOf(to).some(it => isInScope(it, to)))
-  const isChanged = one.names.length !== other.names.length
+  // A formal that is kept, because the flake still has its input, is not a fault.
+  if (isEqual(one.names, other.names)) return undefined
   const isExpected = isEqual(other.names, expected) && one.isOpen === other.isOpen
-  // A formal that is kept, because the flake still has its input, is no fault.
-  if (!isChanged && isEqual(one.names, other.names)) return undefined
-  return isExpected && !isUsed ? undefined : formalsDiffer(name)
+  const usesOf = (find: typeof capturedBy, it: string | undefined) =>
+    one.lambda && it !== undefined ? find(one.lambda, it) : []
+  const disturbed =
+    kind === 'addFormal'
+      ? usesOf(capturedBy, name)
+      : [...usesOf(usesOfArgument, name), ...usesOf(capturedBy, to)]
+  return isExpected && disturbed.length === 0 ? undefined : formalsDiffer(name)
 }
 
 function isEqual(some: readonly string[], others: readonly string[]): boolean {
