@@ -1,6 +1,5 @@
 // Turns the requested cards and devices into settings, or refuses them.
 
-import { innerModule } from '../configuration/bootEntries.ts'
 import {
   type Card,
   cardWith,
@@ -369,9 +368,7 @@ export interface MovedDevice {
 export function movedDevice(doc: NixDocument, machine: Machine): MovedDevice | undefined {
   const { devices } = machine
   const prefixes = [undefined, ...profilesOf([{ doc }]).specialisations].map(prefixOf)
-  const addresses = prefixes.flatMap(it =>
-    (innerModule(doc, it)?.doc ?? doc).itemsIn([...it, ...VFIO, 'addresses'])
-  )
+  const addresses = prefixes.flatMap(it => doc.itemsIn([...it, ...VFIO, 'addresses']))
   for (const item of addresses) {
     if (typeof item !== 'object' || item === null || !('address' in item) || !('id' in item))
       continue
